@@ -1,0 +1,88 @@
+/**
+ * `@haldir/core/adapter`: for those who write an adapter for a framework; users never need it. An adapter describes a
+ * tool once, hands over each call, and tells its framework what came of it. It cannot change the order of the path.
+ */
+import { currentFrame, markWrapped, onlyHaldir, refuseTwice } from './context.ts'
+import { Denied } from './errors.ts'
+import { isSession, type Session } from './gate/sessions.ts'
+import {
+  type CallRequest,
+  type Executed,
+  type Governor,
+  governorOf,
+  type Identity,
+  type NotRun,
+  type Prepared,
+  type Streamed,
+} from './governor.ts'
+import type { Haldir } from './haldir.ts'
+import { compileTool, type ToolDefinition } from './tool-options.ts'
+
+export { keepFrame } from './context.ts'
+export { isSession } from './gate/sessions.ts'
+export type { Executed, Prepared, Streamed } from './governor.ts'
+export { checkKeys } from './options.ts'
+export type { Amounts, ToolDefinition, ToolOptions } from './tool-options.ts'
+export { markWrapped, refuseTwice }
+
+/** Where a wrapped tool's haldir and session come from when the call itself does not say. */
+export interface Where {
+  readonly haldir?: Haldir
+  readonly session?: Session
+}
+
+/** A call as the adapter hands it over. `session` is what the framework's own context carried, whatever that is. */
+export interface AdapterRequest extends CallRequest {
+  readonly session?: unknown
+}
+
+/** A governed tool, as its adapter uses it. None of these rejects but for a bug. */
+export interface GovernedHandle {
+  execute(request: AdapterRequest): Promise<Executed>
+  stream(request: AdapterRequest): Promise<Streamed>
+  /** The verdict before the call: mints no id, touches no meter, records nothing. */
+  prepare(request: AdapterRequest): Promise<Prepared>
+}
+
+/** Compiles a tool's options and gives the three ways into the path. Throws `ConfigError` for what can't be governed. */
+export function governTool(definition: ToolDefinition, where: Where = {}): GovernedHandle {
+  const tool = compileTool(definition)
+  return {
+    execute: (request) => {
+      const { governor, who } = find(where, request.session)
+      return governor ? governor.execute(tool, request, who) : Promise.resolve(nobody(who))
+    },
+    stream: (request) => {
+      const { governor, who } = find(where, request.session)
+      return governor ? governor.stream(tool, request, who) : Promise.resolve(nobody(who))
+    },
+    prepare: async (request) => {
+      const { governor, who } = find(where, request.session)
+      if (governor) return governor.prepare(tool, request, who)
+      return { verdict: 'deny', code: 'no-session', reason: who as string }
+    },
+  }
+}
+
+/**
+ * Whose call it is: explicit, then the framework's context, then ambient. Sources that disagree are refused: one of
+ * them is wrong, and nobody can tell which.
+ */
+function find(where: Where, carried: unknown): { governor: Governor | undefined; who: Identity } {
+  const named = where.haldir && governorOf(where.haldir)
+  const handles = [where.session, carried, currentFrame()?.session].filter(
+    (handle) => handle !== undefined && handle !== null,
+  )
+  const [session] = handles
+  if (session === undefined) return { governor: named ?? onlyHaldir(), who: 'there is no session' }
+  // Only a handle counts: a string may have come from a client.
+  if (!handles.every(isSession)) return { governor: named ?? onlyHaldir(), who: 'the context holds no session handle' }
+  const { id, governor } = session as Session
+  if (named && named !== governor) return { governor: named, who: 'the session belongs to another haldir' }
+  if (handles.some((handle) => (handle as Session).id !== id)) return { governor, who: 'two different sessions apply' }
+  return { governor, who: session as Session }
+}
+
+function nobody(who: Identity): NotRun {
+  return { status: 'denied', denial: new Denied('no-session', who as string, '') }
+}

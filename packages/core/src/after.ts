@@ -1,0 +1,87 @@
+/** Steps 8 to 10 of the path, one function each. The tool has run; nothing here throws. */
+import { Denied, HaldirError } from './errors.ts'
+import { amountsOf, chargesOn } from './gate/meters.ts'
+import type { Executed, NotRun } from './governor.ts'
+import type { Amount } from './money.ts'
+import type { Pass } from './pass.ts'
+
+/** 8: the meters learn what it cost. Three sources, the surest first: `spent()`, `actual`, what was held. */
+export async function settle(pass: Pass, ended: Executed): Promise<void> {
+  const { house, id, session, current } = pass
+  const spent = costOf(pass, ended)
+  current?.end()
+  house.running.delete(pass)
+  if (spent === 'nothing') {
+    if (pass.holding) note(pass, await house.holds.cancel(id))
+    return
+  }
+  pass.spent = spent ?? pass.amounts
+  const charges = spent && chargesOn(session.meters, spent)
+  if (!pass.holding && !charges?.length) return
+  const settling = house.holds.settle(id, charges)
+  note(pass, settling instanceof Promise ? await settling : settling)
+}
+
+/** `undefined`: what was held. */
+function costOf({ tool, current, snapshot, notes }: Pass, ended: Executed): readonly Amount[] | 'nothing' | undefined {
+  if (current?.reported) return current.reported
+  // A payment that timed out may have gone through: a failure costs what was held, unless the tool knows better.
+  if (ended.status !== 'ran') return tool.releaseOnFailure ? 'nothing' : undefined
+  if (!tool.actual) return undefined
+  try {
+    const actual = amountsOf(tool.actual(ended.value, snapshot.args))
+    if (actual) return actual
+  } catch {
+    // The result is good; only its price is not known, and then what was held counts.
+  }
+  notes.actual = 'failed'
+  return undefined
+}
+
+function note({ notes }: Pass, settlement: { readonly overrun: boolean } | undefined): void {
+  if (!settlement) notes.settled = false
+  else if (settlement.overrun) notes.overrun = true
+}
+
+/** 9: secrets revealed in the session are taken out; without any, the same value goes on, untouched. */
+export function redact(pass: Pass, ended: Executed): Executed {
+  const redactor = pass.belongings?.redactor
+  if (!redactor || redactor.empty || ended.status === 'denied') return ended
+  const given = ended.status === 'ran' ? ended.value : ended.error
+  const { value, opaque } = redactor.value(given)
+  if (opaque && mustScan(pass)) return withhold(pass)
+  if (value === given) return ended
+  return ended.status === 'ran' ? { status: 'ran', value } : { status: 'failed', error: value }
+}
+
+/** Whether what can't be searched for secrets may not leave this call. */
+export function mustScan(pass: Pass): boolean {
+  return pass.revealed && !pass.tool.allowUnscanned
+}
+
+/** The tool ran, but what it answered may hold the secret it used and can't be searched for it. */
+export function withhold(pass: Pass): NotRun {
+  pass.notes.withheld = true
+  const reason = 'the tool ran, but its result can not be searched for the secret it used and was withheld'
+  return { status: 'denied', denial: new Denied('unavailable', reason, pass.id) }
+}
+
+/** 10: the outcome. */
+export async function record(pass: Pass, ended: Executed, shown: Executed): Promise<void> {
+  const { house, spent, notes } = pass
+  const failed = ended.status === 'failed'
+  const data = { ended: failed ? 'failed' : 'ok', ...(failed ? { error: kindOf(pass, shown) } : {}), ...notes }
+  const durationMs = Math.max(0, Math.round((house.clock.monotonic() - pass.began) * 1_000) / 1_000)
+  await house.trail.conclude(pass.draft('outcome', { spent, durationMs, data }))
+}
+
+/** What kind of error a tool threw. Its message may hold anything and is not recorded. */
+function kindOf({ belongings }: Pass, shown: Executed): string {
+  const error = shown.status === 'failed' ? shown.error : undefined
+  try {
+    const name = HaldirError.isInstance(error) ? error.code : error instanceof Error ? error.name : typeof error
+    return /^[A-Za-z0-9_$.-]{1,64}$/.test(name) ? (belongings?.redactor.text(name) ?? name) : 'Error'
+  } catch {
+    return 'Error'
+  }
+}

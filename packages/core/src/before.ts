@@ -1,0 +1,154 @@
+/** Steps 1 to 6 of the path, one function each. Each answers a refusal, or nothing and the way is free. */
+import { digestOf, Hostile, snapshot } from './call.ts'
+import { CurrentCall } from './current-call.ts'
+import { amountsOf, chargesOn, unmetered } from './gate/meters.ts'
+import { covers, parseRequired } from './gate/scopes.ts'
+import { Session, whyOver } from './gate/sessions.ts'
+import type { Pass, Refusal } from './pass.ts'
+import type { Admission, AdmitRefusal } from './stores/store.ts'
+
+/** 1: arguments become a private copy. */
+export function fix(pass: Pass): Refusal | undefined {
+  const taken = snapshot(pass.request.args)
+  if (taken instanceof Hostile) return { code: 'invalid-arguments', reason: taken.reason }
+  pass.snapshot = taken
+  return undefined
+}
+
+/** 2: whose call it is, and whether that session lives as far as this process knows. */
+export function identify(pass: Pass): Refusal | undefined {
+  const session = pass.who
+  if (!(session instanceof Session)) return { code: 'no-session', reason: session as string }
+  const belongings = pass.house.belongings.get(session)
+  if (!belongings) return { code: 'no-session', reason: 'the session belongs to another haldir' }
+  pass.session = session
+  pass.belongings = belongings
+  pass.digest = digestOf(belongings.digestKey.key, pass.tool.name, pass.snapshot.text)
+  if (!pass.house.open) return { code: 'unavailable', reason: 'this haldir is closed' }
+  return stillLive(session)
+}
+
+/** Whether the session has ended meanwhile. */
+export function stillLive(session: Session): Refusal | undefined {
+  const over = session.over()
+  return over && { code: over, reason: whyOver(over) }
+}
+
+/** 3: every scope the tool requires must be granted. Pure: takes nothing, asks nobody. */
+export function judge({ tool, session, snapshot: { args } }: Pass): Refusal | undefined {
+  let required: readonly (readonly string[])[]
+  try {
+    required = tool.required(args)
+  } catch {
+    return { code: 'invalid-arguments', reason: 'the scope this call requires can not be told from its arguments' }
+  }
+  for (const scope of required) {
+    if (covers(session.grant, scope)) continue
+    const name = scope.join(':')
+    return { code: 'scope-missing', reason: `the session does not hold the scope \`${name}\``, rule: `scope:${name}` }
+  }
+  return undefined
+}
+
+/** Still 3: the most the call can cost. A positive cost needs a meter of its unit, or a session without limits. */
+export function price(pass: Pass): Refusal | undefined {
+  const { tool, session } = pass
+  if (!tool.cost) return undefined
+  let cost: unknown
+  try {
+    cost = tool.cost(pass.snapshot.args)
+  } catch {
+    return { code: 'invalid-arguments', reason: 'what this call costs can not be told from its arguments' }
+  }
+  const amounts = amountsOf(cost)
+  if (!amounts) return { code: 'unavailable', reason: 'the tool did not say what this call costs' }
+  pass.amounts = amounts
+  pass.charges = chargesOn(session.meters, amounts)
+  const unit = session.grant.unlimited ? undefined : unmetered(session.meters, amounts)
+  return unit === undefined
+    ? undefined
+    : { code: 'budget-exceeded', reason: `the session has no budget in \`${unit}\`` }
+}
+
+/** 4: one atomic step of the store. */
+export async function admit(pass: Pass): Promise<Refusal | undefined> {
+  const { house, id, session, charges } = pass
+  let admission: Admission
+  try {
+    const request = { call: id, session: session.id, charges, leaseMs: house.holds.leaseMs }
+    const answer = pass.soon(house.store.admit(request), 'store.admit')
+    admission = checked(answer instanceof Promise ? await answer : answer)
+  } catch {
+    // Nobody knows whether it was taken: the refusal stands, and the hold is given back, now or when it arrives.
+    await house.holds.cancel(id)
+    return { code: 'unavailable', reason: 'the store did not admit the call' }
+  }
+  if (admission.ok) {
+    house.running.add(pass)
+    pass.holding = charges.length > 0
+    if (pass.holding) house.holds.begin(id)
+    return undefined
+  }
+  const { refused, meter } = admission
+  if (refused === 'session-revoked' || refused === 'session-expired') session.end(refused)
+  const rule = session.meters.find(({ key }) => key === meter)?.rule
+  return { code: refused, reason: REASONS[refused], ...(rule === undefined ? {} : { rule }) }
+}
+
+/** 5: the intent is on record before anything happens. */
+export async function intend(pass: Pass): Promise<Refusal | undefined> {
+  pass.intended = true
+  try {
+    await pass.house.trail.record(pass.draft('intent', { verdict: 'allow', held: pass.amounts }))
+  } catch {
+    return { code: 'unavailable', reason: 'the audit trail did not accept the call' }
+  }
+  const { session, id, tool, request } = pass
+  pass.current = new CurrentCall(id, tool.name, session, session.callSignal(request.signal))
+  pass.frame = { session, call: pass.current }
+  pass.began = pass.house.clock.monotonic()
+  return undefined
+}
+
+/** 6: the secrets the tool names, if the session's scopes and the secret's own restrictions allow. */
+export async function unseal(pass: Pass): Promise<Refusal | undefined> {
+  for (const name of pass.tool.secrets) {
+    try {
+      if (await unsealOne(pass, name)) continue
+      return { code: 'secret-unavailable', reason: `the secret \`${name}\` is not available to this call` }
+    } catch {
+      return { code: 'unavailable', reason: `the secret \`${name}\` could not be unsealed` }
+    }
+  }
+  return undefined
+}
+
+async function unsealOne(pass: Pass, name: string): Promise<boolean> {
+  const { house, session, tool, current, belongings } = pass
+  const sealed = await house.vault.find(session.tenant, name)
+  if (!sealed || !covers(session.grant, parseRequired(sealed.scope))) return false
+  if (sealed.tools.length > 0 && !sealed.tools.includes(tool.name)) return false
+  const bytes = await house.vault.open(sealed)
+  // A secret is handed out only after the entry that says so.
+  await house.trail.record(pass.draft('secret-read', { data: { secret: name, version: sealed.version } }))
+  current?.hold(name, bytes, (value) => {
+    pass.revealed = true
+    belongings?.redactor.add(name, value)
+  })
+  return true
+}
+
+const REASONS: Record<AdmitRefusal, string> = {
+  'no-session': 'the session is not known',
+  'session-expired': whyOver('session-expired'),
+  'session-revoked': whyOver('session-revoked'),
+  'budget-exceeded': "the call costs more than is left of the session's budget",
+  unavailable: 'the store could not answer for the budget',
+}
+
+/** A store that answers nonsense has not admitted anything. */
+function checked(answer: Admission): Admission {
+  if (answer?.ok === true && typeof answer.at === 'number') return answer
+  if (answer?.ok === false && Object.hasOwn(REASONS, answer.refused)) return answer
+  throw new Error('the store answered nonsense')
+}

@@ -1,0 +1,89 @@
+/**
+ * What surrounds running code: the ambient session and the current call. It lives under one key of the global object,
+ * so that two copies of this package in one process (bundlers make them) still see the same sessions and tools.
+ */
+import { AsyncLocalStorage } from 'node:async_hooks'
+import type { CurrentCall } from './current-call.ts'
+import { ConfigError } from './errors.ts'
+import type { Session } from './gate/sessions.ts'
+import type { Governor } from './governor.ts'
+
+/** The session that code runs under, and the governed call it is part of, if any. */
+export interface Frame {
+  readonly session: Session
+  readonly call?: CurrentCall
+}
+
+interface Shared {
+  readonly frames: AsyncLocalStorage<Frame>
+  /** The haldirs that are open, held weakly: one that nobody uses any more must not count as the only one. */
+  readonly haldirs: Set<WeakRef<Governor>>
+  /** What `governed` has made, so that nothing is wrapped twice. */
+  readonly wrapped: WeakSet<object>
+}
+
+const KEY = Symbol.for('haldir.shared.v1')
+const home = globalThis as { [KEY]?: Shared }
+if (!home[KEY]) {
+  const shared: Shared = { frames: new AsyncLocalStorage(), haldirs: new Set(), wrapped: new WeakSet() }
+  Object.defineProperty(home, KEY, { value: Object.freeze(shared) })
+}
+const { frames, haldirs, wrapped } = home[KEY] as Shared
+
+/** The frame of the code that is running now. */
+export function currentFrame(): Frame | undefined {
+  return frames.getStore()
+}
+
+/** Runs a function, and everything it starts, in a frame. */
+export function inFrame<A extends unknown[], R>(frame: Frame, work: (...args: A) => R, ...args: A): R {
+  return frames.run(frame, work, ...args)
+}
+
+/** The governed call that is running. Throws `ConfigError` outside of one. */
+export function currentCall(): CurrentCall {
+  const call = frames.getStore()?.call
+  if (!call) throw new ConfigError('invalid-option', 'currentCall', '`currentCall()` works only inside a governed tool')
+  return call
+}
+
+/**
+ * Runs a function in a frame, and if it answers with a generator, each of its steps too: a generator's body runs where
+ * `next` is called, which is outside by then.
+ */
+export function keepFrame<T>(frame: Frame, work: () => T): T {
+  const answer = frames.run(frame, work)
+  const tag = Object.prototype.toString.call(answer)
+  if (tag !== '[object AsyncGenerator]' && tag !== '[object Generator]') return answer
+  const inner = answer as unknown as Record<'next' | 'return' | 'throw', (value: unknown) => unknown>
+  const step = (name: 'next' | 'return' | 'throw') => (value: unknown) => frames.run(frame, () => inner[name](value))
+  const outer = { next: step('next'), return: step('return'), throw: step('throw') }
+  return Object.setPrototypeOf(outer, Object.getPrototypeOf(answer)) as T
+}
+
+export function joinHaldirs(governor: Governor): () => void {
+  const held = new WeakRef(governor)
+  haldirs.add(held)
+  return () => haldirs.delete(held)
+}
+
+/** The one haldir that is open in this process; `undefined` when there is none, or more than one. */
+export function onlyHaldir(): Governor | undefined {
+  let only: Governor | undefined
+  for (const held of haldirs) {
+    const governor = held.deref()
+    if (!governor) haldirs.delete(held)
+    else if (only) return undefined
+    else only = governor
+  }
+  return only
+}
+
+/** Remembers what was wrapped; throws when it was before. */
+export function refuseTwice(tool: object, name: string): void {
+  if (wrapped.has(tool)) throw new ConfigError('wrapped-twice', name, `\`${name}\` is governed already`)
+}
+
+export function markWrapped(tool: object): void {
+  wrapped.add(tool)
+}

@@ -1,0 +1,97 @@
+/** The call as its own tool sees it. */
+import { ConfigError, Denied } from './errors.ts'
+import { amountsOf, sum } from './gate/meters.ts'
+import type { CallSignal, Session } from './gate/sessions.ts'
+import type { Amount } from './money.ts'
+import { showAs } from './show.ts'
+
+/** A secret made available to a call. Only `reveal` shows it. */
+export class Secret {
+  readonly name: string
+  readonly #reveal: () => string
+
+  constructor(name: string, reveal: () => string) {
+    this.name = name
+    this.#reveal = reveal
+  }
+
+  /** The value. From here on it is removed from everything the session's calls return. Throws after the call's end. */
+  reveal(): string {
+    return this.#reveal()
+  }
+
+  toString(): string {
+    return `[secret ${this.name}]`
+  }
+
+  toJSON(): string {
+    return this.toString()
+  }
+}
+
+showAs(Secret, String)
+
+/** `currentCall()` inside a governed tool. */
+export class CurrentCall {
+  readonly id: string
+  readonly tool: string
+  readonly session: Session
+  readonly #signal: CallSignal
+  readonly #secrets = new Map<string, { bytes: Buffer; revealed: (value: string) => void }>()
+  #spent: readonly Amount[] | undefined
+  #ended = false
+
+  constructor(id: string, tool: string, session: Session, signal: CallSignal) {
+    this.id = id
+    this.tool = tool
+    this.session = session
+    this.#signal = signal
+  }
+
+  /** Aborts when the caller aborts, and when the session is revoked or expires. */
+  get signal(): AbortSignal {
+    return this.#signal.signal
+  }
+
+  /** A secret that the tool's `secrets` name. Throws `Denied` for any other. */
+  secret(name: string): Secret {
+    const held = this.#secrets.get(name)
+    if (!held) throw new Denied('secret-unavailable', 'the tool does not name this secret', this.id)
+    return new Secret(name, () => {
+      if (this.#ended) throw new Denied('secret-unavailable', 'the call has ended', this.id)
+      const value = held.bytes.toString('utf8')
+      held.revealed(value)
+      return value
+    })
+  }
+
+  /** Adds to what this call has really cost. Once it is called, it decides: neither `cost` nor `actual` does. */
+  spent(amount: Amount | readonly Amount[]): void {
+    if (this.#ended) throw new ConfigError('invalid-amount', 'spent', '`spent()` came after the end of the call')
+    const amounts = amountsOf(amount)
+    if (!amounts) throw new ConfigError('invalid-amount', 'spent', '`spent()` takes amounts, such as `usd(1.25)`')
+    this.#spent = sum([...(this.#spent ?? []), ...amounts])
+  }
+
+  toJSON(): { id: string; tool: string } {
+    return { id: this.id, tool: this.tool }
+  }
+
+  /** @internal */
+  hold(name: string, bytes: Buffer, revealed: (value: string) => void): void {
+    this.#secrets.set(name, { bytes, revealed })
+  }
+
+  /** What `spent` was told. @internal */
+  get reported(): readonly Amount[] | undefined {
+    return this.#spent
+  }
+
+  /** Takes the secrets away and lets go of the signal. @internal */
+  end(): void {
+    this.#ended = true
+    this.#signal.end()
+    for (const { bytes } of this.#secrets.values()) bytes.fill(0)
+    this.#secrets.clear()
+  }
+}

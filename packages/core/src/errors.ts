@@ -1,0 +1,140 @@
+/**
+ * The closed family of errors. Every message is one sentence (a denial adds its code's next step), names things in
+ * backticks and never contains a value, an argument or a secret: a model, a browser and a log may all read it.
+ */
+
+/** Why a call was refused. `retryable` codes may be tried again later; the others never succeed unchanged. */
+export type DenialCode =
+  | 'no-session'
+  | 'session-expired'
+  | 'session-revoked'
+  | 'scope-missing'
+  | 'policy-denied'
+  | 'budget-exceeded'
+  | 'rate-exceeded'
+  | 'quota-exceeded'
+  | 'duplicate-call'
+  | 'approval-denied'
+  | 'approval-expired'
+  | 'approval-pending'
+  | 'approval-unavailable'
+  | 'invalid-arguments'
+  | 'secret-unavailable'
+  | 'unavailable'
+
+/** What was wrong with something the developer wrote. */
+export type ConfigCode =
+  | 'invalid-option'
+  | 'invalid-scope'
+  | 'invalid-policy'
+  | 'invalid-amount'
+  | 'ungovernable'
+  | 'wrapped-twice'
+
+/** Each code's own next step, as the model reads it. None invites a retry of the same call. */
+const NEXT_STEP: Record<DenialCode, string> = {
+  'no-session': 'This tool needs a governed session; do not retry this call.',
+  'session-expired': 'The session is over; stop using tools and finish with what you have.',
+  'session-revoked': 'The session was ended by its owner; stop using tools.',
+  'scope-missing': 'This action is not permitted in this session; do not retry this call.',
+  'policy-denied': 'A policy forbids this action; do not retry this call.',
+  'budget-exceeded': 'Do not retry this call.',
+  'rate-exceeded': 'Too many calls; go on with other work.',
+  'quota-exceeded': 'The quota is used up; do not retry this call.',
+  'duplicate-call': 'This was already done; do not repeat this call.',
+  'approval-denied': 'A person said no; do not ask again for the same action.',
+  'approval-expired': 'Nobody decided in time; do not retry this call.',
+  'approval-pending': 'A person has been asked; go on with other work.',
+  'approval-unavailable': 'This action needs a person and none can be asked; do not retry this call.',
+  'invalid-arguments': 'Do not repeat this call with the same arguments.',
+  'secret-unavailable': 'A credential this tool needs is not available in this session; do not retry this call.',
+  unavailable: 'Governance could not be guaranteed, so the call was refused; do not retry this call.',
+}
+
+const BRAND = Symbol.for('haldir.error')
+
+/** The root of every error Haldir throws. Test with `HaldirError.isInstance`: it holds across two copies of the package. */
+export class HaldirError extends Error {
+  readonly code: string
+
+  constructor(code: string, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.code = code
+  }
+
+  override get name(): string {
+    return 'HaldirError'
+  }
+
+  /** The message alone: some frameworks show a model `String(error)`. */
+  override toString(): string {
+    return this.message
+  }
+
+  static isInstance(value: unknown): value is HaldirError {
+    return brandOf(value) !== undefined
+  }
+}
+
+/** A call was refused. The tool did not run, unless the message says that its result was withheld. */
+export class Denied extends HaldirError {
+  declare readonly code: DenialCode
+  /** The rule that decided, when it has a name. */
+  readonly rule?: string
+  /** The id of the refused call, as it stands in the trail. */
+  readonly callId: string
+  /** Whether the same call may succeed later, unchanged. */
+  readonly retryable: boolean
+
+  constructor(code: DenialCode, reason: string, callId: string, rule?: string) {
+    super(code, `Denied (${code}): ${reason}. ${NEXT_STEP[code]}`)
+    this.callId = callId
+    this.retryable = code === 'rate-exceeded' || code === 'approval-pending'
+    if (rule !== undefined) this.rule = rule
+  }
+
+  override get name(): string {
+    return 'Denied'
+  }
+
+  static override isInstance(value: unknown): value is Denied {
+    return brandOf(value) === 'denied'
+  }
+}
+
+/** The developer wrote something that can't work. `path` names the field, such as `scopes.1` or `vault.keys`. */
+export class ConfigError extends HaldirError {
+  declare readonly code: ConfigCode
+  readonly path: string
+
+  constructor(code: ConfigCode, path: string, message: string) {
+    super(code, message)
+    this.path = path
+  }
+
+  override get name(): string {
+    return 'ConfigError'
+  }
+
+  static override isInstance(value: unknown): value is ConfigError {
+    return brandOf(value) === 'config'
+  }
+}
+
+/** A part that Haldir depends on (store, sink, key, clock) did not answer or answered nonsense. */
+export class Unavailable extends HaldirError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('unavailable', message, options)
+  }
+}
+
+type Kind = 'error' | 'denied' | 'config'
+
+// The brand stands on the prototypes, so subclasses inherit it and two copies of this package recognise each other's.
+Object.defineProperty(HaldirError.prototype, BRAND, { value: 'error' satisfies Kind })
+Object.defineProperty(Denied.prototype, BRAND, { value: 'denied' satisfies Kind })
+Object.defineProperty(ConfigError.prototype, BRAND, { value: 'config' satisfies Kind })
+
+function brandOf(value: unknown): Kind | undefined {
+  return typeof value === 'object' && value !== null ? (value as { [BRAND]?: Kind })[BRAND] : undefined
+}

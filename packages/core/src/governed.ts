@@ -1,0 +1,124 @@
+/** `governed` for any function: the wrapper of core. Frameworks have their own, in their own packages. */
+import { type GovernedHandle, governTool, markWrapped, refuseTwice, type ToolOptions, type Where } from './adapter.ts'
+import { currentFrame, keepFrame } from './context.ts'
+import { ConfigError } from './errors.ts'
+
+/** A function that can be governed: none or one plain-data argument; it answers a promise, or items. */
+export type GovernableFunction = (args?: any) => Promise<unknown> | AsyncIterable<unknown>
+
+type ArgsOf<F> = F extends (args: infer A, ...rest: any[]) => unknown ? A : undefined
+type ResultOf<F> = F extends (...args: any[]) => infer R
+  ? R extends AsyncIterable<infer Item>
+    ? Item
+    : Awaited<R>
+  : never
+
+export interface FunctionOptions<Args = any, Result = any> extends ToolOptions<Args, Result> {
+  /** Says that the function answers items although it is no `async function*`. */
+  readonly streaming?: boolean
+}
+
+/** Wraps one function. The result has the same type, name and `this`. Throws `ConfigError` at once for bad options. */
+export function governed<F extends GovernableFunction>(
+  fn: F,
+  options: FunctionOptions<ArgsOf<NoInfer<F>>, ResultOf<NoInfer<F>>> & { readonly name: string },
+  where?: Where,
+): F
+/** Wraps several functions, each under its key. Every key needs options. */
+export function governed<S extends Record<string, GovernableFunction>>(
+  functions: S,
+  options: { readonly [K in keyof S]: FunctionOptions<ArgsOf<S[K]>, ResultOf<S[K]>> },
+  where?: Where,
+): S
+export function governed(target: unknown, options: any, where: Where = {}): unknown {
+  if (typeof target === 'function') {
+    const { name, ...rest } = options
+    return wrap(target as GovernableFunction, name as string, rest as unknown as FunctionOptions, where)
+  }
+  if (typeof target !== 'object' || target === null) {
+    throw new ConfigError('ungovernable', '', '`governed` takes a function, or an object of functions')
+  }
+  const set: Record<string, unknown> = {}
+  for (const [name, fn] of Object.entries(target)) {
+    if (typeof fn !== 'function') throw new ConfigError('ungovernable', name, `\`${name}\` is not a function`)
+    if (!Object.hasOwn(options, name)) throw new ConfigError('invalid-option', name, `\`${name}\` has no options`)
+    set[name] = wrap(fn as GovernableFunction, name, options[name] as FunctionOptions, where)
+  }
+  for (const name of Object.keys(options)) {
+    if (!Object.hasOwn(target, name)) throw new ConfigError('invalid-option', name, `there is no function \`${name}\``)
+  }
+  return set
+}
+
+/** What `run` needs beyond the arguments: the receiver, and whether there was an argument at all. */
+interface Invocation {
+  readonly self: unknown
+  readonly bare: boolean
+}
+
+function wrap(fn: GovernableFunction, name: string, options: FunctionOptions, where: Where): GovernableFunction {
+  refuseTwice(fn, name)
+  const { streaming = isGeneratorFunction(fn), ...rest } = options
+  const handle = governTool(
+    {
+      framework: 'function',
+      name,
+      options: rest,
+      definition: { name },
+      run: (args, _call, context) => {
+        const { self, bare } = context as Invocation
+        const answer = Reflect.apply(fn, self, bare ? [] : [args])
+        if (!streaming && isIterable(answer)) throw new ConfigError('invalid-option', 'streaming', UNANNOUNCED)
+        return answer
+      },
+    },
+    where,
+  )
+  const wrapper = streaming ? streamingWrapper(handle) : plainWrapper(handle)
+  // Frameworks and stack traces read a function's name.
+  Object.defineProperty(wrapper, 'name', { value: fn.name, configurable: true })
+  Object.defineProperty(wrapper, 'length', { value: fn.length, configurable: true })
+  markWrapped(wrapper)
+  return wrapper
+}
+
+function plainWrapper(handle: GovernedHandle): GovernableFunction {
+  return async function (this: unknown, ...args: unknown[]) {
+    const outcome = await handle.execute(requestFor(this, args))
+    if (outcome.status === 'ran') return outcome.value
+    throw outcome.status === 'failed' ? outcome.error : outcome.denial
+  }
+}
+
+function streamingWrapper(handle: GovernedHandle): GovernableFunction {
+  return function (this: unknown, ...args: unknown[]) {
+    const request = requestFor(this, args)
+    const items = (async function* () {
+      const outcome = await handle.stream(request)
+      if (outcome.status === 'ran') yield* outcome.items
+      else throw outcome.status === 'failed' ? outcome.error : outcome.denial
+    })()
+    // The session is the one at the call, wherever the items are read.
+    const frame = currentFrame()
+    return frame ? keepFrame(frame, () => items) : items
+  }
+}
+
+/** More than one argument can't be governed: the rest would reach the tool unjudged. */
+function requestFor(self: unknown, args: unknown[]): { args: unknown; context: Invocation } {
+  const given = args.length > 1 ? args : args[0]
+  return { args: args.length > 1 ? TOO_MANY : given, context: { self, bare: args.length === 0 } }
+}
+
+// A function is refused by the snapshot, with its reason; so is a call with too many arguments.
+const TOO_MANY = { 'more than one argument': () => {} }
+
+const UNANNOUNCED = 'a function that answers items is wrapped with `streaming: true`'
+
+function isGeneratorFunction(fn: unknown): boolean {
+  return Object.prototype.toString.call(fn) === '[object AsyncGeneratorFunction]'
+}
+
+function isIterable(value: unknown): boolean {
+  return typeof (value as AsyncIterable<unknown> | null | undefined)?.[Symbol.asyncIterator] === 'function'
+}

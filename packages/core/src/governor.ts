@@ -1,0 +1,80 @@
+/**
+ * The seam between a wrapped tool and the haldir that governs its calls. A tool may have been wrapped by another copy
+ * of this package than the one that made the haldir; they meet in these shapes.
+ */
+import type { CurrentCall } from './current-call.ts'
+import type { DenialCode, Denied } from './errors.ts'
+import type { Session } from './gate/sessions.ts'
+import type { Amount } from './money.ts'
+
+/** A tool and everything that was worked out once, when it was wrapped. */
+export interface GovernedTool {
+  readonly framework: string
+  readonly name: string
+  /** The tool's members in an entry, as JSON text. */
+  readonly fragment: string
+  /** The scopes a call needs: fixed, or read from its arguments. Throws when the tool's own function does. */
+  readonly required: (args: unknown) => readonly (readonly string[])[]
+  /** The most a call can cost. */
+  readonly cost: ((args: unknown) => Amount | readonly Amount[]) | undefined
+  /** What a call has cost, from its result. */
+  readonly actual: ((result: unknown, args: unknown) => Amount | readonly Amount[]) | undefined
+  readonly secrets: readonly string[]
+  readonly releaseOnFailure: boolean
+  readonly allowUnscanned: boolean
+  /** The original tool. */
+  readonly run: (args: unknown, call: CurrentCall, context: unknown) => unknown
+}
+
+/** One call as a framework hands it over. */
+export interface CallRequest {
+  readonly args: unknown
+  /** The framework's own id of the call: recorded, never relied on. */
+  readonly ref?: string | undefined
+  /** The caller's abort signal. */
+  readonly signal?: AbortSignal | undefined
+  /** Passed through to `run` untouched. */
+  readonly context?: unknown
+}
+
+/** Whose call it is: a session, or why none can be told. */
+export type Identity = Session | string
+
+/** What came of a call. Never an exception: how a framework is told is its adapter's business. */
+export type Executed =
+  | { readonly status: 'ran'; readonly value: unknown }
+  | { readonly status: 'failed'; readonly error: unknown }
+  | { readonly status: 'denied'; readonly denial: Denied }
+
+/** What the caller of a call that did not start is told. */
+export type NotRun = Exclude<Executed, { status: 'ran' }>
+
+/** What came of a streaming call: its items, or what kept it from starting. Iterating may throw the tool's error. */
+export type Streamed = { readonly status: 'ran'; readonly items: AsyncGenerator<unknown, void, undefined> } | NotRun
+
+/** What judging would say now. Mints no call, takes nothing, records nothing. */
+export interface Prepared {
+  readonly verdict: 'allow' | 'deny' | 'ask'
+  readonly rule?: string
+  readonly code?: DenialCode
+  readonly reason: string
+  readonly digest?: string
+}
+
+export interface Governor {
+  readonly name: string
+  execute(tool: GovernedTool, request: CallRequest, identity: Identity): Promise<Executed>
+  stream(tool: GovernedTool, request: CallRequest, identity: Identity): Promise<Streamed>
+  prepare(tool: GovernedTool, request: CallRequest, identity: Identity): Promise<Prepared>
+}
+
+const GOVERNOR = Symbol.for('haldir.governor.v1')
+
+/** The governor of a haldir, also of one made by another copy of this package. */
+export function governorOf(haldir: object): Governor | undefined {
+  return (haldir as { [GOVERNOR]?: Governor })[GOVERNOR]
+}
+
+export function setGovernor(haldir: object, governor: Governor): void {
+  Object.defineProperty(haldir, GOVERNOR, { value: governor })
+}

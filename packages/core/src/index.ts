@@ -1,0 +1,34 @@
+/**
+ * Haldir: governance that lives inside an agent's own process.
+ *
+ * The words, used everywhere and without synonyms:
+ *   haldir      the assembled governor an application creates
+ *   session     an agent's leave to act: agent, tenant, scopes, meters, expiry; no session, no access
+ *   scope       a permission such as `read`, `gmail:read`, `spend:50`
+ *   call        one pass of one tool call through the path: session, tool, snapshot of its arguments, digest
+ *   verdict     what judging gives: allow, deny or ask, always with the rule that decided and why
+ *   meter       anything counted with a limit; a hold is an amount set aside on it, ending settled or released
+ *   secret      a credential at rest in the vault, revealed only inside a running call
+ *   trail       the audit log, of entries, going to sinks
+ *   store       where shared state lives
+ */
+export { type Clock, type MaybePromise, systemClock } from './clock.ts'
+export { currentCall } from './context.ts'
+export type { CurrentCall, Secret } from './current-call.ts'
+export type { Duration } from './duration.ts'
+export { type ConfigCode, ConfigError, type DenialCode, Denied, HaldirError } from './errors.ts'
+export type { BudgetLine } from './gate/meters.ts'
+export type { Session } from './gate/sessions.ts'
+export { type FunctionOptions, type GovernableFunction, governed } from './governed.ts'
+export { createHaldir, type Haldir, type HaldirOptions, type Health } from './haldir.ts'
+export { type Amount, amount, money, usd } from './money.ts'
+export type { SessionOptions } from './session-options.ts'
+export type { Sink, SinkOpened, StoredLine } from './sinks/sink.ts'
+export type { Store } from './stores/store.ts'
+export type { Amounts, ToolOptions } from './tool-options.ts'
+export { type EnvKeyOptions, envKey, type KeyProvider } from './vault/keys.ts'
+export type { PutOptions, Vault } from './vault/vault.ts'
+export { type Entry, type EntryType, entrySchema } from './watch/entry.ts'
+export type { Filter } from './watch/query.ts'
+export type { Trail } from './watch/trail.ts'
+export type { Verification } from './watch/verify.ts'

@@ -1,0 +1,113 @@
+/**
+ * The path of a call, first to last, for every framework. It is one straight line: no step calls the next, and the
+ * order stands here and nowhere else. A refusal is a value; nothing here rejects but for a bug.
+ *
+ *   1 snapshot   2 identify   3 judge   4 admit   5 intend   6 unseal   7 run   8 settle   9 redact   10 record
+ */
+import { record, redact, settle } from './after.ts'
+import { admit, fix, identify, intend, judge, price, stillLive, unseal } from './before.ts'
+import { inFrame } from './context.ts'
+import type { CurrentCall } from './current-call.ts'
+import type { CallRequest, Executed, GovernedTool, Identity, NotRun, Prepared, Streamed } from './governor.ts'
+import { type House, Pass } from './pass.ts'
+import { followItems } from './stream.ts'
+
+/** The whole line, for a tool that answers once. */
+export async function execute(
+  house: House,
+  tool: GovernedTool,
+  request: CallRequest,
+  who: Identity,
+): Promise<Executed> {
+  const pass = await start(house, tool, request, who)
+  if (!(pass instanceof Pass)) return pass
+  const ended = await run(pass)
+  return finish(pass, ended)
+}
+
+/** The whole line, for a tool that answers with items: 7 goes on while they are read, 8 to 10 follow the last one. */
+export async function stream(house: House, tool: GovernedTool, request: CallRequest, who: Identity): Promise<Streamed> {
+  const pass = await start(house, tool, request, who)
+  if (!(pass instanceof Pass)) return pass
+  return { status: 'ran', items: followItems(pass, () => call(pass), finish) }
+}
+
+/** Steps 1 to 3, without taking or recording anything: what a framework's own gate may ask beforehand. */
+export async function prepare(
+  house: House,
+  tool: GovernedTool,
+  request: CallRequest,
+  who: Identity,
+): Promise<Prepared> {
+  const pass = new Pass(house, tool, request, who, '')
+  const refused = fix(pass) ?? identify(pass) ?? judge(pass)
+  const digest = pass.digest === undefined ? {} : { digest: pass.digest }
+  if (!refused) return { verdict: 'allow', reason: 'the session holds what the tool requires', ...digest }
+  return { verdict: 'deny', ...refused, ...digest }
+}
+
+/** Steps 1 to 6. Answers the pass, ready to run, or what the caller is told instead. */
+async function start(house: House, tool: GovernedTool, request: CallRequest, who: Identity): Promise<Pass | NotRun> {
+  const pass = new Pass(house, tool, request, who, house.ids())
+  try {
+    // 1 snapshot: what is judged, hashed, recorded and run all come from one private copy.
+    const hostile = fix(pass)
+    if (hostile) return await pass.refuse(hostile)
+
+    // 2 identify: no live session, no access.
+    const nobody = identify(pass)
+    if (nobody) return await pass.refuse(nobody)
+
+    // 3 judge: pure and synchronous; nothing is taken yet.
+    const denied = judge(pass) ?? price(pass)
+    if (denied) return await pass.refuse(denied)
+
+    // 4 admit: one atomic step of the store takes everything, or nothing.
+    const full = await admit(pass)
+    if (full) return await pass.refuse(full)
+
+    // 5 intend. Invariant: nothing runs without an accepted intent entry.
+    const unwritten = await intend(pass)
+    if (unwritten) return await pass.callOff(unwritten)
+
+    // 6 unseal: the secrets that the tool names, and no others.
+    const sealed = tool.secrets.length > 0 ? await unseal(pass) : undefined
+    if (sealed) return await pass.callOff(sealed)
+
+    // Time has passed since step 2: what ended meanwhile does not run.
+    const over = stillLive(pass.session)
+    if (over) return await pass.callOff(over)
+    if (request.signal?.aborted) return await pass.abandon(request.signal.reason)
+    return pass
+  } catch {
+    // Invariant: a step that fails in a way nobody foresaw refuses, too.
+    return pass.callOff({ code: 'unavailable', reason: 'the call could not be governed' })
+  }
+}
+
+/** 7 run: the original tool, with what was judged. */
+async function run(pass: Pass): Promise<Executed> {
+  try {
+    return { status: 'ran', value: await call(pass) }
+  } catch (error) {
+    return { status: 'failed', error }
+  }
+}
+
+function call(pass: Pass): unknown {
+  // Invariant: the tool gets an unfrozen private copy of the very snapshot that was judged.
+  return inFrame(pass.frame, pass.tool.run, pass.snapshot.revive(), pass.current as CurrentCall, pass.request.context)
+}
+
+/** Steps 8 to 10. The tool has run: from here on nothing may undo or hide that, but for a secret in its result. */
+async function finish(pass: Pass, ended: Executed): Promise<Executed> {
+  // 8 settle: the true cost, or all that was held, or nothing.
+  await settle(pass, ended)
+
+  // 9 redact: secrets revealed in this session leave in no result and no error.
+  const shown = redact(pass, ended)
+
+  // 10 record: the outcome, whatever it was.
+  await record(pass, ended, shown)
+  return shown
+}

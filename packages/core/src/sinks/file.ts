@@ -1,0 +1,101 @@
+/**
+ * The file sink: one file for each writer, `audit-<writer>-1.jsonl`, one entry a line, mode 0600. A line is handed to
+ * the operating system before `write` answers, so it survives the death of the process (not a power cut).
+ */
+import {
+  closeSync,
+  fstatSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  renameSync,
+  unlinkSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import { ConfigError } from '../errors.ts'
+import { cutTornTails, lockText, readDirectory } from './file-directory.ts'
+import type { Sink, SinkOpened } from './sink.ts'
+
+export interface FileSinkOptions {
+  readonly required?: boolean
+}
+
+/** Writes the trail below `directory`, which is made if it is missing. */
+export function fileSink(directory: string, { required = true }: FileSinkOptions = {}): Sink {
+  if (typeof directory !== 'string' || directory === '') {
+    throw new ConfigError('invalid-option', 'directory', '`directory` names a folder')
+  }
+  let file: OpenFile | undefined
+  return {
+    name: 'file',
+    required,
+    open(writer): SinkOpened {
+      mkdirSync(directory, { recursive: true, mode: 0o700 })
+      // What a dead process left unfinished is cut off first; the entry that records it is this writer's.
+      const recovered = cutTornTails(directory)
+      file ??= openFile(directory, writer)
+      return { recovered }
+    },
+    write(lines) {
+      if (!file) throw new Error('the file sink is not open')
+      append(file, lines)
+    },
+    read: () => readDirectory(directory),
+    close() {
+      if (!file) return
+      closeSync(file.fd)
+      unlinkSync(file.lock)
+      file = undefined
+    },
+  }
+}
+
+interface OpenFile {
+  readonly fd: number
+  readonly lock: string
+  /** How long the file is: everything up to here is whole lines. */
+  size: number
+  /** A line was cut off and could not be taken back: nothing may follow it. */
+  broken: boolean
+}
+
+/** Makes the writer's file. `ax`: it must not exist, so two writers can never share one. */
+function openFile(directory: string, writer: string): OpenFile {
+  const lock = join(directory, `audit-${writer}.lock`)
+  // Written aside and renamed: nobody ever reads half a lock and takes its writer for dead.
+  writeFileSync(`${lock}.new`, lockText(), { flag: 'wx', mode: 0o600 })
+  renameSync(`${lock}.new`, lock)
+  try {
+    const fd = openSync(join(directory, `audit-${writer}-1.jsonl`), 'ax', 0o600)
+    return { fd, lock, size: 0, broken: false }
+  } catch (error) {
+    unlinkSync(lock)
+    throw error
+  }
+}
+
+/** Appends whole lines or none. */
+function append(file: OpenFile, lines: string): void {
+  if (file.broken) throw new Error('the file ends in a broken line')
+  const bytes = Buffer.byteLength(lines)
+  let written = 0
+  try {
+    written = writeSync(file.fd, lines)
+    if (written !== bytes) throw new Error('the write was cut short')
+    file.size += bytes
+  } catch (error) {
+    takeBack(file)
+    throw error
+  }
+}
+
+/** A failed write may have left part of a line. Either the file is cut back to whole lines, or nothing follows it. */
+function takeBack(file: OpenFile): void {
+  try {
+    if (fstatSync(file.fd).size !== file.size) ftruncateSync(file.fd, file.size)
+  } catch {
+    file.broken = true
+  }
+}

@@ -1,0 +1,42 @@
+/** A sink for development and tests: the newest lines, in memory. */
+import type { Sink, StoredLine } from './sink.ts'
+
+export interface MemorySinkOptions {
+  readonly required?: boolean
+  /** How many lines are kept; the oldest are dropped. 100,000 unless given. */
+  readonly keep?: number
+}
+
+export interface MemorySink extends Sink {
+  /** The lines kept, oldest first. */
+  readonly lines: readonly string[]
+}
+
+export function memorySink({ required = true, keep = 100_000 }: MemorySinkOptions = {}): MemorySink {
+  let kept: string[] = []
+  return {
+    name: 'memory',
+    required,
+    get lines() {
+      return kept
+    },
+    write(lines) {
+      let start = 0
+      for (let end = lines.indexOf('\n'); end >= 0; end = lines.indexOf('\n', start)) {
+        kept.push(lines.slice(start, end))
+        start = end + 1
+      }
+      // Dropped in one go, now and then: shifting an array at every entry would cost more than the entry.
+      if (kept.length > keep * 2) kept = kept.slice(-keep)
+    },
+    async *read(): AsyncGenerator<StoredLine> {
+      for (const [index, line] of kept.slice(-keep).entries()) {
+        yield { writer: writerOf(line), place: `memory:${index + 1}`, line }
+      }
+    },
+  }
+}
+
+function writerOf(line: string): string {
+  return /"writer":"([^"]*)"/.exec(line)?.[1] ?? ''
+}

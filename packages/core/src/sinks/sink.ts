@@ -1,0 +1,42 @@
+/** Where entries go. */
+import type { MaybePromise } from '../clock.ts'
+
+export interface Sink {
+  /** A short name for messages and `health()`. */
+  readonly name: string
+  /** `false`: a copy that may be late or lose entries, and never holds a call up. Every other sink must accept first. */
+  readonly required?: boolean
+  /** Called once before the first entry of a writer, and again until it succeeds. */
+  open?(writer: string): MaybePromise<SinkOpened | undefined>
+  /**
+   * Accepts whole lines, each ending in a newline, in order: all of them or, by throwing or answering `false`, none.
+   * Haldir never calls it again before it has answered.
+   */
+  write(lines: string): MaybePromise<unknown>
+  /** Every stored line, one writer's after another's, each in the order written; for `query` and `verify`. */
+  read?(): AsyncIterable<StoredLine>
+  flush?(): MaybePromise<void>
+  close?(): MaybePromise<void>
+}
+
+/** What a sink found when it opened: tails of lines that a crash cut off, now removed. */
+export interface SinkOpened {
+  readonly recovered: readonly Recovery[]
+}
+
+export interface Recovery {
+  readonly writer: string
+  readonly file: string
+  /** How many bytes of an unfinished line were cut off. */
+  readonly bytes: number
+}
+
+export interface StoredLine {
+  /** The writer whose chain this line belongs to, as the sink files it. */
+  readonly writer: string
+  /** Where it stands, for messages: a file's name and a line number. */
+  readonly place: string
+  readonly line: string
+  /** The line has no newline at its end: it was never finished. */
+  readonly torn?: boolean
+}

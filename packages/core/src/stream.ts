@@ -1,0 +1,166 @@
+/**
+ * Step 7 for a tool that answers with items. The call lasts until the last item is out, the reader stops early, or
+ * nobody has asked for an item for as long as a lease; then, once, it is settled and recorded.
+ */
+import { mustScan, withhold } from './after.ts'
+import { background, within } from './clock.ts'
+import { inFrame } from './context.ts'
+import type { Executed } from './governor.ts'
+import type { Pass } from './pass.ts'
+import { YieldRedactor } from './vault/redact-yields.ts'
+
+type Step = IteratorResult<unknown, void>
+
+/** `open` starts the tool; `finish` is steps 8 to 10. */
+export function followItems(
+  pass: Pass,
+  open: () => unknown,
+  finish: (pass: Pass, ended: Executed) => Promise<Executed>,
+): AsyncGenerator<unknown, void, undefined> {
+  const items = new Items(pass, open, finish)
+  return {
+    next: () => items.turn(() => items.next()),
+    return: () => items.turn(() => items.stop()),
+    throw: (error) =>
+      items.turn(async () => {
+        await items.stop()
+        throw error
+      }),
+    [Symbol.asyncIterator]() {
+      return this
+    },
+    async [Symbol.asyncDispose]() {
+      await this.return()
+    },
+  }
+}
+
+const DONE: Step = { done: true, value: undefined }
+
+class Items {
+  readonly #pass: Pass
+  readonly #open: () => unknown
+  readonly #finish: (pass: Pass, ended: Executed) => Promise<Executed>
+  readonly #yields: YieldRedactor
+  #source: AsyncIterator<unknown> | undefined
+  #ready: unknown[] = []
+  #last: unknown
+  #over = false
+  #queue: Promise<unknown> = Promise.resolve()
+  #turns = 0
+  #asked: number
+
+  constructor(pass: Pass, open: () => unknown, finish: (pass: Pass, ended: Executed) => Promise<Executed>) {
+    this.#pass = pass
+    this.#open = open
+    this.#finish = finish
+    this.#yields = new YieldRedactor((pass.belongings as NonNullable<Pass['belongings']>).redactor)
+    this.#asked = pass.house.clock.monotonic()
+    this.#watch(pass.house.holds.leaseMs)
+  }
+
+  /** One request of the reader after another, as a generator has it. */
+  turn(work: () => Promise<Step>): Promise<Step> {
+    this.#turns++
+    const done = this.#queue.then(work).finally(() => {
+      this.#turns--
+      this.#asked = this.#pass.house.clock.monotonic()
+    })
+    this.#queue = done.then(
+      () => {},
+      () => {},
+    )
+    return done
+  }
+
+  async next(): Promise<Step> {
+    while (this.#ready.length === 0) {
+      if (this.#over) return DONE
+      await this.#advance()
+    }
+    return { done: false, value: this.#ready.shift() }
+  }
+
+  /** Asks the tool for one item. */
+  async #advance(): Promise<void> {
+    const pass = this.#pass
+    let step: IteratorResult<unknown>
+    try {
+      this.#source ??= await this.#start()
+      const source = this.#source
+      step = await inFrame(pass.frame, () => source.next())
+    } catch (error) {
+      return this.#end({ status: 'failed', error })
+    }
+    if (step.done) {
+      this.#ready.push(...this.#yields.end())
+      return this.#end({ status: 'ran', value: this.#last })
+    }
+    this.#last = step.value
+    if (pass.belongings?.redactor.empty !== false) {
+      this.#ready.push(step.value)
+      return
+    }
+    const { items, opaque } = this.#yields.push(step.value)
+    if (opaque && mustScan(pass)) {
+      await this.#close()
+      return this.#end(withhold(pass))
+    }
+    this.#ready.push(...items)
+  }
+
+  async #start(): Promise<AsyncIterator<unknown>> {
+    const { frame } = this.#pass
+    return inFrame(frame, async () => {
+      const answer = (await this.#open()) as AsyncIterable<unknown>
+      return answer[Symbol.asyncIterator]()
+    })
+  }
+
+  /** Ends the call. Throws what the reader must be told. */
+  async #end(ended: Executed): Promise<void> {
+    this.#over = true
+    // What was withheld has still run: it is settled as such, and the reader is told why it gets no more.
+    const shown = await this.#finish(
+      this.#pass,
+      ended.status === 'denied' ? { status: 'ran', value: undefined } : ended,
+    )
+    if (ended.status === 'denied') throw ended.denial
+    if (shown.status === 'failed') throw shown.error
+    if (shown.status === 'denied' && ended.status === 'failed') throw shown.denial
+  }
+
+  /** The reader wants no more. */
+  async stop(): Promise<Step> {
+    if (this.#over) return DONE
+    this.#ready = []
+    this.#over = true
+    this.#pass.notes.stopped = true
+    await this.#close()
+    await this.#finish(this.#pass, { status: 'ran', value: this.#last })
+    return DONE
+  }
+
+  /** Lets the tool clean up. It has only so long, and what it throws then has no reader. */
+  async #close(): Promise<void> {
+    const { house, frame } = this.#pass
+    try {
+      const closing = inFrame(frame, () => this.#source?.return?.())
+      if (closing) await within(closing, house.deadlineMs, house.clock, 'tool')
+    } catch {
+      this.#pass.notes.cleanup = 'failed'
+    }
+  }
+
+  /** A reader that went away without a word must not keep the hold for ever. */
+  #watch(wait: number): void {
+    const { clock, holds } = this.#pass.house
+    background(clock, wait, () => {
+      if (this.#over) return
+      const idle = this.#turns > 0 ? 0 : clock.monotonic() - this.#asked
+      if (idle < holds.leaseMs) return this.#watch(holds.leaseMs - idle)
+      this.#pass.notes.abandoned = true
+      this.turn(() => this.stop()).then(undefined, () => {})
+    })
+  }
+}

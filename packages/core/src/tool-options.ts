@@ -1,0 +1,102 @@
+/** What a developer says of a tool when wrapping it: read once, checked strictly. */
+import { hash } from 'node:crypto'
+import { canonical, Hostile, snapshot } from './call.ts'
+import { ConfigError } from './errors.ts'
+import { amountsOf } from './gate/meters.ts'
+import { parseRequired } from './gate/scopes.ts'
+import type { GovernedTool } from './governor.ts'
+import type { Amount } from './money.ts'
+import { checkKeys } from './options.ts'
+import { toolFragment } from './watch/chain.ts'
+
+/** One amount, or several of different units. */
+export type Amounts = Amount | readonly Amount[]
+
+export interface ToolOptions<Args = any, Result = any> {
+  /** What a session must hold: one scope, several, or read from the arguments. `[]` says that any live session will do. */
+  readonly scope: string | readonly string[] | ((args: Args) => string | readonly string[])
+  /** The most a call can cost; it is set aside before the tool runs. Synchronous; when it throws the call is refused. */
+  readonly cost?: Amounts | ((args: Args) => Amounts)
+  /** What a call really cost, read from its result. Absent: what was set aside. */
+  readonly actual?: (result: Result, args: Args) => Amounts
+  /** Names of the secrets the tool may reveal. */
+  readonly secrets?: readonly string[]
+  /** What a failed call costs: what was set aside (`keep`, the default: it may have gone through), or nothing. */
+  readonly onFailure?: 'keep' | 'release'
+  /** Whether a result that can't be searched for secrets may pass after one was revealed. */
+  readonly unscanned?: 'refuse' | 'allow'
+}
+
+const KEYS = ['scope', 'cost', 'actual', 'secrets', 'onFailure', 'unscanned'] as const
+const TOOL_NAME = /^[A-Za-z0-9_.:/-]{1,128}$/
+
+/** A tool as an adapter describes it. */
+export interface ToolDefinition {
+  readonly framework: string
+  readonly name: string
+  readonly options: ToolOptions
+  /** Plain data that says what the tool is (description, schema): its hash stands in every entry. */
+  readonly definition?: unknown
+  readonly run: GovernedTool['run']
+}
+
+/** Throws `ConfigError`, naming the field. */
+export function compileTool({ framework, name, options, definition, run }: ToolDefinition): GovernedTool {
+  if (typeof name !== 'string' || !TOOL_NAME.test(name)) {
+    throw invalid('name', 'is 1 to 128 letters, digits, `_`, `.`, `:`, `/` or `-`')
+  }
+  checkKeys(options, KEYS, `options of \`${name}\``)
+  const { scope, cost, actual, secrets = [], onFailure = 'keep', unscanned = 'refuse' } = options
+  if (actual !== undefined && typeof actual !== 'function') throw invalid('actual', 'is a function of the result')
+  if (!Array.isArray(secrets) || !secrets.every((secret) => typeof secret === 'string')) {
+    throw invalid('secrets', 'is a list of names')
+  }
+  if (onFailure !== 'keep' && onFailure !== 'release') throw invalid('onFailure', 'is `keep` or `release`')
+  if (unscanned !== 'refuse' && unscanned !== 'allow') throw invalid('unscanned', 'is `refuse` or `allow`')
+  return {
+    framework,
+    name,
+    fragment: toolFragment({ name, hash: definition === undefined ? undefined : definitionHash(definition) }),
+    required: compileScope(scope, cost !== undefined),
+    cost: compileCost(cost),
+    actual,
+    secrets: [...secrets],
+    releaseOnFailure: onFailure === 'release',
+    allowUnscanned: unscanned === 'allow',
+    run,
+  }
+}
+
+function compileScope(scope: ToolOptions['scope'], priced: boolean): GovernedTool['required'] {
+  if (typeof scope === 'function') return (args) => parseScopes(scope(args), priced)
+  if (scope === undefined) throw invalid('scope', 'is missing; write `scope: []` if any live session may call the tool')
+  const fixed = parseScopes(scope, priced)
+  return () => fixed
+}
+
+function parseScopes(scope: string | readonly string[], priced: boolean): readonly (readonly string[])[] {
+  const required = Array.isArray(scope)
+    ? scope.map((one, index) => parseRequired(one, `scope.${index}`))
+    : [parseRequired(scope as string)]
+  if (!priced && required.some(([first]) => first === 'spend')) {
+    throw invalid('cost', 'is missing; a tool that requires `spend` says what a call costs')
+  }
+  return required
+}
+
+function compileCost(cost: ToolOptions['cost']): GovernedTool['cost'] {
+  if (cost === undefined || typeof cost === 'function') return cost as GovernedTool['cost']
+  const fixed = amountsOf(cost)
+  if (!fixed) throw invalid('cost', 'is an amount such as `usd(1)`, or a function that answers one')
+  return () => fixed
+}
+
+/** SHA-256 over the canonical text of the definition. Parts that are no plain data are left out of a tool's identity. */
+function definitionHash(definition: unknown): string | undefined {
+  const taken = snapshot(definition)
+  return taken instanceof Hostile ? undefined : hash('sha256', canonical(taken.args), 'hex')
+}
+
+function invalid(path: string, what: string): ConfigError {
+  return new ConfigError('invalid-option', path, `\`${path}\` ${what}`)
+}

@@ -1,0 +1,153 @@
+/**
+ * Secrets at rest: each version is sealed under a data key of its own, which a key provider wraps. Name, tenant,
+ * version, scope and tools are bound to the ciphertext, so moving it elsewhere or widening it makes it unreadable.
+ */
+import type { Clock, MaybePromise } from '../clock.ts'
+import { within } from '../clock.ts'
+import { ConfigError, Unavailable } from '../errors.ts'
+import type { SealedSecret, SecretVerbs } from '../stores/store.ts'
+import { openBytes, type Random, sealBytes } from './cipher.ts'
+import type { KeyProvider } from './keys.ts'
+
+export interface VaultParts {
+  readonly keys: readonly KeyProvider[]
+  readonly secrets: SecretVerbs
+  readonly random: Random
+  readonly clock: Clock
+  readonly deadlineMs: number
+  /** Checks the scope's shape; the vault knows nothing of scopes otherwise. */
+  readonly checkScope: (scope: string, path: string) => void
+  /** Writes `secret-put`; the secret is stored only after it is accepted. */
+  readonly recordPut: (secret: { tenant: string; name: string; version: number }) => MaybePromise<void>
+}
+
+export interface PutOptions {
+  /** What a session must hold to use the secret. */
+  readonly scope: string
+  /** The tools that may use it; every tool that names it, when absent. */
+  readonly tools?: readonly string[]
+  readonly tenant?: string
+}
+
+const NAME = /^[A-Za-z0-9_.-]{1,128}$/
+const TOOL = /^[A-Za-z0-9_.:/-]{1,128}$/
+const OPTIONS = new Set(['scope', 'tools', 'tenant'])
+
+export class Vault {
+  readonly #parts: VaultParts
+
+  constructor(parts: VaultParts) {
+    this.#parts = parts
+  }
+
+  /**
+   * Seals a value as the newest version of a secret. Throws `ConfigError` for a bad name, value or option, and
+   * `Unavailable` when key, store or trail do not answer; then nothing is stored.
+   */
+  async put(name: string, value: string, options: PutOptions): Promise<{ name: string; version: number }> {
+    const { tenant = 'default', scope, tools = [] } = this.#checked(name, value, options)
+    for (;;) {
+      const newest = await this.#soon(this.#parts.secrets.get(tenant, name), 'store.secret.get')
+      const version = (newest?.version ?? 0) + 1
+      const sealed = await this.#seal({ tenant, name, version, scope, tools }, Buffer.from(value, 'utf8'))
+      await this.#parts.recordPut({ tenant, name, version })
+      // Another process may have taken this version meanwhile; then the next one is tried.
+      if (await this.#soon(this.#parts.secrets.put(sealed), 'store.secret.put')) return { name, version }
+    }
+  }
+
+  /** The newest version, still sealed; `undefined` when there is none. */
+  find(tenant: string, name: string): Promise<SealedSecret | undefined> {
+    return this.#soon(this.#parts.secrets.get(tenant, name), 'store.secret.get')
+  }
+
+  /** Unseals. Throws `Unavailable` when the key is not here, does not answer, or the record was tampered with. */
+  async open(secret: SealedSecret): Promise<Buffer> {
+    const key = this.#parts.keys.find(({ id }) => id === secret.keyId)
+    if (!key) throw new Unavailable('the key that seals this secret is not among `vault.keys`')
+    const context = contextOf(secret)
+    try {
+      const dataKey = await this.#soon(key.unwrap(Buffer.from(secret.wrapped, 'base64'), context), 'vault key')
+      return openBytes(dataKey, Buffer.from(secret.sealed, 'base64'), context)
+    } catch (cause) {
+      throw new Unavailable('the secret could not be unsealed', { cause })
+    }
+  }
+
+  /**
+   * The 32-byte key of a tenant's digests, made on first use and kept in the store: sealed when there is a wrapping
+   * key, else plain. Two processes that make it at once agree on the one the store took first.
+   */
+  async digestKey(tenant: string): Promise<{ id: string; key: Buffer; sealed: boolean }> {
+    const { secrets, random, keys } = this.#parts
+    for (;;) {
+      const found = await this.#soon(secrets.get(tenant, DIGEST_KEY), 'store.secret.get')
+      if (found) {
+        const plain = found.keyId === PLAIN
+        const key = plain ? Buffer.from(found.sealed, 'base64') : await this.open(found)
+        if (key.length !== 32) throw new Unavailable('the digest key in the store is not 32 bytes')
+        return { id: `${tenant}.${found.version}`, key, sealed: !plain }
+      }
+      const row = { tenant, name: DIGEST_KEY, version: 1, scope: '', tools: [] }
+      const key = Buffer.from(random(32))
+      const made =
+        keys.length > 0
+          ? await this.#seal(row, key)
+          : { ...row, keyId: PLAIN, wrapped: '', sealed: key.toString('base64') }
+      await this.#soon(secrets.put(made), 'store.secret.put')
+    }
+  }
+
+  async #seal(row: Omit<SealedSecret, 'keyId' | 'wrapped' | 'sealed'>, plain: Buffer): Promise<SealedSecret> {
+    const [key] = this.#parts.keys
+    if (!key) throw new ConfigError('invalid-option', 'vault.keys', 'a secret needs a key: set `vault.keys`')
+    const context = contextOf({ ...row, keyId: key.id })
+    const dataKey = this.#parts.random(32)
+    const wrapped = await this.#soon(key.wrap(dataKey, context), 'vault key')
+    if (!(wrapped instanceof Uint8Array)) throw new Unavailable('the vault key did not answer with bytes')
+    const sealed = sealBytes(dataKey, plain, context, this.#parts.random)
+    dataKey.fill(0)
+    plain.fill(0)
+    return {
+      ...row,
+      keyId: key.id,
+      wrapped: Buffer.from(wrapped).toString('base64'),
+      sealed: sealed.toString('base64'),
+    }
+  }
+
+  #checked(name: string, value: string, options: PutOptions): PutOptions {
+    if (typeof name !== 'string' || !NAME.test(name))
+      throw invalid('name', 'is 1 to 128 letters, digits, `_`, `.` or `-`')
+    if (typeof value !== 'string' || value === '') throw invalid('value', 'is text that is not empty')
+    if (typeof options !== 'object' || options === null) throw invalid('options', 'names at least a `scope`')
+    for (const key of Object.keys(options)) if (!OPTIONS.has(key)) throw invalid(key, 'is not an option of a secret')
+    this.#parts.checkScope(options.scope, 'scope')
+    const { tools, tenant } = options
+    if (
+      tools !== undefined &&
+      !(Array.isArray(tools) && tools.every((tool) => typeof tool === 'string' && TOOL.test(tool)))
+    ) {
+      throw invalid('tools', 'is a list of tool names')
+    }
+    if (tenant !== undefined && typeof tenant !== 'string') throw invalid('tenant', 'is a string')
+    return options
+  }
+
+  #soon<T>(work: MaybePromise<T>, what: string): Promise<T> {
+    return within(Promise.resolve(work), this.#parts.deadlineMs, this.#parts.clock, what)
+  }
+}
+
+/** Not a name that `put` allows. */
+const DIGEST_KEY = '$digest'
+const PLAIN = 'none'
+
+/** The additional data: what a ciphertext is bound to, without ambiguity. */
+function contextOf({ tenant, name, version, keyId, scope, tools }: Omit<SealedSecret, 'wrapped' | 'sealed'>): Buffer {
+  return Buffer.from(JSON.stringify(['haldir.secret.v1', tenant, name, version, keyId, scope, tools]))
+}
+
+function invalid(path: string, what: string): ConfigError {
+  return new ConfigError('invalid-option', path, `\`${path}\` ${what}`)
+}

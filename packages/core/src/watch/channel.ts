@@ -1,0 +1,196 @@
+/**
+ * The way to one sink: keeps entries in order, one write at a time, everything that waits in one batch. What a sink
+ * refuses stays in front and is offered again before anything newer.
+ */
+import { type Clock, isPromise, within } from '../clock.ts'
+import { Unavailable } from '../errors.ts'
+import type { Recovery, Sink } from '../sinks/sink.ts'
+
+/** How many lines may wait for a sink that is down. */
+const KEEP = 1_000
+
+interface Waiter {
+  readonly resolve: () => void
+  readonly reject: (error: unknown) => void
+}
+
+export class Channel {
+  readonly name: string
+  readonly required: boolean
+  dropped = 0
+  readonly #sink: Sink
+  readonly #clock: Clock
+  readonly #deadlineMs: number
+  #opened = false
+  #opening: Promise<void> | undefined
+  #writer = ''
+  /** Lines not accepted yet, oldest first. While a write is under way, the first `#flying` of them are in it. */
+  #lines: string[] = []
+  #waiters: Waiter[] = []
+  #flying = 0
+  #hung = false
+
+  constructor(sink: Sink, clock: Clock, deadlineMs: number) {
+    this.name = sink.name
+    this.required = sink.required !== false
+    this.#sink = sink
+    this.#clock = clock
+    this.#deadlineMs = deadlineMs
+  }
+
+  get waiting(): number {
+    return this.#lines.length
+  }
+
+  get crowded(): boolean {
+    return this.#lines.length >= KEEP
+  }
+
+  async open(writer: string): Promise<readonly Recovery[]> {
+    if (this.#opened) return []
+    let found: unknown
+    try {
+      const opening = this.#sink.open?.(writer)
+      found = isPromise(opening) ? await within(opening, this.#deadlineMs, this.#clock, this.name) : opening
+    } catch (cause) {
+      throw this.#refusal(cause)
+    }
+    this.#opened = true
+    return (found as { recovered?: readonly Recovery[] } | undefined)?.recovered ?? []
+  }
+
+  /** Opens a sink that is not required when its first line comes. */
+  openLater(writer: string): void {
+    this.#writer = writer
+  }
+
+  /**
+   * Offers a line, after all that waits. `undefined`: accepted. A promise: accepted when it resolves. Throws when the
+   * sink refuses at once or hangs; the line then waits in front of the next.
+   */
+  accept(line: string): Promise<void> | undefined {
+    this.#lines.push(line)
+    if (this.#hung) throw this.#refusal()
+    if (this.#flying > 0) return this.#wait()
+    const written = this.#write()
+    if (!written) return undefined
+    const accepted = this.#wait()
+    this.#land(written)
+    return accepted
+  }
+
+  /** Offers a line to a sink that may lose it: never throws, never waits. */
+  offer(line: string): void {
+    if (this.#lines.length - this.#flying >= KEEP) {
+      this.#lines.splice(this.#flying, 1)
+      this.dropped++
+    }
+    if (!this.#opened) {
+      this.#lines.push(line)
+      this.#opening ??= this.open(this.#writer).then(
+        () => void this.retry(),
+        () => {
+          this.#opening = undefined
+        },
+      )
+      return
+    }
+    try {
+      this.accept(line)?.then(undefined, () => {})
+    } catch {
+      // The line waits; `dropped` counts it if it never gets in.
+    }
+  }
+
+  /** Offers again what waits. Answers whether the sink has taken all of it at once. */
+  retry(): boolean {
+    if (this.#lines.length === 0) return true
+    if (this.#flying > 0 || this.#hung) return false
+    try {
+      const written = this.#write()
+      if (written) this.#land(written)
+      return !written
+    } catch {
+      return false
+    }
+  }
+
+  /** Resolves when everything is accepted and the sink has flushed. */
+  async flush(): Promise<void> {
+    if (this.#flying > 0) await this.#wait()
+    const written = this.#write()
+    if (written) {
+      const accepted = this.#wait()
+      this.#land(written)
+      await accepted
+    }
+    const flushed = this.#sink.flush?.()
+    if (isPromise(flushed)) await within(flushed, this.#deadlineMs, this.#clock, this.name)
+  }
+
+  async close(): Promise<void> {
+    const closed = this.#sink.close?.()
+    if (isPromise(closed)) await within(closed, this.#deadlineMs, this.#clock, this.name)
+  }
+
+  /** One write of everything that waits. Throws when refused at once. */
+  #write(): PromiseLike<unknown> | undefined {
+    const count = this.#lines.length
+    if (count === 0) return undefined
+    let answer: unknown
+    try {
+      answer = this.#sink.write(count === 1 ? (this.#lines[0] as string) : this.#lines.join(''))
+    } catch (cause) {
+      throw this.#refusal(cause)
+    }
+    if (isPromise(answer)) {
+      this.#flying = count
+      return answer
+    }
+    if (answer === false) throw this.#refusal()
+    this.#lines = []
+    return undefined
+  }
+
+  #wait(): Promise<void> {
+    return new Promise((resolve, reject) => this.#waiters.push({ resolve, reject }))
+  }
+
+  /** Follows a write under way to its end, then writes what has come meanwhile. */
+  #land(written: PromiseLike<unknown>): void {
+    const batch = this.#waiters.splice(0)
+    let over = false
+    const landed = (accepted: boolean, cause?: unknown) => {
+      over = true
+      if (accepted) this.#lines.splice(0, this.#flying)
+      this.#flying = 0
+      this.#hung = false
+      for (const waiter of batch) accepted ? waiter.resolve() : waiter.reject(this.#refusal(cause))
+      if (this.#waiters.length > 0) this.#next()
+    }
+    written.then(
+      (answer) => landed(answer !== false),
+      (cause) => landed(false, cause),
+    )
+    within(written, this.#deadlineMs, this.#clock, this.name).then(undefined, (cause) => {
+      if (over) return
+      // The write hangs. Nobody waits any longer, and what comes now is refused until the sink answers.
+      this.#hung = true
+      for (const waiter of [...batch, ...this.#waiters.splice(0)]) waiter.reject(this.#refusal(cause))
+    })
+  }
+
+  #next(): void {
+    try {
+      const written = this.#write()
+      if (written) this.#land(written)
+      else for (const waiter of this.#waiters.splice(0)) waiter.resolve()
+    } catch (error) {
+      for (const waiter of this.#waiters.splice(0)) waiter.reject(error)
+    }
+  }
+
+  #refusal(cause?: unknown): Unavailable {
+    return new Unavailable(`the sink \`${this.name}\` did not accept an entry`, { cause })
+  }
+}

@@ -1,0 +1,193 @@
+/**
+ * The trail: step 5 and step 10 of the path. Every entry is hashed once and given to every sink. `record` answers when
+ * every required sink has accepted; if one has not, the entry keeps its place and is offered again before the next.
+ */
+import type { Clock, MaybePromise } from '../clock.ts'
+import { isPromise, within } from '../clock.ts'
+import { Unavailable } from '../errors.ts'
+import type { Recovery, Sink, StoredLine } from '../sinks/sink.ts'
+import type { WriterVerbs } from '../stores/store.ts'
+import { Chain, type Draft, NOBODY } from './chain.ts'
+import { Channel } from './channel.ts'
+import type { Entry } from './entry.ts'
+import { type Filter, query } from './query.ts'
+import { type Verification, verifyLines } from './verify.ts'
+
+export interface TrailParts {
+  readonly haldir: string
+  readonly writer: string
+  readonly sinks: readonly Sink[]
+  /** Where writers are registered, so that a missing chain is noticed. */
+  readonly registry: WriterVerbs
+  readonly clock: Clock
+  readonly deadlineMs: number
+}
+
+/** What the trail could not do, for `health()`. */
+export interface TrailHealth {
+  /** Entries of finished calls that no required sink has accepted yet; no further call runs until they are in. */
+  readonly waiting: number
+  /** Entries that could not be given a place while a sink was down. */
+  readonly unrecorded: number
+  /** For each sink that is not required: entries it lost. */
+  readonly dropped: Readonly<Record<string, number>>
+}
+
+export class Trail {
+  readonly #parts: TrailParts
+  readonly #chain: Chain
+  readonly #required: readonly Channel[]
+  readonly #optional: readonly Channel[]
+  #opening: Promise<void> | undefined
+  readonly #recovered: Recovery[] = []
+  #open = false
+  #closed = false
+  #unrecorded = 0
+  #gap = 0
+
+  constructor(parts: TrailParts) {
+    this.#parts = parts
+    this.#chain = new Chain(parts.writer, parts.haldir)
+    const channels = parts.sinks.map((sink) => new Channel(sink, parts.clock, parts.deadlineMs))
+    this.#required = channels.filter((channel) => channel.required)
+    this.#optional = channels.filter((channel) => !channel.required)
+  }
+
+  /**
+   * Records one entry. Returns at once when every required sink accepts at once. Throws or rejects `Unavailable` when
+   * a required sink did not accept within the deadline: the caller must then not go on.
+   */
+  record(draft: Draft): MaybePromise<void> {
+    if (this.#open && !this.#closed) return this.#append(draft)
+    if (this.#closed) throw new Unavailable('the trail is closed')
+    return this.#start().then(() => this.#append(draft))
+  }
+
+  /**
+   * Records how something ended that has already happened. Never throws and never undoes it: what a sink refuses waits
+   * in front of the next entry, and nothing else is admitted to the trail before it.
+   */
+  conclude(draft: Draft): MaybePromise<void> {
+    try {
+      const done = this.record(draft)
+      return isPromise(done) ? done.then(undefined, () => {}) : undefined
+    } catch {
+      return undefined
+    }
+  }
+
+  /** The entries that match, one writer's after another's. */
+  query(filter: Filter = {}): AsyncGenerator<Entry> {
+    return query(this.#read(), filter)
+  }
+
+  /** Checks every chain in the first required sink that can be read, and that no registered writer is missing. */
+  async verify(): Promise<Verification> {
+    await this.flush()
+    const { registry, clock, deadlineMs } = this.#parts
+    const writers = await within(Promise.resolve(registry.list()), deadlineMs, clock, 'store.writer.list')
+    return verifyLines(this.#read(), writers)
+  }
+
+  /** Offers again what sinks have not accepted, flushes them, and registers how long the chain is. */
+  async flush(): Promise<void> {
+    if (!this.#open) return
+    await Promise.all([...this.#required, ...this.#optional].map((channel) => channel.flush()))
+    await this.#register(false)
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return
+    if (this.#open) await this.conclude({ type: 'writer-closed', session: NOBODY })
+    this.#closed = true
+    const channels = [...this.#required, ...this.#optional]
+    if (this.#open) {
+      await Promise.allSettled(channels.map((channel) => channel.flush()))
+      await this.#register(true)
+    }
+    await Promise.allSettled(channels.map((channel) => channel.close()))
+  }
+
+  health(): TrailHealth {
+    const waiting = Math.max(0, ...this.#required.map((channel) => channel.waiting))
+    const dropped = Object.fromEntries(this.#optional.map((channel) => [channel.name, channel.dropped]))
+    return { waiting, unrecorded: this.#unrecorded, dropped }
+  }
+
+  #append(draft: Draft): MaybePromise<void> {
+    const must = draft.type === 'outcome' || draft.type === 'writer-closed'
+    for (const channel of this.#required) {
+      // While a sink is down only so much is kept for it. Past that, what has not happened yet gets no place at all,
+      // so that the chain has no hole; how much was left out is recorded when the sink accepts again.
+      if (!must && channel.crowded && !channel.retry()) {
+        this.#unrecorded++
+        this.#gap++
+        throw new Unavailable(`the sink \`${channel.name}\` does not accept entries`)
+      }
+    }
+    if (this.#gap > 0) {
+      const unrecorded = this.#gap
+      this.#gap = 0
+      const noted = this.#write({ type: 'gap', session: NOBODY, data: { unrecorded } })
+      if (isPromise(noted)) noted.then(undefined, () => {})
+    }
+    return this.#write(draft)
+  }
+
+  /** Gives a draft its place and offers its line to every sink, in order. */
+  #write(draft: Draft): MaybePromise<void> {
+    const line = this.#chain.append(draft, this.#parts.clock.now())
+    const pending: PromiseLike<void>[] = []
+    let failure: unknown
+    for (const channel of this.#required) {
+      try {
+        const accepted = channel.accept(line)
+        if (accepted) pending.push(accepted)
+      } catch (error) {
+        failure = error
+      }
+    }
+    for (const channel of this.#optional) channel.offer(line)
+    // Invariant: every required sink has accepted, or the caller is told that the entry does not stand.
+    if (pending.length > 0) {
+      const all = Promise.all(pending)
+      if (failure === undefined) return all.then(() => {})
+      all.then(undefined, () => {})
+    }
+    if (failure !== undefined) throw failure
+    return undefined
+  }
+
+  /** Opens the sinks and the chain. Tried again at every entry until it succeeds. */
+  #start(): Promise<void> {
+    this.#opening ??= this.#begin().finally(() => {
+      this.#opening = undefined
+    })
+    return this.#opening
+  }
+
+  async #begin(): Promise<void> {
+    const { writer } = this.#parts
+    for (const channel of this.#required) this.#recovered.push(...(await channel.open(writer)))
+    for (const channel of this.#optional) channel.openLater(writer)
+    if (this.#chain.entries === 0) await this.#write({ type: 'writer-opened', session: NOBODY })
+    await this.#register(false)
+    this.#open = true
+    for (const { writer: id, file, bytes } of this.#recovered.splice(0)) {
+      await this.#append({ type: 'recovery', session: NOBODY, data: { writer: id, file, bytes } })
+    }
+  }
+
+  async #register(closed: boolean): Promise<void> {
+    const { registry, clock, deadlineMs, writer: id } = this.#parts
+    const { genesis, entries, head } = this.#chain
+    const put = registry.put({ id, genesis, entries, head, closed })
+    if (isPromise(put)) await within(put, deadlineMs, clock, 'store.writer.put')
+  }
+
+  async *#read(): AsyncGenerator<StoredLine> {
+    const readable = this.#parts.sinks.find((sink) => sink.required !== false && sink.read)
+    if (!readable?.read) throw new Unavailable('no required sink can be read back')
+    yield* readable.read()
+  }
+}

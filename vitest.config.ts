@@ -1,0 +1,16 @@
+import { defineConfig } from 'vitest/config'
+
+// Tests run from source: the `@haldir/source` condition points every package at its `src`.
+const conditions = ['@haldir/source', 'node', 'module', 'import', 'default']
+
+export default defineConfig({
+  resolve: { conditions },
+  ssr: { resolve: { conditions } },
+  test: {
+    include: ['packages/*/src/**/*.test.ts', 'test/**/*.test.ts'],
+    pool: 'forks',
+    execArgv: ['--expose-gc', '--disable-warning=ExperimentalWarning', '--conditions=@haldir/source'],
+    testTimeout: 20_000,
+    hookTimeout: 20_000,
+  },
+})
