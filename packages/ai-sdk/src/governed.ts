@@ -17,17 +17,12 @@ import { copyTool } from './copy-tool.ts'
 /** Any tool of the AI SDK: built with `tool()`, `dynamicTool()`, an object, an instance of a class. */
 export type GovernableTool = { readonly execute?: ((...args: any[]) => any) | undefined; readonly inputSchema: unknown }
 
-type ArgsOf<T> = 'execute' extends keyof T
-  ? NonNullable<T['execute']> extends (args: infer A, ...rest: any[]) => any
-    ? A
-    : unknown
-  : unknown
-
-type ResultOf<T> = 'execute' extends keyof T
-  ? NonNullable<T['execute']> extends (...args: any[]) => infer R
+type ExecuteOf<T> = 'execute' extends keyof T ? NonNullable<T['execute']> : unknown
+type ArgsOf<T> = ExecuteOf<T> extends (args: infer A, ...rest: any[]) => any ? A : unknown
+type ResultOf<T> =
+  ExecuteOf<T> extends (...args: any[]) => infer R
     ? Awaited<Exclude<R, AsyncIterable<any>>> | (R extends AsyncIterable<infer Item> ? Item : never)
     : unknown
-  : unknown
 
 /** What a tool requires, costs and may use. `cost`, `actual` and `scope` see the tool's own types. */
 export interface ToolRule<Args = any, Result = any> extends ToolOptions<Args, Result> {
@@ -60,50 +55,58 @@ export function governed<S extends Record<string, GovernableTool>>(
   where?: Where,
 ): S
 export function governed(target: any, rules: any, where: Where = {}): unknown {
-  if (typeof target !== 'object' || target === null) throw ungovernable('', 'is not a tool')
-  if ('inputSchema' in target && typeof rules?.name === 'string') {
+  if (isTool(target) && typeof rules?.name === 'string') {
     const { name, ...rule } = rules
     return wrap(target, name, rule, where)
   }
+  if (typeof target !== 'object' || target === null) throw ungovernable('tool', 'is not a tool')
   if (typeof rules !== 'object' || rules === null) throw invalid('rules', 'names a rule for each tool')
   for (const name of Object.keys(rules)) if (!Object.hasOwn(target, name)) throw invalid(name, 'is not among the tools')
-  const set: Record<string, unknown> = {}
-  for (const [name, tool] of Object.entries(target)) {
+  const wrapped = Object.entries(target).map(([name, tool]) => {
     if (!Object.hasOwn(rules, name)) throw invalid(name, 'has no rule')
-    set[name] = wrap(tool as GovernableTool, name, rules[name], where)
-  }
-  return set
+    return [name, wrap(tool as GovernableTool, name, rules[name], where)]
+  })
+  return Object.fromEntries(wrapped)
 }
 
 function wrap(tool: GovernableTool, name: string, rule: ToolRule, where: Where): GovernableTool {
-  if (typeof tool !== 'object' || tool === null || !('inputSchema' in tool)) throw ungovernable(name, 'is not a tool')
-  const { execute } = tool
-  if (typeof execute !== 'function') {
-    throw ungovernable(
-      name,
-      'has no `execute` here: it runs at the provider or in the client, where no call can be governed',
-    )
-  }
-  refuseTwice(tool, name)
+  const original = governable(tool, name)
   if (typeof rule !== 'object' || rule === null) throw invalid(name, 'has no rule')
-  const { streaming = isGeneratorFunction(execute), ...options } = rule
-  const handle = governTool(
-    {
-      framework: 'ai-sdk',
-      name,
-      options,
-      definition: definitionOf(tool, name),
-      run: (args, call, context) => {
-        const answer = Reflect.apply(execute, tool, [args, innerOptions(context as ExecuteOptions | undefined, call)])
-        return streaming ? answer : lastOf(answer)
-      },
-    },
-    where,
-  )
-  const copy = copyTool(tool, streaming ? streamingExecute(handle) : plainExecute(handle))
-  markWrapped(copy)
-  return copy
+  const { streaming = isGeneratorFunction(original), ...options } = rule
+  const run = (args: unknown, call: CurrentCall, context: unknown): unknown => {
+    const answer = Reflect.apply(original, tool, [args, innerOptions(context as ExecuteOptions | undefined, call)])
+    // As the SDK does, items are looked for in what `execute` answers at once, not in what a promise resolves to.
+    if (streaming) return isIterable(answer) ? answer : onlyItem(answer)
+    return isIterable(answer) ? lastItem(answer) : answer
+  }
+  const handle = governTool({ framework: 'ai-sdk', name, options, definition: definitionOf(tool, name), run }, where)
+  const execute = streaming ? streamingExecute(handle) : plainExecute(handle)
+  markWrapped(execute)
+  const { experimental_toolCaller: caller } = tool as { experimental_toolCaller?: ToolCaller }
+  if (caller?.type !== 'local' || !caller.bind) return copyTool(tool, { execute })
+  // The SDK does not run this tool, but what `bind` makes of it for each step.
+  const bind = (tools: unknown) => wrap(caller.bind?.(tools) as GovernableTool, name, rule, where)
+  return copyTool(tool, { execute, experimental_toolCaller: { ...caller, bind } })
 }
+
+/** A tool that calls other tools for the model: code mode. */
+type ToolCaller = { readonly type?: string; readonly bind?: (tools: unknown) => unknown }
+
+/** The tool's own `execute`; throws when calls of the tool would not come through it. */
+function governable(tool: GovernableTool, name: string): (...args: any[]) => unknown {
+  if (!isTool(tool)) throw ungovernable(name, 'is not a tool')
+  const { execute, isProviderExecuted } = tool as GovernableTool & { isProviderExecuted?: boolean }
+  if (typeof execute !== 'function' || isProviderExecuted === true) {
+    throw ungovernable(name, 'runs at the provider or in the client, where no call can be governed')
+  }
+  if ((tool as { [TOOL_SEARCH]?: boolean })[TOOL_SEARCH] === true) {
+    throw ungovernable(name, 'is run by the SDK itself, which does not use its `execute`')
+  }
+  refuseTwice(execute, name)
+  return execute
+}
+
+const TOOL_SEARCH = Symbol.for('vercel.ai.toolSearch')
 
 /** The SDK looks at what `execute` answers at once, so a streaming tool must stay a generator function. */
 function streamingExecute(handle: GovernedHandle) {
@@ -124,67 +127,68 @@ function plainExecute(handle: GovernedHandle) {
 }
 
 function requestOf(args: unknown, options: ExecuteOptions | undefined): AdapterRequest {
-  return {
-    args,
-    ref: options?.toolCallId,
-    signal: options?.abortSignal,
-    session: sessionIn(options?.context) ?? sessionIn(options?.experimental_context),
-    context: options,
-  }
+  const session = sessionIn(options?.context) ?? sessionIn(options?.experimental_context)
+  return { args, ref: options?.toolCallId, signal: options?.abortSignal, session, context: options }
 }
 
 function sessionIn(context: unknown): unknown {
-  return typeof context === 'object' && context !== null
-    ? (context as { haldirSession?: unknown }).haldirSession
-    : undefined
+  return (context as { haldirSession?: unknown } | null | undefined)?.haldirSession
 }
 
-/**
- * The options for the original `execute`: the same, but for a signal that also aborts when the session ends. It is
- * made when the tool looks at it; most never do.
- */
+/** The same options, but for a signal that also aborts when the session ends; made when the tool looks at it. */
 function innerOptions(options: ExecuteOptions | undefined, call: CurrentCall): ExecuteOptions {
-  const inner = Object.create(Object.getPrototypeOf(options ?? {}), Object.getOwnPropertyDescriptors(options ?? {}))
-  return Object.defineProperty(inner, 'abortSignal', { get: () => call.signal, enumerable: true, configurable: true })
+  return {
+    ...options,
+    get abortSignal() {
+      return call.signal
+    },
+  }
 }
 
-/** A plain function may answer preliminary results all the same; unannounced, only the last one counts. */
-async function lastOf(answer: unknown): Promise<unknown> {
-  const value = await answer
-  if (typeof (value as AsyncIterable<unknown> | null)?.[Symbol.asyncIterator] !== 'function') return value
+async function lastItem(items: AsyncIterable<unknown>): Promise<unknown> {
   let last: unknown
-  for await (const item of value as AsyncIterable<unknown>) last = item
+  for await (const item of items) last = item
   return last
+}
+
+async function* onlyItem(answer: unknown): AsyncGenerator<unknown> {
+  yield await answer
 }
 
 /** What the tool is, for the hash in every entry: what the model is told of it, as far as that is plain data. */
 function definitionOf(tool: GovernableTool, name: string): unknown {
-  const { description, inputSchema } = tool as { description?: unknown; inputSchema: unknown }
+  const { description } = tool as { description?: unknown }
   return {
     name,
     description: typeof description === 'string' ? description : undefined,
-    inputSchema: jsonSchemaOf(inputSchema),
+    inputSchema: jsonSchemaOf(tool.inputSchema),
   }
 }
 
 /** A schema as JSON Schema, where it offers that: `jsonSchema()` of the SDK, or any Standard JSON Schema. */
 function jsonSchemaOf(schema: any): unknown {
   try {
-    const direct = schema?.jsonSchema
-    if (typeof direct === 'object' && typeof direct?.then !== 'function') return JSON.parse(JSON.stringify(direct))
-    const standard = schema?.['~standard']?.jsonSchema?.input?.({ target: 'draft-2020-12' })
-    return standard === undefined ? undefined : JSON.parse(JSON.stringify(standard))
+    const json = schema.jsonSchema ?? schema['~standard'].jsonSchema.input({ target: 'draft-2020-12' })
+    return typeof json.then === 'function' ? undefined : JSON.parse(JSON.stringify(json))
   } catch {
     return undefined
   }
+}
+
+function isTool(value: unknown): value is GovernableTool {
+  return typeof value === 'object' && value !== null && 'inputSchema' in value
 }
 
 function isGeneratorFunction(execute: unknown): boolean {
   return Object.prototype.toString.call(execute) === '[object AsyncGeneratorFunction]'
 }
 
+function isIterable(value: unknown): value is AsyncIterable<unknown> {
+  return typeof (value as AsyncIterable<unknown> | null | undefined)?.[Symbol.asyncIterator] === 'function'
+}
+
 function ungovernable(name: string, what: string): ConfigError {
-  return new ConfigError('ungovernable', name, `\`${name || 'tool'}\` ${what}`)
+  return new ConfigError('ungovernable', name, `\`${name}\` ${what}`)
 }
 
 function invalid(path: string, what: string): ConfigError {

@@ -1,9 +1,10 @@
 /** Steps 1 to 6 of the path, one function each. Each answers a refusal, or nothing and the way is free. */
 import { digestOf, Hostile, snapshot } from './call.ts'
 import { CurrentCall } from './current-call.ts'
+import { Unplaced } from './errors.ts'
 import { amountsOf, chargesOn, unmetered } from './gate/meters.ts'
 import { covers, parseRequired } from './gate/scopes.ts'
-import { Session, whyOver } from './gate/sessions.ts'
+import { type Session, whyOver } from './gate/sessions.ts'
 import type { Pass, Refusal } from './pass.ts'
 import type { Admission, AdmitRefusal } from './stores/store.ts'
 
@@ -17,12 +18,10 @@ export function fix(pass: Pass): Refusal | undefined {
 
 /** 2: whose call it is, and whether that session lives as far as this process knows. */
 export function identify(pass: Pass): Refusal | undefined {
-  const session = pass.who
-  if (!(session instanceof Session)) return { code: 'no-session', reason: session as string }
-  const belongings = pass.house.belongings.get(session)
+  const { who: session, belongings } = pass
+  if (typeof session === 'string') return { code: 'no-session', reason: session }
   if (!belongings) return { code: 'no-session', reason: 'the session belongs to another haldir' }
   pass.session = session
-  pass.belongings = belongings
   pass.digest = digestOf(belongings.digestKey.key, pass.tool.name, pass.snapshot.text)
   if (!pass.house.open) return { code: 'unavailable', reason: 'this haldir is closed' }
   return stillLive(session)
@@ -100,7 +99,9 @@ export async function intend(pass: Pass): Promise<Refusal | undefined> {
   pass.intended = true
   try {
     await pass.house.trail.record(pass.draft('intent', { verdict: 'allow', held: pass.amounts }))
-  } catch {
+  } catch (error) {
+    // An intent that is in the chain reaches the sink some day; then it must be closed.
+    pass.intended = !(error instanceof Unplaced)
     return { code: 'unavailable', reason: 'the audit trail did not accept the call' }
   }
   const { session, id, tool, request } = pass

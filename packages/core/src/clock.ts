@@ -1,4 +1,4 @@
-import { Unavailable } from './errors.ts'
+import { HaldirError, Unavailable } from './errors.ts'
 
 /**
  * Where time comes from. `now` is the wall clock in milliseconds since the epoch; `monotonic` is milliseconds from any
@@ -52,6 +52,17 @@ export function within<T>(work: PromiseLike<T>, ms: number, clock: Clock, what: 
       },
     )
   })
+}
+
+/** Asks an outside part. Whatever goes wrong with it, the answer is `Unavailable`; its own error is the cause. */
+export async function ask<T>(work: () => MaybePromise<T>, ms: number, clock: Clock, what: string): Promise<T> {
+  try {
+    const answer = work()
+    return isPromise(answer) ? await within(answer, ms, clock, what) : answer
+  } catch (cause) {
+    if (HaldirError.isInstance(cause)) throw cause
+    throw new Unavailable(`\`${what}\` failed`, { cause })
+  }
 }
 
 /**

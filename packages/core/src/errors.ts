@@ -128,6 +128,9 @@ export class Unavailable extends HaldirError {
   }
 }
 
+/** An entry got no place in its chain: as far as the trail goes, it never was. */
+export class Unplaced extends Unavailable {}
+
 type Kind = 'error' | 'denied' | 'config'
 
 // The brand stands on the prototypes, so subclasses inherit it and two copies of this package recognise each other's.

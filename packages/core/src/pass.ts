@@ -54,19 +54,20 @@ export class Pass {
   readonly request: CallRequest
   readonly who: Identity
   readonly id: string
+  /** Of the session, as soon as there is one: a call that is refused before step 2 is recorded as its doing, too. */
+  readonly belongings: Belongings | undefined
 
   // Step 1
   snapshot!: Snapshot
   // Step 2
   session!: Session
-  belongings: Belongings | undefined
   digest: string | undefined
   // Step 3: the most it costs, and what that means for the session's meters
   amounts: readonly Amount[] = []
   charges: readonly Charge[] = []
   // Step 4: whether a hold was taken
   holding = false
-  // Step 5: whether an intent was offered to the trail
+  // Step 5: whether an intent stands in the chain
   intended = false
   // Step 6
   frame!: Frame
@@ -86,11 +87,12 @@ export class Pass {
     this.request = request
     this.who = who
     this.id = id
+    this.belongings = typeof who === 'string' ? undefined : house.belongings.get(who)
   }
 
   /** Refuses when nothing was taken yet. */
   async refuse(refusal: Refusal): Promise<NotRun> {
-    const { code, reason, rule } = refusal
+    const { code, reason, rule } = this.#shown(refusal)
     await this.house.trail.conclude(
       this.draft('refusal', { verdict: 'deny', code, rule, held: this.amounts, data: { reason } }),
     )
@@ -101,7 +103,7 @@ export class Pass {
   async callOff(refusal: Refusal): Promise<NotRun> {
     await this.#giveBack()
     if (!this.intended) return this.refuse(refusal)
-    const { code, reason, rule } = refusal
+    const { code, reason, rule } = this.#shown(refusal)
     await this.house.trail.conclude(this.draft('outcome', { code, rule, data: { ended: NOT_RUN, reason } }))
     return { status: 'denied', denial: new Denied(code, reason, this.id, rule) }
   }
@@ -118,13 +120,29 @@ export class Pass {
   /** An entry about this call. */
   draft(type: Draft['type'], rest: Omit<Draft, 'type' | 'session' | 'call'>): Draft {
     const { belongings, digest, id, request, tool } = this
-    this.#fragment ||= callFragment({ id, ref: request.ref, digest }, tool.fragment, belongings?.digestKey.id)
+    this.#fragment ||= callFragment(
+      { id, ref: this.#ref(request.ref), digest },
+      tool.fragment,
+      belongings?.digestKey.id,
+    )
     return { ...rest, type, session: belongings?.fragment ?? NOBODY, call: this.#fragment }
   }
 
   /** Waits for a part outside the path, but only so long; what answers at once costs nothing. */
   soon<T>(work: MaybePromise<T>, what: string): MaybePromise<T> {
     return isPromise(work) ? within(work, this.house.deadlineMs, this.house.clock, what) : work
+  }
+
+  /** The framework's id of a call comes from the model: it is recorded, but bounded and never trusted. */
+  #ref(ref: unknown): string | undefined {
+    if (typeof ref !== 'string') return undefined
+    return this.belongings?.redactor.text(ref).slice(0, MAX_REF).toWellFormed() ?? ref.slice(0, MAX_REF).toWellFormed()
+  }
+
+  /** A reason may name a path in the arguments; a secret that was put there as a key is not repeated. */
+  #shown(refusal: Refusal): Refusal {
+    const redactor = this.belongings?.redactor
+    return !redactor || redactor.empty ? refusal : { ...refusal, reason: redactor.text(refusal.reason) }
   }
 
   async #giveBack(): Promise<void> {
@@ -136,3 +154,4 @@ export class Pass {
 }
 
 const NOT_RUN: Ended = 'not-run'
+const MAX_REF = 128

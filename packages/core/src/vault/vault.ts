@@ -3,7 +3,7 @@
  * version, scope and tools are bound to the ciphertext, so moving it elsewhere or widening it makes it unreadable.
  */
 import type { Clock, MaybePromise } from '../clock.ts'
-import { within } from '../clock.ts'
+import { ask } from '../clock.ts'
 import { ConfigError, Unavailable } from '../errors.ts'
 import type { SealedSecret, SecretVerbs } from '../stores/store.ts'
 import { openBytes, type Random, sealBytes } from './cipher.ts'
@@ -46,19 +46,20 @@ export class Vault {
    */
   async put(name: string, value: string, options: PutOptions): Promise<{ name: string; version: number }> {
     const { tenant = 'default', scope, tools = [] } = this.#checked(name, value, options)
-    for (;;) {
-      const newest = await this.#soon(this.#parts.secrets.get(tenant, name), 'store.secret.get')
+    for (let tries = 0; tries < TRIES; tries++) {
+      const newest = await this.#ask(() => this.#parts.secrets.get(tenant, name), 'store.secret.get')
       const version = (newest?.version ?? 0) + 1
       const sealed = await this.#seal({ tenant, name, version, scope, tools }, Buffer.from(value, 'utf8'))
       await this.#parts.recordPut({ tenant, name, version })
       // Another process may have taken this version meanwhile; then the next one is tried.
-      if (await this.#soon(this.#parts.secrets.put(sealed), 'store.secret.put')) return { name, version }
+      if (await this.#ask(() => this.#parts.secrets.put(sealed), 'store.secret.put')) return { name, version }
     }
+    throw new Unavailable('`store.secret.put` took no version of the secret')
   }
 
   /** The newest version, still sealed; `undefined` when there is none. */
   find(tenant: string, name: string): Promise<SealedSecret | undefined> {
-    return this.#soon(this.#parts.secrets.get(tenant, name), 'store.secret.get')
+    return this.#ask(() => this.#parts.secrets.get(tenant, name), 'store.secret.get')
   }
 
   /** Unseals. Throws `Unavailable` when the key is not here, does not answer, or the record was tampered with. */
@@ -67,7 +68,7 @@ export class Vault {
     if (!key) throw new Unavailable('the key that seals this secret is not among `vault.keys`')
     const context = contextOf(secret)
     try {
-      const dataKey = await this.#soon(key.unwrap(Buffer.from(secret.wrapped, 'base64'), context), 'vault key')
+      const dataKey = await this.#ask(() => key.unwrap(Buffer.from(secret.wrapped, 'base64'), context), 'vault key')
       return openBytes(dataKey, Buffer.from(secret.sealed, 'base64'), context)
     } catch (cause) {
       throw new Unavailable('the secret could not be unsealed', { cause })
@@ -80,8 +81,8 @@ export class Vault {
    */
   async digestKey(tenant: string): Promise<{ id: string; key: Buffer; sealed: boolean }> {
     const { secrets, random, keys } = this.#parts
-    for (;;) {
-      const found = await this.#soon(secrets.get(tenant, DIGEST_KEY), 'store.secret.get')
+    for (let tries = 0; tries < TRIES; tries++) {
+      const found = await this.#ask(() => secrets.get(tenant, DIGEST_KEY), 'store.secret.get')
       if (found) {
         const plain = found.keyId === PLAIN
         const key = plain ? Buffer.from(found.sealed, 'base64') : await this.open(found)
@@ -94,8 +95,9 @@ export class Vault {
         keys.length > 0
           ? await this.#seal(row, key)
           : { ...row, keyId: PLAIN, wrapped: '', sealed: key.toString('base64') }
-      await this.#soon(secrets.put(made), 'store.secret.put')
+      await this.#ask(() => secrets.put(made), 'store.secret.put')
     }
+    throw new Unavailable('`store.secret.put` did not keep the digest key')
   }
 
   async #seal(row: Omit<SealedSecret, 'keyId' | 'wrapped' | 'sealed'>, plain: Buffer): Promise<SealedSecret> {
@@ -103,15 +105,17 @@ export class Vault {
     if (!key) throw new ConfigError('invalid-option', 'vault.keys', 'a secret needs a key: set `vault.keys`')
     const context = contextOf({ ...row, keyId: key.id })
     const dataKey = this.#parts.random(32)
-    const wrapped = await this.#soon(key.wrap(dataKey, context), 'vault key')
+    const wrapped = await this.#ask(() => key.wrap(dataKey, context), 'vault key')
     if (!(wrapped instanceof Uint8Array)) throw new Unavailable('the vault key did not answer with bytes')
+    // Encoded before the data key is wiped: a provider may answer with the very bytes it was given.
+    const wrappedText = Buffer.from(wrapped).toString('base64')
     const sealed = sealBytes(dataKey, plain, context, this.#parts.random)
     dataKey.fill(0)
     plain.fill(0)
     return {
       ...row,
       keyId: key.id,
-      wrapped: Buffer.from(wrapped).toString('base64'),
+      wrapped: wrappedText,
       sealed: sealed.toString('base64'),
     }
   }
@@ -134,10 +138,13 @@ export class Vault {
     return options
   }
 
-  #soon<T>(work: MaybePromise<T>, what: string): Promise<T> {
-    return within(Promise.resolve(work), this.#parts.deadlineMs, this.#parts.clock, what)
+  #ask<T>(work: () => MaybePromise<T>, what: string): Promise<T> {
+    return ask(work, this.#parts.deadlineMs, this.#parts.clock, what)
   }
 }
+
+/** How often a write that another process came before is tried again. */
+const TRIES = 16
 
 /** Not a name that `put` allows. */
 const DIGEST_KEY = '$digest'

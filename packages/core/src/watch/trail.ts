@@ -4,7 +4,7 @@
  */
 import type { Clock, MaybePromise } from '../clock.ts'
 import { isPromise, within } from '../clock.ts'
-import { Unavailable } from '../errors.ts'
+import { Unavailable, Unplaced } from '../errors.ts'
 import type { Recovery, Sink, StoredLine } from '../sinks/sink.ts'
 import type { WriterVerbs } from '../stores/store.ts'
 import { Chain, type Draft, NOBODY } from './chain.ts'
@@ -55,12 +55,18 @@ export class Trail {
 
   /**
    * Records one entry. Returns at once when every required sink accepts at once. Throws or rejects `Unavailable` when
-   * a required sink did not accept within the deadline: the caller must then not go on.
+   * a required sink did not accept within the deadline: the caller must then not go on. `Unplaced` says besides that
+   * the entry is not in the chain at all; otherwise it is, and will reach the sink before anything later does.
    */
   record(draft: Draft): MaybePromise<void> {
     if (this.#open && !this.#closed) return this.#append(draft)
-    if (this.#closed) throw new Unavailable('the trail is closed')
-    return this.#start().then(() => this.#append(draft))
+    if (this.#closed) throw new Unplaced('the trail is closed')
+    return this.#start().then(
+      () => this.#append(draft),
+      (cause) => {
+        throw new Unplaced('the trail could not be opened', { cause })
+      },
+    )
   }
 
   /**
@@ -122,7 +128,7 @@ export class Trail {
       if (!must && channel.crowded && !channel.retry()) {
         this.#unrecorded++
         this.#gap++
-        throw new Unavailable(`the sink \`${channel.name}\` does not accept entries`)
+        throw new Unplaced(`the sink \`${channel.name}\` does not accept entries`)
       }
     }
     if (this.#gap > 0) {

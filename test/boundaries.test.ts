@@ -1,0 +1,96 @@
+/** Who may import what. The table is the house plan; the test reads every import of every source file. */
+import { globSync, readFileSync } from 'node:fs'
+import { dirname, join, normalize } from 'node:path'
+import { describe, expect, it } from 'vitest'
+
+const root = new URL('..', import.meta.url).pathname
+const sources = globSync('packages/*/src/**/*.ts', { cwd: root }).filter((path) => !/\.test(-d)?\.ts$/.test(path))
+
+/** What the files of a room may import, as prefixes of paths below `packages/core/src`. */
+const PILLARS = ['gate', 'vault', 'watch']
+const GROUND = ['errors', 'clock', 'money', 'show', 'duration', 'options', 'call', 'context']
+const ROOMS: Record<string, readonly string[]> = {
+  gate: ['gate', 'stores/store', 'stores/window', 'governor', ...GROUND],
+  vault: ['vault', 'stores/store', ...GROUND],
+  watch: ['watch', 'stores/store', 'sinks/sink', ...GROUND],
+  stores: ['stores', ...GROUND],
+  sinks: ['sinks', ...GROUND],
+}
+/** What each package may import besides its own files, Node's modules and the framework it wraps. */
+const PACKAGES: Record<string, readonly string[]> = {
+  core: ['zod'],
+  'ai-sdk': ['@haldir/core', '@haldir/core/adapter'],
+  testing: ['@haldir/core', 'vitest'],
+}
+
+/** `type` marks an import that is gone when the program runs. */
+function importsOf(path: string): { from: string; type: boolean }[] {
+  const text = readFileSync(join(root, path), 'utf8')
+  const found = text.matchAll(/^(?:import|export)\s+(type\s)?[^'"`;]*?from\s+'([^']+)'|^import\s+'([^']+)'/gm)
+  return [...found].map(([, type, from, bare]) => ({ from: (from ?? bare) as string, type: type !== undefined }))
+}
+
+describe.each(sources)('%s', (path) => {
+  const [, name = '', , room = ''] = path.split('/')
+
+  it('imports only what its package and its room may', () => {
+    for (const { from } of importsOf(path)) {
+      if (from.startsWith('node:')) continue
+      if (!from.startsWith('.')) {
+        expect(
+          PACKAGES[name]?.some((allowed) => from === allowed),
+          `${path} imports ${from}`,
+        ).toBe(true)
+        continue
+      }
+      const target = normalize(join(dirname(path), from)).replace(`packages/${name}/src/`, '')
+      expect(target.startsWith('..'), `${path} imports ${from}`).toBe(false)
+      const allowed = name === 'core' ? ROOMS[room] : undefined
+      const may =
+        allowed === undefined || allowed.some((prefix) => target === `${prefix}.ts` || target.startsWith(`${prefix}/`))
+      expect(may, `${path} imports ${from}`).toBe(true)
+    }
+  })
+
+  it('is read in one sitting', () => {
+    expect(readFileSync(join(root, path), 'utf8').split('\n').length).toBeLessThanOrEqual(
+      path.endsWith('pipeline.ts') ? 160 : 300,
+    )
+  })
+})
+
+it('the three pillars never import one another', () => {
+  for (const pillar of PILLARS) {
+    const others = PILLARS.filter((other) => other !== pillar)
+    expect(ROOMS[pillar]?.some((allowed) => others.includes(allowed))).toBe(false)
+  }
+})
+
+it('core never reaches for time, randomness or the network on its own', () => {
+  for (const path of sources.filter((path) => path.startsWith('packages/core/'))) {
+    const text = readFileSync(join(root, path), 'utf8').replace(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, '')
+    const reached = text.match(
+      /\bDate\.now\b|\bperformance\.now\b|(?<![.\w])setTimeout\(|\bsetInterval\b|(?<![.\w])fetch\(|Math\.random\(\)/g,
+    )
+    expect(path.endsWith('src/clock.ts') ? null : reached, path).toBeNull()
+  }
+})
+
+it('no import chain of core leads back to where it began, when it runs', () => {
+  const graph = new Map<string, string[]>()
+  for (const path of sources.filter((path) => path.startsWith('packages/core/'))) {
+    const targets = importsOf(path).filter(({ from, type }) => from.startsWith('.') && !type)
+    graph.set(
+      path,
+      targets.map(({ from }) => normalize(join(dirname(path), from))),
+    )
+  }
+  const done = new Set<string>()
+  const visit = (path: string, trail: readonly string[]): void => {
+    expect(trail, `${[...trail, path].join(' → ')}`).not.toContain(path)
+    if (done.has(path)) return
+    for (const next of graph.get(path) ?? []) visit(next, [...trail, path])
+    done.add(path)
+  }
+  for (const path of graph.keys()) visit(path, [])
+})

@@ -1,0 +1,41 @@
+/**
+ * Every promise Haldir makes, as data: what it set out to do, and the invariants of its design. A test names the
+ * promises it proves with `proves(…)`; `promises.test.ts` fails for a promise that no test names.
+ */
+import { type Entry, entrySchema } from '@haldir/core'
+
+export const PROMISES = {
+  // What Haldir is for
+  'scoped-permissions': 'A session does only what its scopes allow',
+  'no-session-no-access': 'Without a session nothing runs',
+  'session-ttl': 'A session ends by itself',
+  'instant-revoke': 'A session can be revoked instantly',
+  'per-session-budget': 'A session never spends more than its budget',
+  'secrets-sealed': 'Credentials are encrypted at rest',
+  'secrets-scoped': 'A secret is revealed only to a call whose session holds its scope',
+  'agents-never-see-keys': 'The model never reads a credential',
+  'every-call-logged': 'Every call is recorded with time, agent, session and cost',
+  'trail-query': 'The trail can be queried by agent',
+  'trail-immutable': 'A change to the trail is found, and named',
+  'framework-agnostic': 'Governing works inside the loop of a real framework',
+
+  // The invariants of the design
+  'invariant-1': 'Nothing runs without an accepted intent entry; what was taken and did not run is closed',
+  'invariant-2': 'What runs equals what was judged, hashed and recorded',
+  'invariant-3': 'held + used never exceeds a limit, under any concurrency; a true cost above its hold is recorded',
+  'invariant-4': 'A hold ends once: settled or released; time orphans it, and an orphan is counted',
+  'invariant-5': 'After revoke returns nothing of that session or its descendants is admitted, in any process',
+  'invariant-6': 'A broken store, sink, key or policy refuses',
+  'invariant-7': 'Revealed secrets appear in no entry, error, result, print or yield',
+  'invariant-10': 'Time, randomness and ids are injected; a clock going backwards extends nothing',
+} as const
+
+export type PromiseId = keyof typeof PROMISES
+
+/** Marks the test it stands in as a proof. Does nothing when run: the coverage test reads the sources. */
+export function proves(..._ids: PromiseId[]): void {}
+
+/** Parses lines of a trail; each must be an entry by the published schema. */
+export function entriesOf(lines: readonly string[]): Entry[] {
+  return lines.map((line) => entrySchema.parse(JSON.parse(line)))
+}
