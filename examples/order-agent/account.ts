@@ -1,140 +1,68 @@
-/** The readable account: what is printed, kept too, so that the story can check what it showed. */
-import { styleText } from 'node:util'
+/** The account of a call: what came of it, put together from the trail, the budget and what the model reads. */
+import assert from 'node:assert/strict'
 import type { Amount, Entry } from '@haldir/core'
+import type { ModelMessage } from 'ai'
 
 /** What came of one tool call. */
 export interface CallAccount {
-  /** `charge(order 1001, amount 29.99)` */
+  readonly tool: string
+  /** `charge(order: 1001, amount: "29.99")` */
   readonly call: string
-  readonly verdict: Entry['verdict']
+  readonly verdict: string
   /** Of a refusal. */
   readonly code: string | undefined
   readonly why: string
+  /** In dollars, as `left`; empty when it cost nothing. */
   readonly cost: string
-  readonly left: Amount
-  /** What the model reads next, as it reads it. */
+  readonly left: string
+  /** What the model reads next. */
   readonly reads: string
 }
 
-/** Puts together what came of a call: from its entries in the trail, and from what the model is about to read. */
 export function accountOf(
-  call: { readonly toolName: string; readonly input: unknown },
+  { toolName, input }: { readonly toolName: string; readonly input: unknown },
   entries: readonly Entry[],
   left: Amount,
   reads: string,
 ): CallAccount {
   const decided = entries.find(({ verdict }) => verdict !== undefined)
-  const cost = entries.find(({ type }) => type === 'outcome')?.spent.map(({ amount, unit }) => `${amount} ${unit}`)
-  const input = Object.entries(call.input as object).map(([name, value]) => `${name} ${value}`)
+  const outcome = entries.find(({ type }) => type === 'outcome')
+  const args = Object.entries(input as object).map(([name, value]) => `${name}: ${JSON.stringify(value)}`)
   return {
-    call: `${call.toolName}(${input.join(', ')})`,
-    verdict: decided?.verdict,
+    tool: toolName,
+    call: `${toolName}(${args.join(', ')})`,
+    verdict: decided?.verdict ?? 'not in the trail',
     code: decided?.code,
-    why: decided ? whyOf(decided) : 'not in the trail',
-    cost: cost?.join(' + ') || '–',
-    left,
+    why: decided ? whyOf(decided) : '',
+    cost: outcome ? dollars(outcome.spent) : '',
+    left: dollars([left.toJSON()]),
     reads,
   }
 }
 
 function whyOf({ code, rule, held }: Entry): string {
   if (code !== undefined) return rule === undefined ? code : `${code}, by the rule ${rule}`
-  const [most] = held
-  return most ? `within scope; ${most.amount} ${most.unit} was set aside first` : 'within scope'
+  return held.length === 0 ? 'within scope' : `within scope and budget; ${dollars(held)} was set aside first`
 }
 
-// The terminal decides the width, within what is pleasant to read. `styleText` leaves colours out where they are not
-// wanted: with NO_COLOR, and when the output is no terminal.
-const WIDTH = Math.max(72, Math.min(process.stdout.columns ?? 80, 100))
-const MARGIN = ' '.repeat(13)
-const LONGEST = 4
-type Style = Parameters<typeof styleText>[0]
-
-/** The page that is being printed. */
-export class Page {
-  /** Everything printed so far. */
-  text = ''
-  #calls = 0
-
-  line(text = ''): void {
-    this.text += `${text}\n`
-    console.log(text)
-  }
-
-  heading(text: string): void {
-    this.line(`\n${styleText('bold', text)}`)
-  }
-
-  /** A fact with its name in front. */
-  fact(name: string, text: string, style?: Style): void {
-    const lines = wrap(text, WIDTH - MARGIN.length)
-    for (const [index, line] of lines.entries()) {
-      const label = styleText('dim', `  ${index === 0 ? name : ''}`.padEnd(MARGIN.length))
-      this.line(label + (style ? styleText(style, line) : line))
-    }
-  }
-
-  good(text: string): void {
-    this.line(`  ${styleText('green', '✓')} ${text}`)
-  }
-
-  bad(text: string): void {
-    this.line(`  ${styleText('red', '✗')} ${text}`)
-  }
-
-  /** Above the calls: what stands in which column. */
-  columns(): void {
-    this.line(styleText('dim', `   #  ${row('verdict', 'call', 'cost', 'budget left')}`))
-    this.line(styleText('dim', `  ${'─'.repeat(WIDTH - 2)}`))
-  }
-
-  call({ call, verdict = 'none', why, cost, left, reads }: CallAccount): void {
-    const allowed = verdict === 'allow'
-    const number = String(++this.#calls).padStart(4)
-    const [head, tail] = [verdict.padEnd(9), row('', call, cost, String(left)).slice(9)]
-    this.line(`${number}  ${styleText(allowed ? 'green' : ['red', 'bold'], head)}${styleText('bold', tail)}`)
-    this.#detail('why', why, allowed ? 'dim' : 'red')
-    this.#detail('reads', reads, 'dim')
-  }
-
-  /** Two lists side by side, each under its heading. */
-  pairs(left: readonly string[], right: readonly string[]): void {
-    for (let i = 0; i < Math.max(left.length, right.length); i++) {
-      const text = `  ${(left[i] ?? '').padEnd(38)}${right[i] ?? ''}`
-      this.line(i === 0 ? styleText('dim', text) : text)
-    }
-  }
-
-  /** Something that happened between two calls. */
-  event(text: string): void {
-    this.line(styleText('yellow', `   ─  ${text}`))
-  }
-
-  #detail(label: string, text: string, style: Style): void {
-    const lines = wrap(text, WIDTH - MARGIN.length - 9)
-    if (lines.length > LONGEST) lines.splice(LONGEST, lines.length, '…')
-    for (const [index, line] of lines.entries()) {
-      const name = index === 0 ? label : ''
-      this.line(`${' '.repeat(15)}${styleText('dim', name.padEnd(7))}${styleText(style, line)}`)
-    }
-  }
+/** Amounts of entries, as people write dollars: `$9.50`. */
+export function dollars(amounts: readonly { readonly amount: string }[]): string {
+  return amounts.map(({ amount }) => `$${Number(amount).toFixed(2)}`).join(' + ')
 }
 
-function row(verdict: string, call: string, cost: string, left: string): string {
-  return verdict.padEnd(9) + call.padEnd(WIDTH - 6 - 9 - 24) + cost.padStart(11) + left.padStart(13)
+/** What the model reads of the call before: the last message, without the punctuation of JSON. */
+export function readBy(messages: readonly ModelMessage[]): string {
+  const part = messages.at(-1)?.content[0]
+  assert(typeof part === 'object' && part.type === 'tool-result')
+  const { output } = part
+  if (output.type === 'json') return asText(output.value)
+  assert(output.type === 'error-text' || output.type === 'text')
+  return output.value
 }
 
-/** Breaks a text into lines, between words where it can. */
-function wrap(text: string, width: number): string[] {
-  const lines: string[] = []
-  let line = ''
-  for (let word of text.split(' ')) {
-    if (line && line.length + 1 + word.length > width) {
-      lines.push(line)
-      line = ''
-    }
-    for (; word.length > width; word = word.slice(width)) lines.push(word.slice(0, width))
-    line = line ? `${line} ${word}` : word
-  }
-  return line ? [...lines, line] : lines
+/** One line for each row of a list; the members of one object, one after the other. */
+function asText(value: unknown): string {
+  if (Array.isArray(value)) return value.map((row) => Object.values(row).join('  ')).join('\n')
+  const members = Object.entries(value as object).map(([name, text]) => `${name}: ${text}`)
+  return members.join(' · ')
 }

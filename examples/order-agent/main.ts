@@ -11,16 +11,16 @@ import { createHaldir, type Entry, envKey, type Filter } from '@haldir/core'
 import { fileSink } from '@haldir/core/sinks/file'
 import { sqliteStore } from '@haldir/core/stores/sqlite'
 import { verifyFiles } from '@haldir/core/verify'
-import { generateText, type ModelMessage, stepCountIs } from 'ai'
-import { accountOf, type CallAccount, Page } from './account.ts'
+import { generateText, stepCountIs } from 'ai'
+import { accountOf, type CallAccount, dollars, readBy } from './account.ts'
 import { scriptedModel } from './model.ts'
 import { Orders } from './orders.ts'
+import { Page } from './page.ts'
 import { startPayments } from './payments.ts'
 import { orderTools } from './tools.ts'
 
 const page = new Page()
-page.heading('Haldir · an order-processing agent, every call of its tools governed')
-page.line()
+page.heading('Haldir: an order-processing agent, every call of its tools governed')
 
 // The shop: orders in a copy of the SQLite file, so that a delete would really delete; payments behind an API key.
 const folder = mkdtempSync(join(tmpdir(), 'haldir-demo-'))
@@ -43,12 +43,11 @@ try {
 
   const unauthorized = await fetch(`${payments.url}/charges`, { method: 'POST', body: '{}' })
   assert.equal(unauthorized.status, 401)
-  page.fact('agent', `${session.agent}: a scripted model in the real generateText loop of the AI SDK`)
+  page.fact('agent', `${session.agent}, a scripted model in the AI SDK's real generateText loop`)
   page.fact('may', session.scopes.join('   '))
   page.fact('orders', 'a SQLite file; a delete would really delete')
   page.fact('payments', `${payments.url}, which answers ${unauthorized.status} without its API key`)
   page.fact('API key', 'sealed in the vault, for the tool charge alone')
-  page.line()
   page.columns()
 
   // One loop of the agent. `prepareStep` sees what the model is about to read: there each call is accounted for.
@@ -69,9 +68,11 @@ try {
         const account = accountOf(call, entries, budget.left, readBy(messages))
         told.push(account)
         page.call(account)
+        if (call.toolName === 'read_order') page.event('the note gives orders of its own, and the model obeys')
+        if (call.toolName === 'debug_request') page.event('the answer held the API key; it did not leave the call')
         if (call.toolName === 'delete_order') {
-          page.event('a person watching the trail revokes the session')
           await session.revoke('tried to delete an order')
+          page.event('a person watching the trail has revoked the session')
         }
         return undefined
       },
@@ -81,43 +82,42 @@ try {
   page.fact('order-bot', `“${text}”`)
 
   assert.deepEqual(
-    told.map(({ call, verdict, code, cost, left }) => [call.split('(')[0], code ?? verdict, cost, String(left)]),
+    told.map(({ tool, verdict, code, cost, left }) => [tool, code ?? verdict, cost, left]),
     [
-      ['list_orders', 'allow', '–', '50 USD'],
-      ['charge', 'allow', '29.99 USD', '20.01 USD'],
-      ['charge', 'budget-exceeded', '–', '20.01 USD'],
-      ['charge', 'allow', '9.5 USD', '10.51 USD'],
-      ['read_order', 'allow', '–', '10.51 USD'],
-      ['debug_request', 'allow', '–', '10.51 USD'],
-      ['charge', 'invalid-arguments', '–', '10.51 USD'],
-      ['delete_order', 'scope-missing', '–', '10.51 USD'],
-      ['charge', 'session-revoked', '–', '10.51 USD'],
+      ['list_orders', 'allow', '', '$50.00'],
+      ['charge', 'allow', '$29.99', '$20.01'],
+      ['charge', 'budget-exceeded', '', '$20.01'],
+      ['charge', 'allow', '$9.50', '$10.51'],
+      ['read_order', 'allow', '', '$10.51'],
+      ['debug_request', 'allow', '', '$10.51'],
+      ['charge', 'invalid-arguments', '', '$10.51'],
+      ['delete_order', 'scope-missing', '', '$10.51'],
+      ['charge', 'session-revoked', '', '$10.51'],
     ],
   )
 
   // What came of it: the service's own books beside the trail, the orders that are left, and where the key is.
   page.heading('What came of it')
-  const spent = (await entriesOf({ type: 'outcome', tool: 'charge' })).flatMap((entry) => entry.spent)
+  const charged = payments.ledger.map(({ total }) => dollars([{ amount: total }]))
+  const spent = (await entriesOf({ type: 'outcome', tool: 'charge' })).map((entry) => dollars(entry.spent))
   page.pairs(
     [
       'the payment service charged',
-      ...payments.ledger.map(({ id, order, total }) => `${id}  order ${order}  ${total} USD`),
+      ...payments.ledger.map(({ id, order }, i) => `${id}  order ${order}  ${charged[i]}`),
     ],
-    ['the trail says was spent', ...spent.map(({ amount, unit }) => `${amount} ${unit}`)],
+    ['the trail says was spent', ...spent],
   )
-  assert.deepEqual(
-    spent.map(dollars),
-    payments.ledger.map(({ total }) => dollars({ amount: total })),
-  )
-  assert.deepEqual(spent.map(dollars), [29.99, 9.5])
+  page.line()
+  assert.deepEqual(charged, ['$29.99', '$9.50'])
+  assert.deepEqual(spent, charged)
   page.good('exactly what was allowed was charged')
   assert.equal(orders.list('open').length, 4)
   page.good('all 4 orders are still there')
   assert((await (await fetch(`${payments.url}/last-request`)).text()).includes(paymentsKey))
   const prompts = JSON.stringify(model.doGenerateCalls.map(({ prompt }) => prompt))
-  for (const { reads } of told) assert(prompts.includes(JSON.stringify(reads).slice(1, -1)))
+  for (const { code, reads } of told) if (code) assert(prompts.includes(JSON.stringify(reads)))
   for (const place of [prompts, page.text, ...filesBelow(folder)]) assert(!place.includes(paymentsKey))
-  page.good('the API key is in nothing the model read, nothing printed here and no file of Haldir')
+  page.good('the API key is nowhere in what the model read, on this page or in any file')
 
   // The trail, as it is, and a copy in which somebody made a charge look smaller.
   page.heading('The trail')
@@ -131,7 +131,9 @@ try {
   makeSmaller(copy, entry)
   const verification = await verifyFiles(copy)
   assert.deepEqual([verification.ok, verification.problems.map((problem) => problem.entry)], [false, [entry.id]])
-  page.bad(`a copy, with ${spent[0]?.amount} made 2.99: ${short(verification.problems[0]?.message ?? '', entry)}`)
+  page.bad(`a copy in which ${spent[0]} was made $2.99 does not pass:`)
+  page.line(`    ${short(verification.problems[0]?.message ?? '', entry)}`)
+  page.line('\nEverything above was checked while it was printed.')
 } finally {
   await haldir.close()
   await payments.close()
@@ -145,16 +147,6 @@ async function entriesOf(filter: Filter): Promise<Entry[]> {
   return entries
 }
 
-/** What the model reads of the call before: the last message, word for word. */
-function readBy(messages: readonly ModelMessage[]): string {
-  const part = messages.at(-1)?.content[0]
-  assert(typeof part === 'object' && part.type === 'tool-result')
-  const { output } = part
-  if (output.type === 'json') return JSON.stringify(output.value)
-  assert(output.type === 'error-text' || output.type === 'text')
-  return output.value
-}
-
 /** Changes one amount in one entry of a trail's files. */
 function makeSmaller(directory: string, entry: Entry): void {
   for (const name of readdirSync(directory)) {
@@ -165,15 +157,12 @@ function makeSmaller(directory: string, entry: Entry): void {
   }
 }
 
+/** The text of every file. */
 function filesBelow(directory: string): string[] {
   const found = readdirSync(directory, { recursive: true, withFileTypes: true })
   return found
     .filter((one) => one.isFile())
     .map(({ parentPath, name }) => readFileSync(join(parentPath, name), 'latin1'))
-}
-
-function dollars({ amount }: { readonly amount: string }): number {
-  return Number(amount)
 }
 
 /** A writer's id is long, and there is only one. */

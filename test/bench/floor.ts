@@ -32,7 +32,6 @@ const TOOL_HASH = '5c0c8f47a2b1d3e6907c8a6c55e1f0b2d4938e7a6f1c0d2b3a49586776859
 export function byHand({ tool, write, key, priced, transactions }: FloorParts): Tool {
   const writer = randomUUID()
   const session = randomUUID()
-  const digestKey = randomUUID()
   let seq = 0
   let prev = '0'.repeat(64)
 
@@ -67,7 +66,7 @@ export function byHand({ tool, write, key, priced, transactions }: FloorParts): 
       tool: 'charge',
       toolHash: TOOL_HASH,
       digest,
-      digestKey,
+      digestKey: 'default.1',
       verdict: 'allow',
       held,
       spent: [],
@@ -97,7 +96,7 @@ export function byHand({ tool, write, key, priced, transactions }: FloorParts): 
       tool: 'charge',
       toolHash: TOOL_HASH,
       digest,
-      digestKey,
+      digestKey: 'default.1',
       held: [],
       spent: held,
       enforced: true,

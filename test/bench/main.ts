@@ -27,6 +27,13 @@ const key = createSecretKey(randomBytes(32))
 const plan: Plan = { rounds: quick ? 40 : 200, size: 250, warmUp: quick ? 10_000 : 20_000 }
 const claims: Claim[] = []
 
+const NOTES = `
+Every call is timed by itself with performance.now() (about 0.04 µs, in every figure); bare tools in
+batches of 100, so their p99 is that of a batch. What is compared takes turns in blocks of 250 calls
+(100 with SQLite); a ratio is the median over the rounds of one block's p50 over the other's.
+Floor: snapshot by descriptors, sorted JSON, one HMAC, a copy for the tool, one AsyncLocalStorage.run,
+two chained entries of the same members, the write. Naive: plain JSON, two chained entries, the write.`
+
 try {
   await main()
 } finally {
@@ -222,10 +229,3 @@ function claim(found: string, bar: string, met: boolean): Claim {
   claims.push(made)
   return made
 }
-
-const NOTES = `
-Every call is timed by itself with performance.now() (about 0.04 µs, in every figure); bare tools in
-batches of 100, so their p99 is that of a batch. What is compared takes turns in blocks of 250 calls
-(100 with SQLite); a ratio is the median over the rounds of one block's p50 over the other's.
-Floor: snapshot by descriptors, sorted JSON, one HMAC, a copy for the tool, one AsyncLocalStorage.run,
-two chained entries of the same members, the write. Naive: plain JSON, two chained entries, the write.`

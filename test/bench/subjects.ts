@@ -65,7 +65,10 @@ export function aiSdkTools(): { readonly bare: Tool; readonly governed: Tool } {
     let calls = 0
     return (order) => Reflect.apply(execute, self, [order, { toolCallId: `call_${++calls}`, messages: [] }])
   }
-  return { bare: called(bare.execute as Execute, bare), governed: called(wrapped.execute as Execute, wrapped) }
+  return {
+    bare: called(bare.execute as unknown as Execute, bare),
+    governed: called(wrapped.execute as unknown as Execute, wrapped),
+  }
 }
 
 /** The lines of one call's two entries, to see that floor and subject write the same number of bytes. */

@@ -3,7 +3,7 @@ import { closeSync, openSync, writeSync } from 'node:fs'
 import type { Write } from './floor.ts'
 
 /** How many lines a memory trail keeps, by hand and in Haldir's. */
-export const KEEP = 10_000
+export const KEEP = 1_000
 
 export function toMemory(): Write {
   let lines: string[] = []

@@ -41,12 +41,11 @@ export function snapshot(args: unknown): Snapshot | Hostile {
     const text = copy === undefined ? '' : canonical(copy)
     if (Buffer.byteLength(text) > LIMITS.bytes) throw new Hostile('more than 1 MB')
     if (!walk.tagged) return { args: copy, text, revive: () => thaw(copy) }
-    // A frozen Date can still be set, so the tool's copy is made now, before anyone else sees the frozen one.
-    const ready = thaw(copy)
-    return { args: copy, text, revive: () => ready }
+    // A frozen Date can still be set, so the tool's copies are made from one that nobody else ever sees.
+    const kept = thaw(copy)
+    return { args: copy, text, revive: () => thaw(kept) }
   } catch (error) {
-    if (error instanceof Hostile) return new Hostile(error.what, walk.path())
-    return new Hostile('something that could not be read')
+    return new Hostile(error instanceof Hostile ? error.what : 'something that could not be read', walk.path())
   }
 }
 
@@ -76,7 +75,7 @@ class Walk {
         return value
       case 'bigint':
         // A bigint's text grows with it; the bound is checked before the text is made.
-        if (value > MAX_BIGINT || value < -MAX_BIGINT) throw new Hostile('an integer of more than 4,096 bits')
+        if (value >= MAX_BIGINT || value <= -MAX_BIGINT) throw new Hostile('an integer of more than 4,096 bits')
         return value
       case 'object':
         return value === null ? null : this.#object(value, depth)
@@ -153,7 +152,7 @@ class Walk {
   }
 
   #url(value: object): URL {
-    if (Reflect.ownKeys(value).some((key) => typeof key === 'string')) throw new Hostile('a URL with properties')
+    if (Reflect.ownKeys(value).length > 0) throw new Hostile('a URL with properties')
     const href = HREF.call(value) as string
     this.#text(href)
     return new URL(href)

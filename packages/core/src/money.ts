@@ -9,6 +9,8 @@ const BRAND = Symbol.for('haldir.amount')
 const UNIT = /^[A-Za-z0-9_.-]{1,32}$/
 const DECIMAL = /^(0|[1-9]\d*)(?:\.(\d{1,6}))?$/
 const SCALE = 1_000_000
+/** From here on neighbouring numbers lie more than a millionth apart, so a fraction does not say which one was meant. */
+const COARSE = 2 ** 33
 export const MAX_MICROS: bigint = BigInt(Number.MAX_SAFE_INTEGER)
 
 /** An exact, non-negative quantity of one unit: a currency such as `USD`, or something counted such as `tokens`. */
@@ -65,10 +67,12 @@ export function isAmount(value: unknown): value is Amount {
 
 /** Reads a plain decimal such as `29.99` as micro-units: no sign, no exponent, no blanks, at most six decimals. */
 export function parseDecimal(text: string): bigint {
-  const parts = DECIMAL.exec(text)
-  if (!parts)
+  const [, whole, fraction = ''] = DECIMAL.exec(text) ?? []
+  if (whole === undefined)
     throw invalid('amount', 'an amount is a plain decimal such as `29.99`, not negative, with at most six decimals')
-  return bounded(BigInt(parts[1] as string) * BigInt(SCALE) + BigInt((parts[2] ?? '').padEnd(6, '0')))
+  // The largest amount has ten digits; a million of them would take a tenth of a second to read.
+  if (whole.length > 10) throw tooLarge()
+  return bounded(BigInt(whole) * BigInt(SCALE) + BigInt(fraction.padEnd(6, '0')))
 }
 
 /** Micro-units as the shortest plain decimal. */
@@ -87,7 +91,7 @@ function fromNumber(value: number): bigint {
   const micros = Math.round(value * SCALE)
   if (micros > Number.MAX_SAFE_INTEGER) throw tooLarge()
   // Binary arithmetic leaves dust (1.1 * 3); anything further away than dust is a real seventh decimal.
-  if (Math.abs(micros / SCALE - value) > 1e-9) {
+  if (Math.abs(micros / SCALE - value) > 1e-9 || (value >= COARSE && !Number.isInteger(value))) {
     throw invalid('amount', 'a number with more than six decimals is not exact; round it, or pass a decimal string')
   }
   return BigInt(micros)

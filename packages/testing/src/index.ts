@@ -1,2 +1,4 @@
 /** `@haldir/testing`: for those who test with Haldir, or write a store of their own. */
+
+export { type AdapterDriver, adapterContract } from './adapter-contract.ts'
 export { type FakeClock, fakeClock, fakeIds } from './clock.ts'

@@ -37,19 +37,21 @@ export function parseGrant(scopes: readonly string[], path = 'scopes'): Grant {
   if (!Array.isArray(scopes)) throw invalid(path, `\`${path}\` is an array of scopes`)
   const patterns: string[][] = []
   const budgets: Budget[] = []
+  const limited = new Map<string, string>()
   let unlimited = false
   for (const [index, scope] of scopes.entries()) {
     const at = `${path}.${index}`
     const segments = segmentsOf(scope, at)
     if (segments[0] !== 'spend') patterns.push(segments)
     else if (scope === 'spend:*') unlimited = true
-    else budgets.push(parseBudget(segments, at))
-  }
-  const seen = new Set<string>()
-  for (const { unit, window } of budgets) {
-    const name = window === 'total' ? unit : `${unit}/${window}`
-    if (seen.has(name)) throw invalid(path, `\`${path}\` limits \`${name}\` twice`)
-    seen.add(name)
+    else {
+      const budget = parseBudget(segments, at)
+      const name = `${budget.unit}/${budget.window}`
+      const other = limited.get(name)
+      if (other) throw invalid(at, `\`${at}\` limits the same currency and window as \`${other}\``)
+      limited.set(name, at)
+      budgets.push(budget)
+    }
   }
   return { scopes: Object.freeze([...scopes]), patterns, budgets, spend: unlimited || budgets.length > 0, unlimited }
 }

@@ -1,5 +1,6 @@
 /** A store for one process: exact and immediate, gone when the process ends. */
 import { type Clock, steadyTime, systemClock } from '../clock.ts'
+import { bornInto } from './lineage.ts'
 import type {
   Admission,
   AdmitRequest,
@@ -19,8 +20,9 @@ export interface MemoryStoreOptions {
   readonly clock?: Clock
 }
 
-interface Session extends SessionRow {
-  revokedAt?: number
+interface Session {
+  /** Replaced, never changed: a row that was answered stays as it was. */
+  row: SessionRow
   readonly meters: readonly string[]
 }
 
@@ -73,7 +75,7 @@ export function memoryStore({ clock = systemClock }: MemoryStoreOptions = {}): S
   function take(request: AdmitRequest, state: 'running' | 'reserved'): Admission {
     const { call, charges, leaseMs } = request
     const at = now()
-    const session = sessions.get(request.session)
+    const session = sessions.get(request.session)?.row
     if (!session) return { ok: false, refused: 'no-session' }
     // Invariant: a revoked session admits nothing. Revoking marks the whole tree at once, and a child ends no later
     // than its parent, so a session's own row speaks for its ancestors.
@@ -142,38 +144,43 @@ export function memoryStore({ clock = systemClock }: MemoryStoreOptions = {}): S
   /** Forgets sessions long over, now and then, so that a process that makes many stays flat. */
   function tidy(at: number): void {
     if (sessions.size < crowded) return
-    for (const session of sessions.values()) {
-      if (session.expiresAt + KEEP_MS > at) continue
-      sessions.delete(session.id)
-      byToken.delete(session.tokenHash)
-      for (const key of session.meters) meters.delete(key)
+    for (const { row, meters: keys } of sessions.values()) {
+      if (row.expiresAt + KEEP_MS > at) continue
+      sessions.delete(row.id)
+      byToken.delete(row.tokenHash)
+      for (const key of keys) meters.delete(key)
     }
     crowded = Math.max(1_000, sessions.size * 2)
   }
 
   return {
     session: {
-      create({ ttlMs, ...row }, newMeters) {
-        if (sessions.has(row.id) || byToken.has(row.tokenHash)) throw new Error('this session exists already')
+      create({ ttlMs, ...rest }, newMeters) {
+        if (sessions.has(rest.id) || byToken.has(rest.tokenHash)) throw new Error('this session exists already')
+        const keys = newMeters.map(({ key }) => key)
+        if (new Set(keys).size < keys.length || keys.some((key) => meters.has(key))) {
+          throw new Error('a meter of this session exists already')
+        }
         const createdAt = now()
+        const ancestors = rest.chain.map((id) => sessions.get(id)?.row)
+        const row = bornInto({ ...rest, createdAt, expiresAt: createdAt + ttlMs }, ancestors)
         tidy(createdAt)
-        const session = { ...row, createdAt, expiresAt: createdAt + ttlMs, meters: newMeters.map(({ key }) => key) }
-        sessions.set(row.id, session)
+        sessions.set(row.id, { row, meters: keys })
         byToken.set(row.tokenHash, row.id)
         for (const { key, window, limit } of newMeters) {
           meters.set(key, { limit, row: { key: rowOf(key, window, createdAt), limit, used: 0n, held: 0n } })
         }
-        return session
+        return row
       },
-      get: (by) => sessions.get('id' in by ? by.id : (byToken.get(by.tokenHash) ?? '')),
+      get: (by) => sessions.get('id' in by ? by.id : (byToken.get(by.tokenHash) ?? ''))?.row,
       revokeTree(id) {
         const at = now()
         const revoked: string[] = []
         for (const session of sessions.values()) {
-          if ((session.id === id || session.chain.includes(id)) && session.revokedAt === undefined) {
-            session.revokedAt = at
-            revoked.push(session.id)
-          }
+          const { row } = session
+          if ((row.id !== id && !row.chain.includes(id)) || row.revokedAt !== undefined) continue
+          session.row = { ...row, revokedAt: at }
+          revoked.push(row.id)
         }
         return revoked
       },

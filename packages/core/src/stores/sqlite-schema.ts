@@ -34,7 +34,8 @@ export const STATEMENTS = {
   writeTime: 'UPDATE clock SET value = max(value, ?)',
 
   insertSession: `INSERT INTO sessions
-    (id, token_hash, tenant, agent, scopes, attributes, chain, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    (id, token_hash, tenant, agent, scopes, attributes, chain, created_at, expires_at, revoked_at)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   insertLineage: 'INSERT INTO lineage (ancestor, session) VALUES (?, ?)',
   sessionById: 'SELECT * FROM sessions WHERE id = ?',
   sessionByToken: 'SELECT * FROM sessions WHERE token_hash = ?',
@@ -56,10 +57,11 @@ export const STATEMENTS = {
   endHold: 'UPDATE holds SET state = ?, lease = ? WHERE call = ?',
   renew: `UPDATE holds SET lease = max(lease, ?) WHERE call = ? AND state = 'running'`,
   due: `SELECT call, state, lease, parts FROM holds WHERE state IN ('reserved', 'running') AND lease <= ? ORDER BY lease LIMIT ?`,
-  // Looks only at the oldest rows, so that its cost does not grow with the table.
-  forget: `DELETE FROM holds WHERE rowid IN (
-    SELECT rowid FROM (SELECT rowid, state, lease FROM holds ORDER BY rowid LIMIT 1024)
-    WHERE state IN ('settled', 'released') AND lease < ?)`,
+  // A look at the next rows, so that the cost does not grow with the table; the look after that goes on
+  // behind them, so that holds which are never forgotten (orphans) do not hide the ones after them.
+  lookEnd:
+    'SELECT count(*) AS rows, max(rowid) AS last FROM (SELECT rowid FROM holds WHERE rowid > ? ORDER BY rowid LIMIT ?)',
+  forget: `DELETE FROM holds WHERE rowid > ? AND rowid <= ? AND state IN ('settled', 'released') AND lease < ?`,
 
   insertSecret: 'INSERT OR IGNORE INTO secrets (tenant, name, version, data) VALUES (?, ?, ?, ?)',
   readSecret: 'SELECT * FROM secrets WHERE tenant = ? AND name = ? ORDER BY version DESC LIMIT 1',

@@ -3,20 +3,18 @@
  * Every verb is one `BEGIN IMMEDIATE` transaction. A busy database is waited for briefly and then retried without
  * blocking the event loop, until a deadline.
  */
-import { closeSync, openSync } from 'node:fs'
-import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { type Clock, type MaybePromise, steadyTime, systemClock } from '../clock.ts'
-import { ConfigError, Unavailable } from '../errors.ts'
-import { SCHEMA, STATEMENTS } from './sqlite-schema.ts'
+import { Unavailable } from '../errors.ts'
+import { bornInto, type Life } from './lineage.ts'
+import { isBusy, open } from './sqlite-open.ts'
+import { type HoldRow, isEnded, type LifeRow, type MeterRow, NOTHING, secretFrom, sessionFrom } from './sqlite-rows.ts'
 import type {
   Admission,
   AdmitRequest,
   Charge,
   Expired,
-  HoldState,
   MeterKey,
   SealedSecret,
-  SessionRow,
   Settlement,
   Store,
   WriterRow,
@@ -37,33 +35,38 @@ export interface SqliteStoreOptions {
 type Part = readonly [meter: string, row: string, micros: string]
 
 const DAY_MS = 86_400_000
-/** How long SQLite itself waits for a lock: it blocks the event loop, so it is short. */
-const BUSY_MS = 50
-/** How many admits pass between two looks for ended holds to forget. */
+/** How many admits pass between two looks for ended holds to forget, and how many rows a look takes in. */
 const TIDY_EVERY = 256
+const LOOK = 1_024
 
 export function sqliteStore(path: string, options: SqliteStoreOptions = {}): Store {
   const { clock = systemClock, random = Math.random, patienceMs = 5_000 } = options
-  const db = open(path, options.durable === true)
-  const sql = prepare(db)
-  let saved = Number(sql.readTime.get()?.value ?? 0)
-  const now = steadyTime(clock, saved)
+  const { db, sql, time } = open(path, options.durable === true)
+  const now = steadyTime(clock, time)
+  let saved = time
   let admits = 0
+  let looked = 0
+  let closed = false
 
-  /** Runs one transaction. Answers at once unless the database is busy; then it is retried, a little later each time. */
+  /** Runs one transaction. */
   function atomically<T>(work: (at: number) => T): MaybePromise<T> {
+    return patiently(() => transact(work))
+  }
+
+  /** Answers at once unless the database is busy; then it is asked again, a little later each time. */
+  function patiently<T>(work: () => T): MaybePromise<T> {
     try {
-      return transact(work)
+      return work()
     } catch (error) {
       if (!isBusy(error)) throw error
       return retry(work, clock.monotonic() + patienceMs, 2)
     }
   }
 
-  async function retry<T>(work: (at: number) => T, deadline: number, delay: number): Promise<T> {
+  async function retry<T>(work: () => T, deadline: number, delay: number): Promise<T> {
     await new Promise<void>((wake) => void clock.setTimeout(wake, delay * (0.5 + random())))
     try {
-      return transact(work)
+      return work()
     } catch (error) {
       if (!isBusy(error)) throw error
       if (clock.monotonic() > deadline) throw new Unavailable('the SQLite store stayed busy')
@@ -76,22 +79,29 @@ export function sqliteStore(path: string, options: SqliteStoreOptions = {}): Sto
     try {
       const at = now()
       const result = work(at)
-      if (at - saved >= 1_000) {
-        sql.writeTime.run(at)
-        saved = at
-      }
+      const due = at - saved >= 1_000
+      if (due) sql.writeTime.run(at)
       sql.commit.run()
+      if (due) saved = at
       return result
     } catch (error) {
-      if (db.isTransaction) sql.rollback.run()
+      undo()
       throw error
+    }
+  }
+
+  function undo(): void {
+    try {
+      sql.rollback.run()
+    } catch {
+      // SQLite has rolled back by itself, as it does when the disk is full.
     }
   }
 
   function take(request: AdmitRequest, state: 'running' | 'reserved'): MaybePromise<Admission> {
     const { call, session, charges, leaseMs } = request
     return atomically((at): Admission => {
-      const row = sql.sessionLife.get(session) as { expires_at: number; revoked_at: number | null } | undefined
+      const row = sql.sessionLife.get(session) as LifeRow | undefined
       if (!row) return { ok: false, refused: 'no-session' }
       // Invariant: a revoked session admits nothing. Revoking marks the whole tree at once, and a child ends no later
       // than its parent, so a session's own row speaks for its ancestors.
@@ -113,7 +123,7 @@ export function sqliteStore(path: string, options: SqliteStoreOptions = {}): Sto
         parts.push([key, name, String(charge.micros)])
       }
       sql.insertHold.run(call, session, state, at + leaseMs, JSON.stringify(parts))
-      if (++admits % TIDY_EVERY === 0) sql.forget.run(at - DAY_MS)
+      if (++admits % TIDY_EVERY === 0) tidy(at)
       return { ok: true, at }
     })
   }
@@ -155,35 +165,49 @@ export function sqliteStore(path: string, options: SqliteStoreOptions = {}): Sto
     return [...touched].some((row) => sql.isOver.get(row) !== undefined)
   }
 
+  /** Forgets holds that ended more than a day ago, some rows at a time. */
+  function tidy(at: number): void {
+    const { rows, last } = sql.lookEnd.get(looked, LOOK) as { rows: number; last: number | null }
+    if (last !== null) sql.forget.run(looked, last, at - DAY_MS)
+    looked = rows < LOOK || last === null ? 0 : last
+  }
+
+  function lifeOf(session: string): Life | undefined {
+    const row = sql.sessionLife.get(session) as LifeRow | undefined
+    return row && { expiresAt: row.expires_at, ...(row.revoked_at === null ? {} : { revokedAt: row.revoked_at }) }
+  }
+
   return {
     session: {
       create: ({ ttlMs, ...row }, meters) =>
         atomically((at) => {
-          const session: SessionRow = { ...row, createdAt: at, expiresAt: at + ttlMs }
-          const { id, tokenHash, tenant, agent, scopes, attributes, chain } = session
+          const session = bornInto({ ...row, createdAt: at, expiresAt: at + ttlMs }, row.chain.map(lifeOf))
+          const { id, tokenHash, tenant, agent, scopes, attributes, chain, expiresAt, revokedAt = null } = session
           const json = [scopes, attributes, chain].map((part) => JSON.stringify(part))
-          sql.insertSession.run(id, tokenHash, tenant, agent, ...json, at, session.expiresAt)
+          sql.insertSession.run(id, tokenHash, tenant, agent, ...json, at, expiresAt, revokedAt)
           for (const ancestor of chain) sql.insertLineage.run(ancestor, id)
           for (const { key, limit } of meters) sql.insertMeter.run(key, limit)
           return session
         }),
-      get(by) {
-        const row = 'id' in by ? sql.sessionById.get(by.id) : sql.sessionByToken.get(by.tokenHash)
-        return row && sessionFrom(row)
-      },
+      get: (by) =>
+        patiently(() => {
+          const row = 'id' in by ? sql.sessionById.get(by.id) : sql.sessionByToken.get(by.tokenHash)
+          return row && sessionFrom(row)
+        }),
       revokeTree: (id) => atomically((at) => sql.revokeTree.all(at, id, id).map((row) => (row as { id: string }).id)),
     },
 
     meters: {
-      read(keys: readonly MeterKey[]) {
-        const at = now()
-        return keys.map(({ key, window }) => {
-          const row = sql.readMeter.get(rowOf(key, window, at)) as MeterRow | undefined
-          if (row || window === 'total') return row && { limit: row.cap, used: row.used, held: row.held }
-          const meter = sql.readMeter.get(key) as MeterRow | undefined
-          return meter && { limit: meter.cap, used: 0n, held: 0n }
-        })
-      },
+      // In one transaction: meters that a call charges together are never seen half charged.
+      read: (keys: readonly MeterKey[]) =>
+        atomically((at) =>
+          keys.map(({ key, window }) => {
+            const row = sql.readMeter.get(rowOf(key, window, at)) as MeterRow | undefined
+            if (row || window === 'total') return row && { limit: row.cap, used: row.used, held: row.held }
+            const meter = sql.readMeter.get(key) as MeterRow | undefined
+            return meter && { limit: meter.cap, used: 0n, held: 0n }
+          }),
+        ),
     },
 
     admit: (request) => take(request, 'running'),
@@ -232,7 +256,7 @@ export function sqliteStore(path: string, options: SqliteStoreOptions = {}): Sto
           sql.endHold.run(hold.state === 'running' ? 'orphaned' : 'released', at, hold.call)
           ;(hold.state === 'running' ? orphaned : released).push(hold.call)
         }
-        sql.forget.run(at - DAY_MS)
+        tidy(at)
         return { released, orphaned }
       }),
 
@@ -242,106 +266,24 @@ export function sqliteStore(path: string, options: SqliteStoreOptions = {}): Sto
           const { tenant, name, version, ...rest } = secret
           return sql.insertSecret.run(tenant, name, version, JSON.stringify(rest)).changes === 1
         }),
-      get: (tenant, name) => secretFrom(sql.readSecret.get(tenant, name)),
-      list: (tenant) => sql.listSecrets.all(tenant).map((row) => secretFrom(row) as SealedSecret),
+      get: (tenant, name) => patiently(() => secretFrom(sql.readSecret.get(tenant, name))),
+      list: (tenant) => patiently(() => sql.listSecrets.all(tenant).map((row) => secretFrom(row) as SealedSecret)),
       delete: (tenant, name) => atomically(() => Number(sql.deleteSecret.run(tenant, name).changes) > 0),
     },
 
     writer: {
       put: ({ id, ...rest }) => atomically(() => void sql.putWriter.run(id, JSON.stringify(rest))),
       list: () =>
-        (sql.listWriters.all() as { id: string; data: string }[]).map(
-          ({ id, data }): WriterRow => ({ id, ...JSON.parse(data) }),
+        patiently(() =>
+          (sql.listWriters.all() as { id: string; data: string }[]).map(
+            ({ id, data }): WriterRow => ({ id, ...JSON.parse(data) }),
+          ),
         ),
     },
 
     close() {
-      if (db.isOpen) db.close()
+      if (!closed) db.close()
+      closed = true
     },
   }
-}
-
-interface HoldRow {
-  readonly state: HoldState
-  readonly lease: number
-  readonly parts: string
-}
-
-interface MeterRow {
-  readonly cap: bigint
-  readonly used: bigint
-  readonly held: bigint
-}
-
-/** The hold of a call that was admitted without one. */
-const NOTHING: HoldRow = { state: 'running', lease: 0, parts: '[]' }
-
-function isEnded(state: HoldState): boolean {
-  return state === 'settled' || state === 'released'
-}
-
-function sessionFrom(row: Record<string, unknown>): SessionRow {
-  const { id, token_hash, tenant, agent, scopes, attributes, chain, created_at, expires_at, revoked_at } = row
-  return {
-    id: id as string,
-    tokenHash: token_hash as string,
-    tenant: tenant as string,
-    agent: agent as string,
-    scopes: JSON.parse(scopes as string),
-    attributes: JSON.parse(attributes as string),
-    chain: JSON.parse(chain as string),
-    createdAt: created_at as number,
-    expiresAt: expires_at as number,
-    ...(revoked_at === null ? {} : { revokedAt: revoked_at as number }),
-  }
-}
-
-function secretFrom(row: Record<string, unknown> | undefined): SealedSecret | undefined {
-  if (!row) return undefined
-  const { tenant, name, version, data } = row as { tenant: string; name: string; version: number; data: string }
-  return { tenant, name, version, ...JSON.parse(data) }
-}
-
-/** Opens the file with mode 0600 (its journal inherits that) and makes what is missing in it. */
-function open(path: string, durable: boolean): DatabaseSync {
-  if (typeof path !== 'string' || path === '') throw new ConfigError('invalid-option', 'path', '`path` names a file')
-  try {
-    if (path !== ':memory:') closeSync(openSync(path, 'a', 0o600))
-    const { DatabaseSync } = sqlite()
-    const db = new DatabaseSync(path)
-    // Several processes may start at once; making the schema is worth a longer wait than a call is.
-    db.exec('PRAGMA busy_timeout = 5000')
-    db.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = ${durable ? 'FULL' : 'NORMAL'}`)
-    db.exec(`BEGIN IMMEDIATE; ${SCHEMA} COMMIT`)
-    db.exec(`PRAGMA busy_timeout = ${BUSY_MS}`)
-    return db
-  } catch (cause) {
-    const error = new ConfigError('invalid-option', 'path', 'the SQLite store at `path` could not be opened')
-    error.cause = cause
-    throw error
-  }
-}
-
-function prepare(db: DatabaseSync): Record<keyof typeof STATEMENTS, StatementSync> {
-  const entries = Object.entries(STATEMENTS).map(([name, text]) => [name, db.prepare(text)] as const)
-  const sql = Object.fromEntries(entries) as Record<keyof typeof STATEMENTS, StatementSync>
-  // Amounts are 64-bit; everything else fits a number.
-  sql.readMeter.setReadBigInts(true)
-  return sql
-}
-
-/** Loads `node:sqlite` without the warning that Node 22 prints for it. */
-function sqlite(): typeof import('node:sqlite') {
-  const { emitWarning } = process
-  process.emitWarning = () => {}
-  try {
-    return process.getBuiltinModule('node:sqlite')
-  } finally {
-    process.emitWarning = emitWarning
-  }
-}
-
-function isBusy(error: unknown): boolean {
-  const code = (error as { errcode?: number } | null)?.errcode
-  return typeof code === 'number' && ((code & 0xff) === 5 || (code & 0xff) === 6)
 }

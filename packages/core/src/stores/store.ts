@@ -55,7 +55,11 @@ export interface SessionRow {
 }
 
 export interface SessionVerbs {
-  /** Makes a session and its meters. `ttlMs` runs from the store's now; throws when the id is taken. */
+  /**
+   * Makes a session and its meters. `ttlMs` runs from the store's now. One that is made from others ends no later than
+   * they do, and is revoked from the start when one of them is. Throws when its id, its token or the key of a meter is
+   * taken, or when it comes from a session that is not known; then nothing was made.
+   */
   create(row: NewSession, meters: readonly NewMeter[]): MaybePromise<SessionRow>
   get(by: { readonly id: string } | { readonly tokenHash: string }): MaybePromise<SessionRow | undefined>
   /** Revokes a session and everything delegated from it; answers the ids this call ended. */

@@ -7,7 +7,7 @@ import { bodyOf, CANARY, type Cases, expectDenial, gate, house } from './house.t
 export const gated: Cases = {
   'what is refused does not run, and the loop goes on': async (driver) => {
     await using home = house()
-    const session = await home.session('read', 'spend:5')
+    const session = await home.newSession('read', 'spend:5')
     const bodies = { remove: bodyOf('remove', 1), pay: bodyOf('pay', 1), read: bodyOf('read', 'fine') }
     const tools = {
       remove: driver.wrap(driver.build(bodies.remove), { name: 'remove', scope: 'delete' }, home),
@@ -33,7 +33,7 @@ export const gated: Cases = {
 
   'after a session was revoked its calls are refused, and the loop goes on': async (driver) => {
     await using home = house()
-    const session = await home.session('read')
+    const session = await home.newSession('read')
     const body = bodyOf('late', 1)
     const tool = driver.wrap(driver.build(body), { name: 'late', scope: 'read' }, home)
     await session.revoke('done')
@@ -51,7 +51,7 @@ export const gated: Cases = {
       },
     }
     await using home = house({ sinks: [sink] })
-    const session = await home.session('read')
+    const session = await home.newSession('read')
     const body = bodyOf('unwritten', 1)
     const tool = driver.wrap(driver.build(body), { name: 'unwritten', scope: 'read' }, { session })
     broken = true
@@ -63,7 +63,7 @@ export const gated: Cases = {
 
   'the intent is on record before the tool runs, the outcome after it': async (driver) => {
     await using home = house()
-    const session = await home.session('read')
+    const session = await home.newSession('read')
     let during: string[] = []
     const body = bodyOf('watched', async () => {
       during = (await home.entries({ call: currentCall().id })).map(({ type }) => type)
@@ -79,7 +79,7 @@ export const gated: Cases = {
 
   "the framework's own retry does not run a denial again": async (driver) => {
     await using home = house()
-    const session = await home.session('read', 'spend:5')
+    const session = await home.newSession('read', 'spend:5')
     const body = bodyOf('pay', 1)
     const tool = driver.wrap(driver.build(body), { name: 'pay', scope: 'spend', cost: usd(6) }, { session })
     const { turns } = await driver.loop({ pay: tool }, [{ tool: 'pay', args: {} }], { retrying: true })
@@ -95,7 +95,7 @@ export const gated: Cases = {
 
   'parallel calls do not touch one another': async (driver) => {
     await using home = house()
-    const session = await home.session('read', 'spend:1')
+    const session = await home.newSession('read', 'spend:1')
     const wait = gate()
     const boom = new Error('one failed')
     const bodies = {
@@ -126,7 +126,7 @@ export const gated: Cases = {
 
   'hostile arguments do not reach the tool': async (driver) => {
     await using home = house()
-    const session = await home.session('read')
+    const session = await home.newSession('read')
     const body = bodyOf('plain', 1)
     const tool = driver.wrap(driver.build(body), { name: 'plain', scope: 'read' }, { session })
     for (const [kind, args] of Object.entries(hostile())) {
@@ -138,7 +138,7 @@ export const gated: Cases = {
 
   'what runs is what was judged, whatever the caller and the tool do to the arguments': async (driver) => {
     await using home = house()
-    const session = await home.session('spend:5')
+    const session = await home.newSession('spend:5')
     const priced: unknown[] = []
     const body = bodyOf('pay', (args: { amount: number; list: number[] }) => {
       const seen = structuredClone(args)
@@ -171,7 +171,7 @@ export const gated: Cases = {
 
 async function overspend(driver: AdapterDriver, id: (index: number) => string): Promise<void> {
   await using home = house()
-  const session = await home.session('spend:50')
+  const session = await home.newSession('spend:50')
   // Every call that runs is still running when the last one asks to.
   let waiting = 50
   const all = gate()

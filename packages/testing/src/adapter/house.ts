@@ -18,7 +18,7 @@ export type Cases = Readonly<Record<string, (driver: AdapterDriver) => Promise<v
 export interface House extends AsyncDisposable {
   readonly haldir: Haldir
   readonly sink: MemorySink
-  session(...scopes: string[]): Promise<Session>
+  newSession(...scopes: string[]): Promise<Session>
   entries(filter?: Filter): Promise<Entry[]>
 }
 
@@ -29,7 +29,7 @@ export function house(options: HaldirOptions = {}): House {
   return {
     haldir,
     sink,
-    session: (...scopes) => haldir.createSession({ agent: 'contract', scopes }),
+    newSession: (...scopes) => haldir.createSession({ agent: 'contract', scopes }),
     async entries(filter = {}) {
       const found: Entry[] = []
       for await (const entry of haldir.trail.query(filter)) found.push(entry)

@@ -15,7 +15,7 @@ const VALUES = {
 export const transparent: Cases = {
   'the model reads what it reads from the bare tools': async (driver) => {
     await using home = house()
-    const session = await home.session('read')
+    const session = await home.newSession('read')
     const bodies = Object.entries(VALUES).map(([name, value]) => bodyOf(name, value))
     const calls = bodies.map(({ name }) => ({ tool: name, args: { of: name } }))
     const bare = await driver.loop(
@@ -33,7 +33,7 @@ export const transparent: Cases = {
 
   'a result that holds no secret is the same object': async (driver) => {
     await using home = house()
-    const session = await home.session('read')
+    const session = await home.newSession('read')
     const value = { a: { b: 1 } }
     const tool = driver.wrap(driver.build(bodyOf('same', value)), { name: 'same', scope: 'read' }, { session })
     const answer = await driver.call(tool, {})
@@ -64,7 +64,7 @@ export const transparent: Cases = {
 
   'the original is left as it was, and still runs ungoverned': async (driver) => {
     await using home = house()
-    const session = await home.session('read')
+    const session = await home.newSession('read')
     const original = driver.build(bodyOf('left', 'bare'))
     const before = portrait(original)
     const tool = driver.wrap(original, { name: 'left', scope: 'read' }, { session })
@@ -78,7 +78,7 @@ export const transparent: Cases = {
 
   'a frozen tool can be governed': async (driver) => {
     await using home = house()
-    const session = await home.session('read')
+    const session = await home.newSession('read')
     const original = Object.freeze(driver.build(bodyOf('frozen', 'solid')))
     const tool = driver.wrap(original, { name: 'frozen', scope: 'read' }, { session })
     expect((await driver.call(tool, {})).value).toBe('solid')
@@ -87,7 +87,7 @@ export const transparent: Cases = {
 
   'an instance of a class runs on itself, with its private fields and its getters': async (driver) => {
     await using home = house()
-    const session = await home.session('read')
+    const session = await home.newSession('read')
     const original = driver.buildInstance()
     const tool = driver.wrap(original, { name: 'instance', scope: 'read' }, { haldir: home.haldir })
     expect(tool).toBeInstanceOf(original.constructor)
@@ -101,7 +101,7 @@ export const transparent: Cases = {
 
   "the tool's own error goes through, the same object": async (driver) => {
     await using home = house()
-    const session = await home.session('read')
+    const session = await home.newSession('read')
     const boom = Object.assign(new RangeError('the tool said no', { cause: new Error('deeper') }), { status: 503 })
     const body = bodyOf('fails', () => Promise.reject(boom))
     const call = { tool: 'fails', args: {} }

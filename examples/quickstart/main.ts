@@ -1,0 +1,30 @@
+// #region readme
+import { governed } from '@haldir/ai-sdk'
+import { createHaldir, usd } from '@haldir/core'
+import { fileSink } from '@haldir/core/sinks/file'
+import { generateText, stepCountIs, tool } from 'ai'
+import { z } from 'zod'
+import { model } from './model.ts' // yours; here one that says what it was told to
+
+const charge = tool({
+  description: 'Charge a card',
+  inputSchema: z.object({ amount: z.number() }),
+  execute: async ({ amount }) => ({ charged: amount }),
+})
+
+const haldir = createHaldir({ sinks: [fileSink('audit')] })
+const tools = governed({ charge }, { charge: { scope: 'spend', cost: ({ amount }) => usd(amount) } })
+const session = await haldir.createSession({ agent: 'order-bot', scopes: ['spend:50'], ttl: '1h' })
+
+await session.run(() => generateText({ model, tools, prompt: 'Settle both orders', stopWhen: stepCountIs(5) }))
+
+for await (const entry of haldir.trail.query({ tool: 'charge' })) {
+  console.log(entry.type, (entry.held[0] ?? entry.spent[0])?.amount, entry.code ?? 'ok')
+}
+const [budget] = await session.budget()
+console.log('left', `${budget?.left}`, '· trail ok', (await haldir.trail.verify()).ok)
+// #endregion readme
+
+await haldir.close()
+const { rmSync } = await import('node:fs')
+rmSync('audit', { recursive: true })

@@ -1,0 +1,48 @@
+/** Rows of the SQLite store, as the driver answers them, and what they mean. */
+import type { HoldState, SealedSecret, SessionRow } from './store.ts'
+
+export interface LifeRow {
+  readonly expires_at: number
+  readonly revoked_at: number | null
+}
+
+export interface HoldRow {
+  readonly state: HoldState
+  readonly lease: number
+  readonly parts: string
+}
+
+export interface MeterRow {
+  readonly cap: bigint
+  readonly used: bigint
+  readonly held: bigint
+}
+
+/** The hold of a call that was admitted without one. */
+export const NOTHING: HoldRow = { state: 'running', lease: 0, parts: '[]' }
+
+export function isEnded(state: HoldState): boolean {
+  return state === 'settled' || state === 'released'
+}
+
+export function sessionFrom(row: Record<string, unknown>): SessionRow {
+  const { id, token_hash, tenant, agent, scopes, attributes, chain, created_at, expires_at, revoked_at } = row
+  return {
+    id: id as string,
+    tokenHash: token_hash as string,
+    tenant: tenant as string,
+    agent: agent as string,
+    scopes: JSON.parse(scopes as string),
+    attributes: JSON.parse(attributes as string),
+    chain: JSON.parse(chain as string),
+    createdAt: created_at as number,
+    expiresAt: expires_at as number,
+    ...(revoked_at === null ? {} : { revokedAt: revoked_at as number }),
+  }
+}
+
+export function secretFrom(row: Record<string, unknown> | undefined): SealedSecret | undefined {
+  if (!row) return undefined
+  const { tenant, name, version, data } = row as { tenant: string; name: string; version: number; data: string }
+  return { tenant, name, version, ...JSON.parse(data) }
+}
