@@ -41,8 +41,8 @@ export function accountOf(
 }
 
 function whyOf({ code, rule, held }: Entry): string {
-  if (code !== undefined) return rule === undefined ? code : `${code}, by the rule ${rule}`
-  return held.length === 0 ? 'within scope' : `within scope and budget; ${dollars(held)} was set aside first`
+  const decided = [code, rule].filter((part) => part !== undefined).join(', by the rule ')
+  return held.length === 0 ? decided : `${decided}; ${dollars(held)} was set aside first`
 }
 
 /** Amounts of entries, as people write dollars: `$9.50`. */

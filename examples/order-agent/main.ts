@@ -96,6 +96,8 @@ try {
     ],
   )
 
+  assert(told[5]?.reads.includes('Bearer [redacted:payments_key]'))
+
   // What came of it: the service's own books beside the trail, the orders that are left, and where the key is.
   page.heading('What came of it')
   const charged = payments.ledger.map(({ total }) => dollars([{ amount: total }]))

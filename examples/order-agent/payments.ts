@@ -17,7 +17,7 @@ export interface Payments {
 
 export async function startPayments(key: string): Promise<Payments> {
   const ledger: Charge[] = []
-  let last: unknown = null
+  let last: unknown = {}
 
   const server = createServer(async (request, response) => {
     const { method, url, headers } = request

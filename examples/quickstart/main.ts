@@ -18,8 +18,8 @@ const session = await haldir.createSession({ agent: 'order-bot', scopes: ['spend
 
 await session.run(() => generateText({ model, tools, prompt: 'Settle both orders', stopWhen: stepCountIs(5) }))
 
-for await (const entry of haldir.trail.query({ tool: 'charge' })) {
-  console.log(entry.type, (entry.held[0] ?? entry.spent[0])?.amount, entry.code ?? 'ok')
+for await (const { type, code, held, spent } of haldir.trail.query({ tool: 'charge' })) {
+  console.log(type, code ?? JSON.stringify([...held, ...spent]))
 }
 const [budget] = await session.budget()
 console.log('left', `${budget?.left}`, '· trail ok', (await haldir.trail.verify()).ok)

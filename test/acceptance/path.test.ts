@@ -236,7 +236,11 @@ describe('budgets', () => {
     const { haldir } = house()
     const tool = vi.fn(async () => {})
     const session = await haldir.createSession({ agent: 'bot', scopes: ['spend:50'] })
-    const priced = governed(tool as (args: { amount: number }) => Promise<void>, { name: 'pay', scope: 'spend', cost })
+    const priced = governed(tool as (args: { amount: number }) => Promise<void>, {
+      name: 'pay',
+      scope: 'spend',
+      cost: cost as () => never,
+    })
     const error = await refusal(session.run(() => priced({ amount: 'all of it' as never })))
     expect(error.code).toBe(code)
     expect(error.message).not.toContain('all of it')

@@ -152,7 +152,7 @@ describe('a revealed secret', () => {
     const opaque = await sessionAnd(() => Buffer.from(reveal()))
     const error = await opaque.call().catch((caught) => caught)
     expect(error).toMatchObject({ code: 'unavailable' })
-    expect(error.message).toContain('the tool ran')
+    expect((error as Error).message).toContain('the tool ran')
     expect(entriesOf(sink.lines).at(-1)).toMatchObject({ data: { ended: 'ok', withheld: true } })
     expectClean(error)
   })

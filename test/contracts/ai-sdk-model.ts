@@ -28,7 +28,12 @@ export function scriptedModel(...turns: readonly Turn[]): MockLanguageModelV4 {
       const content = next()
       const parts = content.flatMap((part, index): LanguageModelV4StreamPart[] =>
         part.type === 'tool-call'
-          ? [part]
+          ? [
+              { type: 'tool-input-start', id: part.toolCallId, toolName: part.toolName },
+              { type: 'tool-input-delta', id: part.toolCallId, delta: part.input },
+              { type: 'tool-input-end', id: part.toolCallId },
+              part,
+            ]
           : [
               { type: 'text-start', id: `${index}` },
               { type: 'text-delta', id: `${index}`, delta: part.text },

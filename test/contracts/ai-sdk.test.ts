@@ -38,7 +38,8 @@ const driver: AdapterDriver<AnyTool> = {
         : (args: unknown, options: { abortSignal?: AbortSignal }) => run?.(args, () => options.abortSignal),
     }) as AnyTool,
   buildInstance: () => new Keeper() as unknown as AnyTool,
-  buildElsewhere: () => tool({ description: 'runs in the browser', inputSchema: anyObject, outputSchema: z.string() }),
+  buildElsewhere: () =>
+    tool({ description: 'runs in the browser', inputSchema: anyObject, outputSchema: z.string() }) as AnyTool,
   wrap: (bare, rule, where) => governed(bare, rule, where),
 
   async loop(tools, calls, { carried, signal, retrying } = {}) {

@@ -3,7 +3,7 @@
  * tool once, hands over each call, and tells its framework what came of it. It cannot change the order of the path.
  */
 import { currentFrame, markWrapped, onlyHaldir, refuseTwice } from './context.ts'
-import { Denied } from './errors.ts'
+import { ConfigError, Denied } from './errors.ts'
 import { isSession, type Session } from './gate/sessions.ts'
 import {
   type CallRequest,
@@ -16,14 +16,14 @@ import {
   type Streamed,
 } from './governor.ts'
 import type { Haldir } from './haldir.ts'
+import { checkKeys } from './options.ts'
 import { compileTool, type ToolDefinition } from './tool-options.ts'
 
 export { keepFrame } from './context.ts'
 export { isSession } from './gate/sessions.ts'
 export type { Executed, Prepared, Streamed } from './governor.ts'
-export { checkKeys } from './options.ts'
 export type { Amounts, ToolDefinition, ToolOptions } from './tool-options.ts'
-export { markWrapped, refuseTwice }
+export { checkKeys, markWrapped, refuseTwice }
 
 /** Where a wrapped tool's haldir and session come from when the call itself does not say. */
 export interface Where {
@@ -47,6 +47,7 @@ export interface GovernedHandle {
 /** Compiles a tool's options and gives the three ways into the path. Throws `ConfigError` for what can't be governed. */
 export function governTool(definition: ToolDefinition, where: Where = {}): GovernedHandle {
   const tool = compileTool(definition)
+  checkWhere(where)
   return {
     execute: (request) => {
       const { governor, who } = find(where, request.session)
@@ -61,6 +62,16 @@ export function governTool(definition: ToolDefinition, where: Where = {}): Gover
       if (governor) return governor.prepare(tool, request, who)
       return { verdict: 'deny', code: 'no-session', reason: who as string }
     },
+  }
+}
+
+function checkWhere(where: Where): void {
+  checkKeys(where, ['haldir', 'session'], 'places a tool can belong to')
+  if (where.session !== undefined && !isSession(where.session)) {
+    throw new ConfigError('invalid-option', 'session', '`session` is what `createSession` or `attach` answered')
+  }
+  if (where.haldir !== undefined && !governorOf(where.haldir)) {
+    throw new ConfigError('invalid-option', 'haldir', '`haldir` is what `createHaldir` answered')
   }
 }
 

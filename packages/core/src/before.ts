@@ -1,10 +1,11 @@
 /** Steps 1 to 6 of the path, one function each. Each answers a refusal, or nothing and the way is free. */
 import { digestOf, Hostile, snapshot } from './call.ts'
 import { CurrentCall } from './current-call.ts'
-import { Unplaced } from './errors.ts'
+import { ConfigError, Unplaced } from './errors.ts'
 import { amountsOf, chargesOn, unmetered } from './gate/meters.ts'
 import { covers, parseRequired } from './gate/scopes.ts'
 import { type Session, whyOver } from './gate/sessions.ts'
+import type { Requirement } from './governor.ts'
 import type { Pass, Refusal } from './pass.ts'
 import type { Admission, AdmitRefusal } from './stores/store.ts'
 
@@ -34,14 +35,16 @@ export function stillLive(session: Session): Refusal | undefined {
 }
 
 /** 3: every scope the tool requires must be granted. Pure: takes nothing, asks nobody. */
-export function judge({ tool, session, snapshot: { args } }: Pass): Refusal | undefined {
-  let required: readonly (readonly string[])[]
+export function judge(pass: Pass): Refusal | undefined {
+  const { tool, session } = pass
+  let required: Requirement
   try {
-    required = tool.required(args)
+    required = tool.required(pass.snapshot.args)
   } catch {
     return { code: 'invalid-arguments', reason: 'the scope this call requires can not be told from its arguments' }
   }
-  for (const scope of required) {
+  pass.rule = required.rule
+  for (const scope of required.scopes) {
     if (covers(session.grant, scope)) continue
     const name = scope.join(':')
     return { code: 'scope-missing', reason: `the session does not hold the scope \`${name}\``, rule: `scope:${name}` }
@@ -56,8 +59,10 @@ export function price(pass: Pass): Refusal | undefined {
   let cost: unknown
   try {
     cost = tool.cost(pass.snapshot.args)
-  } catch {
-    return { code: 'invalid-arguments', reason: 'what this call costs can not be told from its arguments' }
+  } catch (error) {
+    // What is wrong with an amount is said in words that name no value, so the model may read it.
+    const why = ConfigError.isInstance(error) && error.code === 'invalid-amount' ? `: ${error.message}` : ''
+    return { code: 'invalid-arguments', reason: `what this call costs can not be told from its arguments${why}` }
   }
   const amounts = amountsOf(cost)
   if (!amounts) return { code: 'unavailable', reason: 'the tool did not say what this call costs' }
@@ -98,7 +103,7 @@ export async function admit(pass: Pass): Promise<Refusal | undefined> {
 export async function intend(pass: Pass): Promise<Refusal | undefined> {
   pass.intended = true
   try {
-    await pass.house.trail.record(pass.draft('intent', { verdict: 'allow', held: pass.amounts }))
+    await pass.house.trail.record(pass.draft('intent', { verdict: 'allow', rule: pass.rule, held: pass.amounts }))
   } catch (error) {
     // An intent that is in the chain reaches the sink some day; then it must be closed.
     pass.intended = !(error instanceof Unplaced)

@@ -33,22 +33,22 @@ export type ConfigCode =
 
 /** Each code's own next step, as the model reads it. None invites a retry of the same call. */
 const NEXT_STEP: Record<DenialCode, string> = {
-  'no-session': 'This tool needs a governed session; do not retry this call.',
-  'session-expired': 'The session is over; stop using tools and finish with what you have.',
-  'session-revoked': 'The session was ended by its owner; stop using tools.',
-  'scope-missing': 'This action is not permitted in this session; do not retry this call.',
-  'policy-denied': 'A policy forbids this action; do not retry this call.',
-  'budget-exceeded': 'Do not retry this call.',
-  'rate-exceeded': 'Too many calls; go on with other work.',
-  'quota-exceeded': 'The quota is used up; do not retry this call.',
-  'duplicate-call': 'This was already done; do not repeat this call.',
-  'approval-denied': 'A person said no; do not ask again for the same action.',
-  'approval-expired': 'Nobody decided in time; do not retry this call.',
-  'approval-pending': 'A person has been asked; go on with other work.',
-  'approval-unavailable': 'This action needs a person and none can be asked; do not retry this call.',
+  'no-session': 'Do not retry this call.',
+  'session-expired': 'Stop using tools and finish with what you have.',
+  'session-revoked': 'Stop using tools.',
+  'scope-missing': 'Do not retry this call; go on without this action.',
+  'policy-denied': 'Do not retry this call; go on without this action.',
+  'budget-exceeded': 'Do not retry this call; go on without spending.',
+  'rate-exceeded': 'Go on with other work.',
+  'quota-exceeded': 'Do not retry this call.',
+  'duplicate-call': 'Do not repeat this call.',
+  'approval-denied': 'Do not ask again for the same action.',
+  'approval-expired': 'Do not retry this call.',
+  'approval-pending': 'Go on with other work.',
+  'approval-unavailable': 'Do not retry this call.',
   'invalid-arguments': 'Do not repeat this call with the same arguments.',
-  'secret-unavailable': 'A credential this tool needs is not available in this session; do not retry this call.',
-  unavailable: 'Governance could not be guaranteed, so the call was refused; do not retry this call.',
+  'secret-unavailable': 'Do not retry this call.',
+  unavailable: 'Do not retry this call.',
 }
 
 const BRAND = Symbol.for('haldir.error')

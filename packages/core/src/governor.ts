@@ -7,6 +7,12 @@ import type { DenialCode, Denied } from './errors.ts'
 import type { Session } from './gate/sessions.ts'
 import type { Amount } from './money.ts'
 
+/** The scopes a call requires, and how entries name that rule. */
+export interface Requirement {
+  readonly scopes: readonly (readonly string[])[]
+  readonly rule: string
+}
+
 /** A tool and everything that was worked out once, when it was wrapped. */
 export interface GovernedTool {
   readonly framework: string
@@ -14,7 +20,7 @@ export interface GovernedTool {
   /** The tool's members in an entry, as JSON text. */
   readonly fragment: string
   /** The scopes a call needs: fixed, or read from its arguments. Throws when the tool's own function does. */
-  readonly required: (args: unknown) => readonly (readonly string[])[]
+  readonly required: (args: unknown) => Requirement
   /** The most a call can cost. */
   readonly cost: ((args: unknown) => Amount | readonly Amount[]) | undefined
   /** What a call has cost, from its result. */

@@ -53,7 +53,8 @@ export class Pass {
   readonly tool: GovernedTool
   readonly request: CallRequest
   readonly who: Identity
-  readonly id: string
+  /** Ours, minted for this pass. Empty until then, and when judging is all that is asked. */
+  id = ''
   /** Of the session, as soon as there is one: a call that is refused before step 2 is recorded as its doing, too. */
   readonly belongings: Belongings | undefined
 
@@ -62,7 +63,8 @@ export class Pass {
   // Step 2
   session!: Session
   digest: string | undefined
-  // Step 3: the most it costs, and what that means for the session's meters
+  // Step 3: what it rests on, the most it costs, and what that means for the session's meters
+  rule: string | undefined
   amounts: readonly Amount[] = []
   charges: readonly Charge[] = []
   // Step 4: whether a hold was taken
@@ -81,21 +83,19 @@ export class Pass {
   readonly notes: Record<string, unknown> = {}
   #fragment = ''
 
-  constructor(house: House, tool: GovernedTool, request: CallRequest, who: Identity, id: string) {
+  constructor(house: House, tool: GovernedTool, request: CallRequest, who: Identity) {
     this.house = house
     this.tool = tool
     this.request = request
     this.who = who
-    this.id = id
     this.belongings = typeof who === 'string' ? undefined : house.belongings.get(who)
   }
 
   /** Refuses when nothing was taken yet. */
   async refuse(refusal: Refusal): Promise<NotRun> {
     const { code, reason, rule } = this.#shown(refusal)
-    await this.house.trail.conclude(
-      this.draft('refusal', { verdict: 'deny', code, rule, held: this.amounts, data: { reason } }),
-    )
+    const data = this.amounts.length > 0 ? { reason, cost: this.amounts } : { reason }
+    await this.house.trail.conclude(this.draft('refusal', { verdict: 'deny', code, rule, data }))
     return { status: 'denied', denial: new Denied(code, reason, this.id, rule) }
   }
 

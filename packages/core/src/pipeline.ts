@@ -39,7 +39,7 @@ export async function prepare(
   request: CallRequest,
   who: Identity,
 ): Promise<Prepared> {
-  const pass = new Pass(house, tool, request, who, '')
+  const pass = new Pass(house, tool, request, who)
   const refused = fix(pass) ?? identify(pass) ?? judge(pass)
   const digest = pass.digest === undefined ? {} : { digest: pass.digest }
   if (!refused) return { verdict: 'allow', reason: 'the session holds what the tool requires', ...digest }
@@ -48,8 +48,10 @@ export async function prepare(
 
 /** Steps 1 to 6. Answers the pass, ready to run, or what the caller is told instead. */
 async function start(house: House, tool: GovernedTool, request: CallRequest, who: Identity): Promise<Pass | NotRun> {
-  const pass = new Pass(house, tool, request, who, house.ids())
+  const pass = new Pass(house, tool, request, who)
   try {
+    pass.id = house.ids()
+
     // 1 snapshot: what is judged, hashed, recorded and run all come from one private copy.
     const hostile = fix(pass)
     if (hostile) return await pass.refuse(hostile)

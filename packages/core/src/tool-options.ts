@@ -4,7 +4,7 @@ import { canonical, Hostile, snapshot } from './call.ts'
 import { ConfigError } from './errors.ts'
 import { amountsOf } from './gate/meters.ts'
 import { parseRequired } from './gate/scopes.ts'
-import type { GovernedTool } from './governor.ts'
+import type { GovernedTool, Requirement } from './governor.ts'
 import type { Amount } from './money.ts'
 import { checkKeys } from './options.ts'
 import { toolFragment } from './watch/chain.ts'
@@ -74,14 +74,15 @@ function compileScope(scope: ToolOptions['scope'], priced: boolean): GovernedToo
   return () => fixed
 }
 
-function parseScopes(scope: string | readonly string[], priced: boolean): readonly (readonly string[])[] {
-  const required = Array.isArray(scope)
+function parseScopes(scope: string | readonly string[], priced: boolean): Requirement {
+  const scopes = Array.isArray(scope)
     ? scope.map((one, index) => parseRequired(one, `scope.${index}`))
     : [parseRequired(scope as string)]
-  if (!priced && required.some(([first]) => first === 'spend')) {
+  if (!priced && scopes.some(([first]) => first === 'spend')) {
     throw invalid('cost', 'is missing; a tool that requires `spend` says what a call costs')
   }
-  return required
+  // `session`: a live one is all it takes.
+  return { scopes, rule: scopes.map((one) => `scope:${one.join(':')}`).join(' ') || 'session' }
 }
 
 function compileCost(cost: ToolOptions['cost']): GovernedTool['cost'] {

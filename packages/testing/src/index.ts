@@ -2,3 +2,4 @@
 
 export { type AdapterDriver, adapterContract } from './adapter-contract.ts'
 export { type FakeClock, fakeClock, fakeIds } from './clock.ts'
+export { type OpenedStore, type StoreContract, storeContract } from './store-contract.ts'

@@ -1,5 +1,5 @@
 /** Meters: what a session may still spend, and the holds its running calls have on it. Steps 4 and 8 of the path. */
-import { background, type Clock, isPromise, type MaybePromise, within } from '../clock.ts'
+import { ask, background, type Clock, isPromise, type MaybePromise, within } from '../clock.ts'
 import { Unavailable } from '../errors.ts'
 import { Amount, isAmount } from '../money.ts'
 import type { Charge, NewMeter, Settlement, Store } from '../stores/store.ts'
@@ -177,7 +177,8 @@ export class Holds {
       const old = this.#clock.monotonic() - every / 2
       const calls = [...this.#running].filter(([, began]) => began <= old).map(([call]) => call)
       try {
-        if (calls.length > 0) await this.#store.renew(calls, this.#leaseMs)
+        const renew = () => this.#store.renew(calls, this.#leaseMs)
+        if (calls.length > 0) await ask(renew, this.#deadlineMs, this.#clock, 'store.renew')
       } catch {
         // A lease that is not renewed counts as spent when it is over: the safe side.
       }

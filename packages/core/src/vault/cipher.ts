@@ -13,6 +13,7 @@ export function sealBytes(
   random: Random = randomBytes,
 ): Buffer {
   const nonce = random(NONCE)
+  if (nonce.length !== NONCE) throw new Error('the nonce is not 12 bytes')
   const cipher = createCipheriv('aes-256-gcm', key, nonce, { authTagLength: TAG })
   cipher.setAAD(context)
   return Buffer.concat([nonce, cipher.update(plain), cipher.final(), cipher.getAuthTag()])

@@ -25,11 +25,15 @@ export interface EnvKeyOptions {
  * changed variable is noticed instead of failing to decrypt.
  */
 export function envKey(variable: string, { env = process.env }: EnvKeyOptions = {}): KeyProvider {
-  const text = env[variable]
+  // The key itself, given in place of its name, must not be repeated in a message.
+  if (typeof variable !== 'string' || !/^[A-Za-z_][A-Za-z0-9_]{0,127}$/.test(variable) || decode(variable)) {
+    throw new ConfigError('invalid-option', 'vault.keys', '`envKey` takes the name of an environment variable')
+  }
+  const text = Object.hasOwn(env, variable) ? env[variable] : undefined
   if (text === undefined || text === '') {
     throw new ConfigError('invalid-option', 'vault.keys', `the environment variable \`${variable}\` is not set`)
   }
-  const key = decode(text.trim())
+  const key = decode(String(text).trim())
   if (key?.length !== 32) {
     const shape = '32 bytes as base64, base64url or hex'
     throw new ConfigError('invalid-option', 'vault.keys', `the environment variable \`${variable}\` is not ${shape}`)

@@ -3,11 +3,13 @@
  * beginning of a secret waits for the next one, so that a secret split over yields is found too; when it was not one,
  * the yields come out as they were.
  */
-import type { Redactor } from './redact.ts'
+import { cut, type Match, merged, type Redactor, SHORTEST } from './redact.ts'
 
 export class YieldRedactor {
   readonly #redactor: Redactor
-  /** Text yields that wait; what they end with, joined, is the beginning of a secret. */
+  /** The end of the text that is out already, when a secret begins with it. */
+  #out = ''
+  /** Text yields that wait. */
   #waiting: string[] = []
 
   constructor(redactor: Redactor) {
@@ -18,69 +20,86 @@ export class YieldRedactor {
   push(item: unknown): { items: unknown[]; opaque: boolean } {
     if (typeof item !== 'string') {
       const { value, opaque } = this.#redactor.value(item)
-      return { items: [...this.end(), value], opaque }
+      return { items: [...this.#release(), value], opaque }
     }
-    const before = this.#waiting.join('')
-    // A tool may yield the whole text so far each time instead of what is new: then nothing is joined.
-    const whole = before !== '' && item.startsWith(before)
-    const items: unknown[] = whole ? this.end() : []
-    const pieces = this.#cut([...this.#waiting, item])
-    const tail = this.#tail(pieces.at(-1) === undefined ? '' : pieces.join(''))
-    let first = pieces.length
-    for (let left = tail.length; left > 0; ) left -= (pieces[--first] as string).length
-    this.#waiting = pieces.slice(first)
-    items.push(...pieces.slice(0, first))
+    const pieces = [...this.#waiting, item]
+    const before = this.#out + this.#waiting.join('')
+    const text = before + item
+    const matches = this.#redactor.matches(text)
+    let { start } = this.#tail(text)
+    let kept = pieces.length
+    let border = text.length
+    const keep = () => {
+      while (kept > 0 && border > start) border -= (pieces[--kept] as string).length
+    }
+    keep()
+    // What waits is whole yields, unchanged: no secret may lie across the border to those that go.
+    for (const match of matches.toReversed()) {
+      if (match.start >= border || match.end <= border) continue
+      start = match.start
+      keep()
+    }
+    const found = matches.filter(({ end }) => end <= border)
+    // A tool may yield the whole text so far each time instead of what is new: then the text before ended there.
+    if (border >= before.length && item.startsWith(before)) found.push(...this.#telling(before))
+    const items = this.#cut(pieces.slice(0, kept), merged(found))
+    this.#out = this.#out.slice(kept > 0 ? this.#out.length : start)
+    this.#waiting = pieces.slice(kept)
     return { items, opaque: false }
   }
 
   /** No more yields follow these: answers what waited. Most of a secret is not let out either. */
   end(): string[] {
-    const pieces = this.#waiting
-    this.#waiting = []
-    const tail = this.#tail(pieces.join(''))
-    if (tail.length < tail.telling) return pieces
-    let left = tail.length
-    for (let index = pieces.length - 1; left > 0; index--) {
-      const piece = pieces[index] as string
-      const kept = Math.max(0, piece.length - left)
-      left -= piece.length - kept
-      pieces[index] = piece.slice(0, kept) + (left <= 0 ? '[redacted]' : '')
-    }
+    const pieces = this.#release()
+    this.#out = ''
     return pieces
   }
 
-  /** Redacts secrets in consecutive texts, also across their borders; the mark stands where the secret began. */
-  #cut(pieces: string[]): string[] {
-    const matches = [...this.#redactor.matches(pieces.join(''))]
-    if (matches.length === 0) return pieces
-    let position = 0
-    return pieces.map((piece) => {
-      const start = position
-      position += piece.length
-      let text = ''
-      let from = 0
-      for (const match of matches) {
-        if (match.end <= start || match.start >= position) continue
-        text += piece.slice(from, Math.max(from, match.start - start))
-        if (match.start >= start) text += match.mark
-        from = Math.min(piece.length, match.end - start)
-      }
-      return text + piece.slice(from)
+  /** Lets out what waits, but keeps in mind how it ended: the rest of a secret may still come. */
+  #release(): string[] {
+    const text = this.#out + this.#waiting.join('')
+    const pieces = this.#cut(this.#waiting, merged([...this.#redactor.matches(text), ...this.#telling(text)]))
+    this.#out = text.slice(this.#tail(text).start)
+    this.#waiting = []
+    return pieces
+  }
+
+  /** Redacts consecutive texts, also across their borders; the mark stands where the secret began. */
+  #cut(pieces: readonly string[], matches: readonly Match[]): string[] {
+    let end = this.#out.length
+    return pieces.map((piece, index) => {
+      const start = end
+      end += piece.length
+      const own = matches.filter((match) => match.end > start && match.start < end)
+      return cut(
+        piece,
+        own.map((match) => ({
+          start: Math.max(0, match.start - start),
+          end: Math.min(piece.length, match.end - start),
+          mark: match.start >= start || index === 0 ? match.mark : '',
+        })),
+      )
     })
   }
 
-  /** The longest end of a text that a secret begins with, and from which length on it tells too much of it. */
-  #tail(text: string): { length: number; telling: number } {
-    let length = 0
-    let telling = Number.POSITIVE_INFINITY
+  /** The end of a text that tells too much of a secret, if it has one. */
+  #telling(text: string): Match[] {
+    const start = this.#tail(text).telling
+    return start < text.length ? [{ start, end: text.length, mark: '[redacted]' }] : []
+  }
+
+  /** Where the longest end of a text begins that a secret begins with, and where one that tells too much of it. */
+  #tail(text: string): { start: number; telling: number } {
+    let start = text.length
+    let telling = text.length
     for (const needle of this.#redactor.needles) {
-      for (let size = Math.min(needle.length - 1, text.length); size > length; size--) {
-        if (!text.endsWith(needle.slice(0, size))) continue
-        length = size
-        telling = Math.max(8, Math.ceil(needle.length / 2))
-        break
-      }
+      const first = needle.charAt(0)
+      let at = text.indexOf(first, Math.max(0, text.length - needle.length + 1))
+      while (at !== -1 && !needle.startsWith(text.slice(at))) at = text.indexOf(first, at + 1)
+      if (at === -1) continue
+      start = Math.min(start, at)
+      if (text.length - at >= Math.max(SHORTEST, needle.length / 2)) telling = Math.min(telling, at)
     }
-    return { length, telling }
+    return { start, telling }
   }
 }

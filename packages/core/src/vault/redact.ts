@@ -3,7 +3,8 @@
  * reference; only what holds a secret is copied. Looks for each secret verbatim and in the encodings that tools
  * commonly pass it through.
  */
-import { types } from 'node:util'
+import { formsOf } from './forms.ts'
+import { Pass } from './redact-values.ts'
 
 /** Shorter secrets are not looked for: they would occur by chance. */
 export const SHORTEST = 8
@@ -15,196 +16,92 @@ export interface Redacted<T = unknown> {
   readonly opaque: boolean
 }
 
+/** Where a secret stands in a text, and what stands there instead. */
+export interface Match {
+  readonly start: number
+  readonly end: number
+  readonly mark: string
+}
+
 /** The secrets revealed in one session so far. */
 export class Redactor {
-  readonly #names = new Map<string, string>()
-  #found: RegExp | undefined
+  readonly #secrets = new Set<string>()
+  /** Every text that is looked for, and its mark. */
+  readonly #marks = new Map<string, string>()
+  #shortest = Number.POSITIVE_INFINITY
+  #numeric = false
 
   /** Every text that is looked for. */
   get needles(): Iterable<string> {
-    return this.#names.keys()
+    return this.#marks.keys()
   }
 
   get empty(): boolean {
-    return this.#found === undefined
+    return this.#marks.size === 0
+  }
+
+  /** Whether a number may be a secret, or one of its encodings. */
+  get numeric(): boolean {
+    return this.#numeric
   }
 
   add(name: string, secret: string): void {
-    if (Buffer.byteLength(secret) < SHORTEST || this.#names.has(secret)) return
-    for (const form of formsOf(secret)) if (!this.#names.has(form)) this.#names.set(form, name)
-    // Longest first: where one form contains another, the whole of it goes.
-    const longest = [...this.#names.keys()].sort((a, b) => b.length - a.length)
-    this.#found = new RegExp(longest.map(escapeRegExp).join('|'), 'g')
+    if (this.#secrets.has(secret)) return
+    this.#secrets.add(secret)
+    // A secret read from a file may end with a line break that the tool takes off.
+    for (const text of [secret, secret.trim()]) {
+      if (Buffer.byteLength(text) < SHORTEST) continue
+      for (const form of formsOf(text)) {
+        if (this.#marks.has(form)) continue
+        this.#marks.set(form, `[redacted:${name}]`)
+        this.#shortest = Math.min(this.#shortest, form.length)
+        this.#numeric ||= /^[\d.e+-]+$/.test(form)
+      }
+    }
   }
 
   text(text: string): string {
-    if (!this.#found || text.length < SHORTEST) return text
-    return text.replace(this.#found, (form) => this.mark(form))
+    return cut(text, this.matches(text))
   }
 
-  /** What stands in a secret's place. */
-  mark(form: string): string {
-    return `[redacted:${this.#names.get(form)}]`
-  }
-
-  /** Where secrets stand in a text. */
-  *matches(text: string): Generator<{ start: number; end: number; mark: string }> {
-    if (!this.#found) return
-    for (const { index, 0: form } of text.matchAll(this.#found)) {
-      yield { start: index, end: index + form.length, mark: this.mark(form) }
+  /** Where secrets stand in a text, in order; those that overlap count as one. */
+  matches(text: string): Match[] {
+    const found: Match[] = []
+    if (text.length < this.#shortest) return found
+    // One search for each: a pattern of all of them is too large for the engine when a secret is a few kilobytes.
+    for (const [needle, mark] of this.#marks) {
+      for (let at = text.indexOf(needle); at !== -1; at = text.indexOf(needle, at + needle.length)) {
+        found.push({ start: at, end: at + needle.length, mark })
+      }
     }
+    return found.length > 1 ? merged(found) : found
   }
 
+  /** Never throws, and runs none of the value's own code: no accessor of its own, no `toJSON`, no Proxy trap. */
   value<T>(value: T): Redacted<T> {
-    if (!this.#found) return { value, opaque: false }
-    const pass = new Pass(this)
-    try {
-      return { value: pass.value(value) as T, opaque: pass.opaque }
-    } catch {
-      // Too deep to walk, or it threw while it was looked at: nothing can be said about it.
-      return { value, opaque: true }
-    }
+    return this.empty ? { value, opaque: false } : (new Pass(this).value(value) as Redacted<T>)
   }
 }
 
-/** One walk over one value. */
-class Pass {
-  opaque = false
-  readonly #redactor: Redactor
-  /** Where each object went; an object that is being walked is met again as itself, so a cycle ends. */
-  readonly #seen = new Map<object, unknown>()
-
-  constructor(redactor: Redactor) {
-    this.#redactor = redactor
+/** Puts marks in a text. */
+export function cut(text: string, matches: readonly Match[]): string {
+  if (matches.length === 0) return text
+  let shown = ''
+  let from = 0
+  for (const { start, end, mark } of matches) {
+    shown += text.slice(from, start) + mark
+    from = end
   }
-
-  value(value: unknown): unknown {
-    switch (typeof value) {
-      case 'string':
-        return this.#redactor.text(value)
-      case 'object':
-        return value === null ? null : this.#object(value)
-      case 'function':
-        this.opaque = true
-        return value
-      default:
-        return value
-    }
-  }
-
-  #object(value: object): unknown {
-    if (this.#seen.has(value)) return this.#seen.get(value)
-    this.#seen.set(value, value)
-    const copy = this.#copy(value)
-    this.#seen.set(value, copy)
-    return copy
-  }
-
-  #copy(value: object): unknown {
-    if (types.isProxy(value)) return this.#pass(value)
-    if (types.isNativeError(value)) return this.#error(value)
-    const prototype = Object.getPrototypeOf(value)
-    if (prototype === Object.prototype || prototype === null)
-      return this.#members(value, () => Object.create(prototype))
-    if (Array.isArray(value) && prototype === Array.prototype)
-      return this.#members(value, () => new Array(value.length))
-    if (types.isDate(value)) return value
-    if (value instanceof URL) {
-      const href = this.#redactor.text(value.href)
-      return href === value.href ? value : href
-    }
-    return this.#pass(value)
-  }
-
-  #pass(value: object): object {
-    this.opaque = true
-    return value
-  }
-
-  /** Redacts own members, keys too; copies only when one of them changed. */
-  #members(value: object, empty: () => object): object {
-    let copy: object | undefined
-    const done: [PropertyKey, PropertyDescriptor][] = []
-    for (const key of Reflect.ownKeys(value)) {
-      const property = Object.getOwnPropertyDescriptor(value, key) as PropertyDescriptor
-      if (!('value' in property)) this.opaque = true
-      const member = 'value' in property ? this.value(property.value) : undefined
-      const name = typeof key === 'string' ? this.#redactor.text(key) : key
-      if ('value' in property && (member !== property.value || name !== key)) {
-        copy ??= empty()
-        done.push([name, { ...property, value: member }])
-      } else done.push([key, property])
-    }
-    if (!copy) return value
-    for (const [key, property] of done) Object.defineProperty(copy, key, property)
-    return copy
-  }
-
-  /** An error is copied only when a secret stands in it; the copy leaves out what can't be looked into. */
-  #error(error: Error): Error {
-    const before = this.opaque
-    const parts: [PropertyKey, PropertyDescriptor, changed: boolean, opaque: boolean][] = []
-    for (const key of new Set<PropertyKey>(['message', 'stack', 'name', ...Reflect.ownKeys(error)])) {
-      const own = Object.getOwnPropertyDescriptor(error, key)
-      const value = own && !('value' in own) && key !== 'stack' ? undefined : Reflect.get(error, key)
-      this.opaque = own !== undefined && !('value' in own) && key !== 'stack'
-      const redacted = this.value(value)
-      const property = { value: redacted, writable: true, configurable: true, enumerable: own?.enumerable ?? false }
-      parts.push([key, property, redacted !== value, this.opaque])
-    }
-    this.opaque = before
-    if (!parts.some(([, , changed]) => changed)) return error
-    const copy = new Error()
-    Object.setPrototypeOf(copy, Object.getPrototypeOf(error))
-    for (const [key, property, , opaque] of parts) if (!opaque) Object.defineProperty(copy, key, property)
-    return copy
-  }
+  return shown + text.slice(from)
 }
 
-/** Every text a secret is looked for as. */
-function formsOf(secret: string): Set<string> {
-  const bytes = Buffer.from(secret, 'utf8')
-  const json = JSON.stringify(secret).slice(1, -1)
-  const ascii = json.replace(/[\u0080-\uffff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
-  const percent = encodeURIComponent(secret.toWellFormed())
-  const everyByte = [...bytes].map((byte) => `%${byte.toString(16).padStart(2, '0')}`).join('')
-  const hex = bytes.toString('hex')
-  const forms = new Set([
-    secret,
-    json,
-    JSON.stringify(json).slice(1, -1),
-    json.replaceAll('/', '\\/'),
-    ascii,
-    hex,
-    hex.toUpperCase(),
-    percent,
-    lowerEscapes(percent),
-    percent.replaceAll('%20', '+'),
-    lowerEscapes(percent).replaceAll('%20', '+'),
-    everyByte,
-    everyByte.toUpperCase(),
-  ])
-  for (const offset of [0, 1, 2]) {
-    const core = base64Core(bytes, offset)
-    forms.add(core)
-    forms.add(core.replaceAll('+', '-').replaceAll('/', '_'))
+/** Matches in order, overlapping ones as one; its mark is that of the first, the longest where several begin. */
+export function merged(matches: Match[]): Match[] {
+  const inOrder: Match[] = []
+  for (const match of matches.sort((a, b) => a.start - b.start || b.end - a.end)) {
+    const last = inOrder.at(-1)
+    if (!last || match.start >= last.end) inOrder.push(match)
+    else if (match.end > last.end) inOrder[inOrder.length - 1] = { ...last, end: match.end }
   }
-  return forms
-}
-
-function lowerEscapes(text: string): string {
-  return text.replace(/%[0-9A-F]{2}/g, (code) => code.toLowerCase())
-}
-
-/**
- * The characters of base64 that depend on the secret alone when it starts at a position in the encoded bytes that is
- * `offset` modulo 3; the characters at both ends also depend on the neighbours and are left out (RFC 4648, section 4).
- */
-function base64Core(bytes: Buffer, offset: number): string {
-  const text = Buffer.concat([Buffer.alloc(offset), bytes]).toString('base64')
-  return text.slice(Math.ceil((offset * 8) / 6), Math.floor(((offset + bytes.length) * 8) / 6))
-}
-
-function escapeRegExp(text: string): string {
-  return text.replace(/[\\^$.*+?()[\]{}|/-]/g, '\\$&')
+  return inOrder
 }

@@ -5,6 +5,7 @@
 import type { Clock, MaybePromise } from '../clock.ts'
 import { ask } from '../clock.ts'
 import { ConfigError, Unavailable } from '../errors.ts'
+import { checkKeys } from '../options.ts'
 import type { SealedSecret, SecretVerbs } from '../stores/store.ts'
 import { openBytes, type Random, sealBytes } from './cipher.ts'
 import type { KeyProvider } from './keys.ts'
@@ -31,7 +32,8 @@ export interface PutOptions {
 
 const NAME = /^[A-Za-z0-9_.-]{1,128}$/
 const TOOL = /^[A-Za-z0-9_.:/-]{1,128}$/
-const OPTIONS = new Set(['scope', 'tools', 'tenant'])
+const TENANT = /^[A-Za-z0-9_.:@/-]{1,128}$/
+const OPTIONS = ['scope', 'tools', 'tenant'] as const
 
 export class Vault {
   readonly #parts: VaultParts
@@ -45,10 +47,11 @@ export class Vault {
    * `Unavailable` when key, store or trail do not answer; then nothing is stored.
    */
   async put(name: string, value: string, options: PutOptions): Promise<{ name: string; version: number }> {
-    const { tenant = 'default', scope, tools = [] } = this.#checked(name, value, options)
+    const { tenant, scope, tools } = this.#checked(name, value, options)
     for (let tries = 0; tries < TRIES; tries++) {
-      const newest = await this.#ask(() => this.#parts.secrets.get(tenant, name), 'store.secret.get')
+      const newest = await this.find(tenant, name)
       const version = (newest?.version ?? 0) + 1
+      if (!Number.isSafeInteger(version)) throw new Unavailable('the newest version in the store is not a number')
       const sealed = await this.#seal({ tenant, name, version, scope, tools }, Buffer.from(value, 'utf8'))
       await this.#parts.recordPut({ tenant, name, version })
       // Another process may have taken this version meanwhile; then the next one is tried.
@@ -66,8 +69,8 @@ export class Vault {
   async open(secret: SealedSecret): Promise<Buffer> {
     const key = this.#parts.keys.find(({ id }) => id === secret.keyId)
     if (!key) throw new Unavailable('the key that seals this secret is not among `vault.keys`')
-    const context = contextOf(secret)
     try {
+      const context = contextOf(secret)
       const dataKey = await this.#ask(() => key.unwrap(Buffer.from(secret.wrapped, 'base64'), context), 'vault key')
       return openBytes(dataKey, Buffer.from(secret.sealed, 'base64'), context)
     } catch (cause) {
@@ -82,9 +85,9 @@ export class Vault {
   async digestKey(tenant: string): Promise<{ id: string; key: Buffer; sealed: boolean }> {
     const { secrets, random, keys } = this.#parts
     for (let tries = 0; tries < TRIES; tries++) {
-      const found = await this.#ask(() => secrets.get(tenant, DIGEST_KEY), 'store.secret.get')
+      const found = await this.find(tenant, DIGEST_KEY)
       if (found) {
-        const plain = found.keyId === PLAIN
+        const plain = found.keyId === PLAIN && found.wrapped === ''
         const key = plain ? Buffer.from(found.sealed, 'base64') : await this.open(found)
         if (key.length !== 32) throw new Unavailable('the digest key in the store is not 32 bytes')
         return { id: `${tenant}.${found.version}`, key, sealed: !plain }
@@ -105,37 +108,43 @@ export class Vault {
     if (!key) throw new ConfigError('invalid-option', 'vault.keys', 'a secret needs a key: set `vault.keys`')
     const context = contextOf({ ...row, keyId: key.id })
     const dataKey = this.#parts.random(32)
-    const wrapped = await this.#ask(() => key.wrap(dataKey, context), 'vault key')
-    if (!(wrapped instanceof Uint8Array)) throw new Unavailable('the vault key did not answer with bytes')
-    // Encoded before the data key is wiped: a provider may answer with the very bytes it was given.
-    const wrappedText = Buffer.from(wrapped).toString('base64')
-    const sealed = sealBytes(dataKey, plain, context, this.#parts.random)
-    dataKey.fill(0)
-    plain.fill(0)
-    return {
-      ...row,
-      keyId: key.id,
-      wrapped: wrappedText,
-      sealed: sealed.toString('base64'),
+    try {
+      // Sealed before the provider sees the data key: one that wipes what it was given must not wipe what seals.
+      const sealed = sealBytes(dataKey, plain, context, this.#parts.random).toString('base64')
+      const bytes = await this.#ask(() => key.wrap(dataKey, context), 'vault key')
+      if (!(bytes instanceof Uint8Array) || bytes.length === 0) {
+        throw new Unavailable('the vault key did not answer with bytes')
+      }
+      // Encoded before the data key is wiped: a provider may answer with the very bytes it was given.
+      const wrapped = Buffer.from(bytes).toString('base64')
+      return { ...row, keyId: key.id, wrapped, sealed }
+    } finally {
+      dataKey.fill(0)
+      plain.fill(0)
     }
   }
 
-  #checked(name: string, value: string, options: PutOptions): PutOptions {
+  /** What was asked for, in values of our own: the caller's may change while key and store are waited for. */
+  #checked(name: string, value: string, options: PutOptions): Required<PutOptions> {
     if (typeof name !== 'string' || !NAME.test(name))
       throw invalid('name', 'is 1 to 128 letters, digits, `_`, `.` or `-`')
-    if (typeof value !== 'string' || value === '') throw invalid('value', 'is text that is not empty')
-    if (typeof options !== 'object' || options === null) throw invalid('options', 'names at least a `scope`')
-    for (const key of Object.keys(options)) if (!OPTIONS.has(key)) throw invalid(key, 'is not an option of a secret')
-    this.#parts.checkScope(options.scope, 'scope')
-    const { tools, tenant } = options
-    if (
-      tools !== undefined &&
-      !(Array.isArray(tools) && tools.every((tool) => typeof tool === 'string' && TOOL.test(tool)))
-    ) {
-      throw invalid('tools', 'is a list of tool names')
+    // Half a surrogate pair would be stored as another character.
+    if (typeof value !== 'string' || value === '' || !value.isWellFormed()) {
+      throw invalid('value', 'is well-formed text that is not empty')
     }
-    if (tenant !== undefined && typeof tenant !== 'string') throw invalid('tenant', 'is a string')
-    return options
+    checkKeys(options, OPTIONS, 'options of a secret')
+    const { scope, tools, tenant = 'default' } = options
+    this.#parts.checkScope(scope, 'scope')
+    if (typeof tenant !== 'string' || !TENANT.test(tenant)) {
+      throw invalid('tenant', 'is 1 to 128 letters, digits, `_`, `.`, `:`, `@`, `/` or `-`')
+    }
+    if (tools === undefined) return { scope, tools: [], tenant }
+    // An empty list would read as no tool and mean every tool.
+    const named = Array.isArray(tools) && tools.length > 0
+    if (!named || !tools.every((tool) => typeof tool === 'string' && TOOL.test(tool))) {
+      throw invalid('tools', 'is a list of at least one tool name')
+    }
+    return { scope, tools: [...tools], tenant }
   }
 
   #ask<T>(work: () => MaybePromise<T>, what: string): Promise<T> {

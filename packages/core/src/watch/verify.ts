@@ -115,21 +115,21 @@ class Progress {
     const named = { ...at, entry: entry.id }
     let problem: Problem | undefined
     if (lineHash(`${line.slice(0, -HASH_SUFFIX)}}`) !== stated) {
-      problem = { ...named, kind: 'hash', message: `entry \`${entry.id}\` was changed (${place})` }
+      problem = { ...named, kind: 'hash', message: `entry ${seq} was changed (${place})` }
     } else if (entry.writer !== this.id || seq !== this.entries) {
-      const message = `entry \`${entry.id}\` stands where entry ${this.entries} of \`${this.id}\` should be (${place})`
+      const message = `entry ${seq} stands where entry ${this.entries} should be (${place})`
       problem = { ...named, kind: 'sequence', message }
     } else if (prev !== this.head) {
       problem = {
         ...named,
         kind: 'link',
-        message: `entry \`${entry.id}\` does not follow the one before it (${place})`,
+        message: `entry ${seq} does not follow the one before it (${place})`,
       }
     } else if (this.closed) {
       problem = {
         ...named,
         kind: 'after-close',
-        message: `entry \`${entry.id}\` follows the end of its chain (${place})`,
+        message: `entry ${seq} follows the end of its chain (${place})`,
       }
     }
     this.entries = seq + 1

@@ -1,0 +1,191 @@
+/**
+ * Redacting a value: first everything in it is looked at, then what holds a secret is copied, and what leads to it. In
+ * two steps, and without recursion, because values may be cyclic, shared and deep.
+ */
+import { types } from 'node:util'
+import type { Redacted, Redactor } from './redact.ts'
+
+/** One object that was met. */
+interface Node {
+  readonly value: object
+  readonly parents: Node[]
+  kind: 'plain' | 'array' | 'error' | 'url' | 'closed'
+  members: readonly Member[]
+  /** Holds a secret, itself or further down. */
+  dirty: boolean
+  /** Holds something that can't be looked into, itself or further down; an error keeps that to itself. */
+  opaque: boolean
+  /** What takes its place. */
+  copy: unknown
+}
+
+interface Member {
+  readonly key: PropertyKey
+  readonly property: PropertyDescriptor
+}
+
+/** One walk over one value. */
+export class Pass {
+  readonly #redactor: Redactor
+  readonly #nodes = new Map<object, Node>()
+
+  constructor(redactor: Redactor) {
+    this.#redactor = redactor
+  }
+
+  value(value: unknown): Redacted {
+    const top = nodeOf({ value }, 'plain')
+    this.#meet(value, top)
+    // The walk goes on while it meets new objects.
+    for (const node of this.#nodes.values()) this.#look(node)
+    const nodes = [top, ...this.#nodes.values()]
+    spread(nodes, 'opaque', ({ kind }) => kind !== 'error')
+    if (!top.dirty && !nodes.some(({ dirty }) => dirty)) return { value, opaque: top.opaque }
+    spread(nodes, 'dirty', () => true)
+    const dirty = [...this.#nodes.values()].filter((node) => node.dirty)
+    // All copies are there before any is filled, so a cycle leads into the copies.
+    for (const node of dirty) node.copy = this.#begin(node)
+    for (const node of dirty) this.#fill(node)
+    return { value: this.#replaced(value), opaque: top.opaque }
+  }
+
+  /** Notes what a member's value means for the object that holds it. */
+  #meet(value: unknown, holder: Node): void {
+    switch (typeof value) {
+      case 'object': {
+        if (value === null) return
+        const node = this.#nodes.get(value)
+        if (node) node.parents.push(holder)
+        else this.#nodes.set(value, nodeOf(value, 'closed', holder))
+        return
+      }
+      case 'function':
+        holder.opaque = true
+        return
+      case 'symbol':
+        if (this.#redactor.matches(value.description ?? '').length > 0) holder.opaque = true
+        return
+      default:
+        if (this.#replaced(value) !== value) holder.dirty = true
+    }
+  }
+
+  #look(node: Node): void {
+    try {
+      node.kind = kindOf(node.value)
+      if (node.kind === 'closed') node.opaque = !isDate(node.value)
+      else if (node.kind === 'url') node.dirty = this.#redactor.matches(hrefOf(node.value)).length > 0
+      else this.#members(node)
+      if (node.kind === 'error') node.opaque = false
+    } catch {
+      // It threw while it was looked at: nothing can be said about it.
+      node.kind = 'closed'
+      node.opaque = true
+    }
+  }
+
+  #members(node: Node): void {
+    const { value, kind } = node
+    const keys =
+      kind === 'error' ? new Set([...Reflect.ownKeys(value), 'name', 'message', 'stack']) : Reflect.ownKeys(value)
+    const members: Member[] = []
+    for (const key of keys) {
+      const own = Object.getOwnPropertyDescriptor(value, key)
+      const property = kind === 'error' ? errorProperty(value, key, own) : (own as PropertyDescriptor)
+      members.push({ key, property })
+      this.#meet(key, node)
+      if ('value' in property) this.#meet(property.value, node)
+      else node.opaque = true
+    }
+    node.members = members
+  }
+
+  #begin({ value, kind }: Node): unknown {
+    if (kind === 'plain') return Object.create(Object.getPrototypeOf(value))
+    if (kind === 'array') return new Array((value as unknown[]).length)
+    if (kind === 'error') return Object.setPrototypeOf(new Error(), Object.getPrototypeOf(value))
+    return kind === 'url' ? this.#redactor.text(hrefOf(value)) : value
+  }
+
+  #fill({ value, kind, members, copy }: Node): void {
+    if (kind === 'url' || kind === 'closed') return
+    const names = new Set<PropertyKey>()
+    for (const { key, property } of members) {
+      // The copy of an error leaves out what can't be looked into.
+      if (kind === 'error' && this.#hides(property)) continue
+      const redacted = 'value' in property ? { ...property, value: this.#replaced(property.value) } : property
+      // What an error inherits stays inherited when nothing was found in it.
+      if (kind === 'error' && redacted.value === property.value && !Object.hasOwn(value, key)) continue
+      let name = typeof key === 'string' ? this.#redactor.text(key) : key
+      // Two forms of one secret as keys become the same mark.
+      while (typeof name === 'string' && names.has(name)) name += '*'
+      names.add(name)
+      Object.defineProperty(copy, name, redacted)
+    }
+  }
+
+  #hides(property: PropertyDescriptor): boolean {
+    const { value } = property
+    if (!('value' in property) || typeof value === 'function' || typeof value === 'symbol') return true
+    return typeof value === 'object' && value !== null && this.#nodes.get(value)?.opaque === true
+  }
+
+  #replaced(value: unknown): unknown {
+    if (typeof value === 'string') return this.#redactor.text(value)
+    if ((typeof value === 'number' || typeof value === 'bigint') && this.#redactor.numeric) {
+      const text = String(value)
+      const shown = this.#redactor.text(text)
+      return shown === text ? value : shown
+    }
+    const node = typeof value === 'object' && value !== null ? this.#nodes.get(value) : undefined
+    return node?.dirty ? node.copy : value
+  }
+}
+
+function nodeOf(value: object, kind: Node['kind'], ...parents: Node[]): Node {
+  return { value, parents, kind, members: [], dirty: false, opaque: false, copy: undefined }
+}
+
+/** Marks everything that leads to something marked, as far as `takes` lets it. */
+function spread(nodes: readonly Node[], mark: 'dirty' | 'opaque', takes: (node: Node) => boolean): void {
+  const marked = nodes.filter((node) => node[mark] && takes(node))
+  for (const node of marked) {
+    for (const parent of node.parents) {
+      if (parent[mark] || !takes(parent)) continue
+      parent[mark] = true
+      marked.push(parent)
+    }
+  }
+}
+
+function kindOf(value: object): Node['kind'] {
+  if (types.isProxy(value)) return 'closed'
+  const prototype = Object.getPrototypeOf(value)
+  if (types.isNativeError(value) || prototype === DOMException.prototype) return 'error'
+  if (prototype === Object.prototype || prototype === null) return 'plain'
+  if (prototype === Array.prototype && Array.isArray(value)) return 'array'
+  return prototype === URL.prototype && Reflect.ownKeys(value).length === 0 ? 'url' : 'closed'
+}
+
+/** A date holds nothing but its time. */
+function isDate(value: object): boolean {
+  if (types.isProxy(value) || !types.isDate(value)) return false
+  return Object.getPrototypeOf(value) === Date.prototype && Reflect.ownKeys(value).length === 0
+}
+
+function hrefOf(url: object): string {
+  return HREF.call(url)
+}
+
+/** An error's own property as data; what it inherits of `name`, `message` and `stack` too: everybody prints those. */
+function errorProperty(error: object, key: PropertyKey, own: PropertyDescriptor | undefined): PropertyDescriptor {
+  if (own && 'value' in own) return own
+  // In newer engines the stack is an accessor of the engine's own.
+  if (own && !(key === 'stack' && own.get === STACK)) return own
+  const enumerable = own?.enumerable ?? false
+  return { value: Reflect.get(error, key), writable: true, configurable: true, enumerable }
+}
+
+// Of the class and of the engine: an own accessor of the same name can't stand in for them.
+const HREF = Object.getOwnPropertyDescriptor(URL.prototype, 'href')?.get as () => string
+const STACK = Object.getOwnPropertyDescriptor(new Error(), 'stack')?.get

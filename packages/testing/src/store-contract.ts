@@ -1,0 +1,76 @@
+/**
+ * What every store keeps, as a suite: give it a way to open yours, inside a test file of vitest. Each test gets a store
+ * of its own, empty, with a clock that stands still; amounts are small whole micro-units.
+ */
+import type { Clock, MaybePromise, Store } from '@haldir/core'
+import { afterEach, describe, expect, test } from 'vitest'
+import { fakeClock } from './clock.ts'
+import { ADMIT } from './store-contract/admit.ts'
+import { EXPIRY } from './store-contract/expiry.ts'
+import { PERSISTENCE } from './store-contract/persistence.ts'
+import { Scene, type StoreCase } from './store-contract/scene.ts'
+import { SECRETS } from './store-contract/secrets.ts'
+import { SESSIONS } from './store-contract/sessions.ts'
+import { SETTLE } from './store-contract/settle.ts'
+import { WINDOWS } from './store-contract/windows.ts'
+
+export interface StoreContract {
+  readonly name: string
+  /** Opens an empty store that reads this clock. */
+  open(options: { readonly clock: Clock }): MaybePromise<OpenedStore>
+  /** Tests this store can't pass, by name, and why. A name that is no test of the contract fails the suite. */
+  readonly skip?: readonly { readonly reason: string; readonly tests: readonly string[] }[]
+}
+
+export interface OpenedStore {
+  readonly store: Store
+  /** Opens the same data once more, as another process would after this one has died. Absent: nothing is kept. */
+  reopen?(options: { readonly clock: Clock }): MaybePromise<Store>
+  /** Closes what was opened and removes the data. */
+  close(): MaybePromise<void>
+}
+
+const CASES: Readonly<Record<string, readonly StoreCase[]>> = {
+  sessions: SESSIONS,
+  admit: ADMIT,
+  'settle and cancel': SETTLE,
+  leases: EXPIRY,
+  'calendar windows': WINDOWS,
+  'secrets and writers': SECRETS,
+  'what is kept': PERSISTENCE,
+}
+
+export function storeContract({ name, open, skip = [] }: StoreContract): void {
+  const reasons = new Map(skip.flatMap(({ reason, tests }) => tests.map((title) => [title, reason] as const)))
+  const opened: OpenedStore[] = []
+
+  function declare({ title, run }: StoreCase): void {
+    const reason = reasons.get(title)
+    if (reason !== undefined) {
+      test.skip(`${title} (${reason})`, () => {})
+      return
+    }
+    test(title, async ({ skip: leaveOut }) => {
+      const clock = fakeClock()
+      const one = await open({ clock })
+      opened.push(one)
+      leaveOut(PERSISTENCE.some((each) => each.title === title) && !one.reopen, 'this store keeps nothing')
+      await run(new Scene(one.store, clock, one.reopen?.bind(one)))
+    })
+  }
+
+  describe(`the store contract: ${name}`, () => {
+    afterEach(async () => {
+      for (const one of opened.splice(0)) await one.close()
+    })
+
+    for (const [group, cases] of Object.entries(CASES)) describe(group, () => cases.forEach(declare))
+
+    test('every skipped test is one of the contract', () => {
+      const titles = Object.values(CASES)
+        .flat()
+        .map(({ title }) => title)
+      expect(titles).toEqual(expect.arrayContaining([...reasons.keys()]))
+    })
+  })
+}
