@@ -68,6 +68,7 @@ export function byHand({ tool, write, key, priced, transactions }: FloorParts): 
       digest,
       digestKey: 'default.1',
       verdict: 'allow',
+      rule: priced ? 'scope:spend' : 'scope:read',
       held,
       spent: [],
       enforced: true,

@@ -24,15 +24,16 @@ import { verifying } from './verifying.ts'
 const { quick } = parseArgs({ options: { quick: { type: 'boolean', default: false } } }).values
 const directory = mkdtempSync(join(tmpdir(), 'haldir-bench-'))
 const key = createSecretKey(randomBytes(32))
-const plan: Plan = { rounds: quick ? 40 : 200, size: 250, warmUp: quick ? 10_000 : 20_000 }
+const plan: Plan = { rounds: quick ? 40 : 120, size: 250, warmUp: quick ? 10_000 : 20_000 }
 const claims: Claim[] = []
 
 const NOTES = `
-Every call is timed by itself with performance.now() (about 0.04 µs, in every figure); bare tools in
+Every call is timed by itself with performance.now() (about 0.05 µs, in every figure); bare tools in
 batches of 100, so their p99 is that of a batch. What is compared takes turns in blocks of 250 calls
-(100 with SQLite); a ratio is the median over the rounds of one block's p50 over the other's.
-Floor: snapshot by descriptors, sorted JSON, one HMAC, a copy for the tool, one AsyncLocalStorage.run,
-two chained entries of the same members, the write. Naive: plain JSON, two chained entries, the write.`
+(100 with SQLite); a ratio is the median, over the rounds, of one block's p50 over the other's.
+Floor: snapshot by descriptors, sorted JSON, one HMAC, a copy for the tool, AsyncLocalStorage.run,
+two chained entries with the same members, the write. Naive: plain JSON, two chained entries, the
+write. A denied call stands beside an allowed one. A bar is a target; missing one fails nothing.`
 
 try {
   await main()
@@ -182,14 +183,7 @@ async function verification(): Promise<void> {
   end()
   heading(`verifyFiles over ${number(entries)} entries, in entries/s`)
   row('reading and hashing alone', ['', '', number(floor)])
-  row(
-    'verifyFiles',
-    ['', '', number(verify)],
-    [
-      claim(`${number(overFloor)} × floor`, '≤ 3', overFloor <= 3),
-      claim(`${number(verify / 1_000)} k/s`, '≥ 300', verify >= 300_000),
-    ],
-  )
+  row('verifyFiles', ['', '', number(verify)], [claim(`${number(overFloor)} × floor`, '≤ 3', overFloor <= 3)])
 }
 
 function subject(name: string, call: Tool): Subject {

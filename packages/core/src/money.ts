@@ -9,6 +9,7 @@ const BRAND = Symbol.for('haldir.amount')
 const UNIT = /^[A-Za-z0-9_.-]{1,32}$/
 const DECIMAL = /^(0|[1-9]\d*)(?:\.(\d{1,6}))?$/
 const SCALE = 1_000_000
+const DUST = 1e-9
 /** From here on neighbouring numbers lie more than a millionth apart, so a fraction does not say which one was meant. */
 const COARSE = 2 ** 33
 export const MAX_MICROS: bigint = BigInt(Number.MAX_SAFE_INTEGER)
@@ -88,10 +89,12 @@ function fromNumber(value: number): bigint {
     throw invalid('amount', 'an amount is a finite number or a decimal string')
   }
   if (value < 0) throw invalid('amount', 'an amount is not negative')
-  const micros = Math.round(value * SCALE)
+  let micros = Math.round(value * SCALE)
+  // The product is rounded too: of a large value, up to half a millionth, and that half was then rounded up.
+  if (micros / SCALE - value > DUST) micros -= 1
   if (micros > Number.MAX_SAFE_INTEGER) throw tooLarge()
   // Binary arithmetic leaves dust (1.1 * 3); anything further away than dust is a real seventh decimal.
-  if (Math.abs(micros / SCALE - value) > 1e-9 || (value >= COARSE && !Number.isInteger(value))) {
+  if (Math.abs(micros / SCALE - value) > DUST || (value >= COARSE && !Number.isInteger(value))) {
     throw invalid('amount', 'a number with more than six decimals is not exact; round it, or pass a decimal string')
   }
   return BigInt(micros)

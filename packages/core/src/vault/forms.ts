@@ -56,6 +56,8 @@ const PERCENT_PLAIN = [
   /[A-Za-z0-9_.~-]/,
   // `encodeURIComponent`
   /[A-Za-z0-9_.!~*'()-]/,
+  // The same in the query of a URL, which encodes the apostrophe as well.
+  /[A-Za-z0-9_.!~*()-]/,
   // `URLSearchParams`
   /[A-Za-z0-9_.*-]/,
   // `encodeURI`

@@ -103,19 +103,17 @@ export class Pass {
   #begin({ value, kind }: Node): unknown {
     if (kind === 'plain') return Object.create(Object.getPrototypeOf(value))
     if (kind === 'array') return new Array((value as unknown[]).length)
-    if (kind === 'error') return Object.setPrototypeOf(new Error(), Object.getPrototypeOf(value))
+    if (kind === 'error') return emptyError(Object.getPrototypeOf(value))
     return kind === 'url' ? this.#redactor.text(hrefOf(value)) : value
   }
 
-  #fill({ value, kind, members, copy }: Node): void {
+  #fill({ kind, members, copy }: Node): void {
     if (kind === 'url' || kind === 'closed') return
     const names = new Set<PropertyKey>()
     for (const { key, property } of members) {
       // The copy of an error leaves out what can't be looked into.
       if (kind === 'error' && this.#hides(property)) continue
       const redacted = 'value' in property ? { ...property, value: this.#replaced(property.value) } : property
-      // What an error inherits stays inherited when nothing was found in it.
-      if (kind === 'error' && redacted.value === property.value && !Object.hasOwn(value, key)) continue
       let name = typeof key === 'string' ? this.#redactor.text(key) : key
       // Two forms of one secret as keys become the same mark.
       while (typeof name === 'string' && names.has(name)) name += '*'
@@ -165,6 +163,11 @@ function kindOf(value: object): Node['kind'] {
   if (prototype === Object.prototype || prototype === null) return 'plain'
   if (prototype === Array.prototype && Array.isArray(value)) return 'array'
   return prototype === URL.prototype && Reflect.ownKeys(value).length === 0 ? 'url' : 'closed'
+}
+
+/** An error of the same class, without running its constructor. The platform's own class needs its own. */
+function emptyError(prototype: object): Error {
+  return prototype === DOMException.prototype ? new DOMException() : Object.setPrototypeOf(new Error(), prototype)
 }
 
 /** A date holds nothing but its time. */

@@ -10,9 +10,13 @@ export const gated: Cases = {
     const session = await home.newSession('read', 'spend:5')
     const bodies = { remove: bodyOf('remove', 1), pay: bodyOf('pay', 1), read: bodyOf('read', 'fine') }
     const tools = {
-      remove: driver.wrap(driver.build(bodies.remove), { name: 'remove', scope: 'delete' }, home),
-      pay: driver.wrap(driver.build(bodies.pay), { name: 'pay', scope: 'spend', cost: usd(6) }, home),
-      read: driver.wrap(driver.build(bodies.read), { name: 'read', scope: 'read' }, home),
+      remove: driver.wrap(driver.build(bodies.remove), { name: 'remove', scope: 'delete' }, { haldir: home.haldir }),
+      pay: driver.wrap(
+        driver.build(bodies.pay),
+        { name: 'pay', scope: 'spend', cost: usd(6) },
+        { haldir: home.haldir },
+      ),
+      read: driver.wrap(driver.build(bodies.read), { name: 'read', scope: 'read' }, { haldir: home.haldir }),
     }
     const args = { to: CANARY }
     const calls = Object.keys(tools).map((tool) => ({ tool, args }))
@@ -35,7 +39,7 @@ export const gated: Cases = {
     await using home = house()
     const session = await home.newSession('read')
     const body = bodyOf('late', 1)
-    const tool = driver.wrap(driver.build(body), { name: 'late', scope: 'read' }, home)
+    const tool = driver.wrap(driver.build(body), { name: 'late', scope: 'read' }, { haldir: home.haldir })
     await session.revoke('done')
     const { answers, text } = await session.run(() => driver.loop({ late: tool }, [{ tool: 'late', args: { CANARY } }]))
     expectDenial(answers[0]!, 'session-revoked')

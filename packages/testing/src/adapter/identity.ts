@@ -85,7 +85,11 @@ export const identity: Cases = {
       seen.push(before, currentCall().session.id)
       return before
     })
-    const tool = driver.wrap(driver.build(body), { name: 'charge', scope: 'spend', cost: usd(1) }, home)
+    const tool = driver.wrap(
+      driver.build(body),
+      { name: 'charge', scope: 'spend', cost: usd(1) },
+      { haldir: home.haldir },
+    )
     const calls = [1, 2, 3].map((index) => ({ tool: 'charge', args: {}, id: `call-${index}` }))
     const loop = (session: Session) => session.run(() => driver.loop({ charge: tool }, calls))
     const loops = await Promise.all(sessions.map(loop))

@@ -182,7 +182,7 @@ export const items: Cases = {
       description: 'stops when it is told',
       async *items(_, frameworkSignal) {
         const signal = frameworkSignal()
-        for (let n = 1; !signal?.aborted && !currentCall().signal.aborted; n++) yield n
+        for (let n = 1; n < 100 && !signal?.aborted && !currentCall().signal.aborted; n++) yield n
       },
     }
     const reader = open(driver, body, session)

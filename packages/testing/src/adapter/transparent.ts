@@ -22,7 +22,9 @@ export const transparent: Cases = {
       set(bodies, (body) => driver.build(body)),
       calls,
     )
-    const tools = set(bodies, (body) => driver.wrap(driver.build(body), { name: body.name, scope: 'read' }, home))
+    const tools = set(bodies, (body) =>
+      driver.wrap(driver.build(body), { name: body.name, scope: 'read' }, { haldir: home.haldir }),
+    )
     const governed = await session.run(() => driver.loop(tools, calls))
     expect(governed.answers).toEqual(bare.answers)
     expect(governed.told).toEqual(bare.told)

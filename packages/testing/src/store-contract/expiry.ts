@@ -109,8 +109,10 @@ export const EXPIRY: readonly StoreCase[] = [
       await scene.expectAdmitted('c', [on(usd, 30n)], { leaseMs: 10 * MINUTE })
       await scene.reserve('d', [on(usd, 20n)], { leaseMs: MINUTE })
       await scene.store.renew(['c', 'd'], 2 * MINUTE)
-      await scene.clock.advance(5 * MINUTE)
+      await scene.clock.advance(MINUTE)
       expect(await scene.store.expire(10)).toEqual({ released: ['d'], orphaned: [] })
+      await scene.clock.advance(5 * MINUTE)
+      expect(await scene.store.expire(10)).toEqual(NOTHING)
     },
   },
   {

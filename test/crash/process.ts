@@ -1,0 +1,70 @@
+/** Real processes for the crash tests: started from `programs/`, told things by line, killed by their own id. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+
+const FLAGS = ['--conditions=@haldir/source', '--disable-warning=ExperimentalWarning']
+
+export class Program {
+  /** Every whole line it has printed. */
+  readonly lines: string[] = []
+  /** When everything it printed has been read: the signal that ended it, or its exit code. */
+  readonly ended: Promise<NodeJS.Signals | number>
+  readonly #child: ChildProcess
+  #heard: () => void = () => {}
+  #over = false
+
+  constructor(name: string, input: object) {
+    const file = join(import.meta.dirname, 'programs', `${name}.ts`)
+    this.#child = spawn(process.execPath, [...FLAGS, file, JSON.stringify(input)], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    })
+    // Telling something to a process that was killed is no error here.
+    this.#child.stdin?.on('error', () => {})
+    createInterface({ input: this.#child.stdout as NonNullable<ChildProcess['stdout']> }).on('line', (line) => {
+      this.lines.push(line)
+      this.#heard()
+    })
+    this.ended = once(this.#child, 'close').then(([code, signal]) => {
+      this.#over = true
+      this.#heard()
+      return signal ?? code
+    })
+  }
+
+  /** Waits until it has printed this many lines that begin so. */
+  async said(beginning: string, times = 1): Promise<void> {
+    while (this.lines.filter((line) => line.startsWith(beginning)).length < times) {
+      if (this.#over) throw new Error(`the program ended without saying \`${beginning}\``)
+      await new Promise<void>((heard) => {
+        this.#heard = heard
+      })
+    }
+  }
+
+  tell(line: string): void {
+    this.#child.stdin?.write(`${line}\n`)
+  }
+
+  kill(): Promise<NodeJS.Signals | number> {
+    this.#child.kill('SIGKILL')
+    return this.ended
+  }
+}
+
+/** A folder for one test. */
+export function scratch(): { readonly path: (...parts: string[]) => string; remove(): void } {
+  const directory = mkdtempSync(join(tmpdir(), 'haldir-crash-'))
+  return {
+    path: (...parts) => join(directory, ...parts),
+    remove: () => rmSync(directory, { recursive: true, force: true }),
+  }
+}
+
+/** Waits by the machine's clock: these tests are about real processes. */
+export function pause(ms: number): Promise<void> {
+  return new Promise((wake) => setTimeout(wake, ms))
+}
