@@ -46,6 +46,9 @@ export function judge(pass: Pass): Refusal | undefined {
   pass.rule = required.rule
   for (const scope of required.scopes) {
     if (covers(session.grant, scope)) continue
+    if (required.fromArgs) {
+      return { code: 'scope-missing', reason: 'the session does not hold the scope this call requires', rule: 'scope' }
+    }
     const name = scope.join(':')
     return { code: 'scope-missing', reason: `the session does not hold the scope \`${name}\``, rule: `scope:${name}` }
   }

@@ -375,6 +375,13 @@ describe('copies', () => {
     expect(taken(args()).text).toBe(shot.text)
   })
 
+  test('negative zero is zero for everybody: judge, hash and tool', () => {
+    const shot = taken({ n: -0 })
+    expect(Object.is((shot.args as { n: number }).n, 0)).toBe(true)
+    expect(Object.is((shot.revive() as { n: number }).n, 0)).toBe(true)
+    expect(shot.text).toBe('{"n":0}')
+  })
+
   test('an object without a prototype comes back as a plain one', () => {
     const revived = taken(Object.assign(Object.create(null), { a: 1 })).revive() as object
     expect(Object.getPrototypeOf(revived)).toBe(Object.prototype)

@@ -31,6 +31,9 @@ export function governed<S extends Record<string, GovernableFunction>>(
   where?: Where,
 ): S
 export function governed(target: unknown, options: any, where: Where = {}): unknown {
+  if (typeof options !== 'object' || options === null) {
+    throw new ConfigError('invalid-option', 'options', '`options` is an object: at least a `name` and a `scope`')
+  }
   if (typeof target === 'function') {
     const { name, ...rest } = options
     return wrap(target as GovernableFunction, name as string, rest as unknown as FunctionOptions, where)
@@ -58,6 +61,9 @@ interface Invocation {
 
 function wrap(fn: GovernableFunction, name: string, options: FunctionOptions, where: Where): GovernableFunction {
   refuseTwice(fn, name)
+  if (typeof options !== 'object' || options === null) {
+    throw new ConfigError('invalid-option', name, `the options of \`${name}\` are an object`)
+  }
   const { streaming = isGeneratorFunction(fn), ...rest } = options
   const handle = governTool(
     {
@@ -111,7 +117,7 @@ function requestFor(self: unknown, args: unknown[]): { args: unknown; context: I
 }
 
 // A function is refused by the snapshot, with its reason; so is a call with too many arguments.
-const TOO_MANY = { 'more than one argument': () => {} }
+const TOO_MANY = { more_than_one_argument: () => {} }
 
 const UNANNOUNCED = 'a function that answers items is wrapped with `streaming: true`'
 

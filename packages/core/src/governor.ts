@@ -11,6 +11,8 @@ import type { Amount } from './money.ts'
 export interface Requirement {
   readonly scopes: readonly (readonly string[])[]
   readonly rule: string
+  /** Read from the arguments: then neither a denial nor an entry repeats them. */
+  readonly fromArgs: boolean
 }
 
 /** A tool and everything that was worked out once, when it was wrapped. */

@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { describe, expect, test, vi } from 'vitest'
 import { ConfigError } from './errors.ts'
 import { amountsOf, sum } from './gate/meters.ts'
-import { Amount, amount, formatMicros, isAmount, MAX_MICROS, money, parseDecimal, usd } from './money.ts'
+import { Amount, amount, asAmount, formatMicros, MAX_MICROS, money, parseDecimal, usd } from './money.ts'
 
 function refusal(work: () => unknown): ConfigError {
   try {
@@ -280,15 +280,15 @@ describe('an amount', () => {
     expect(copy.Amount).not.toBe(Amount)
     const foreign = copy.usd(2)
     expect(foreign).not.toBeInstanceOf(Amount)
-    expect(isAmount(foreign)).toBe(true)
-    expect(copy.isAmount(usd(2))).toBe(true)
+    expect(asAmount(foreign)).toEqual(usd(2))
+    expect(copy.asAmount(usd(2))?.micros).toBe(2_000_000n)
     expect(amountsOf([foreign, usd(1)])).toMatchObject([{ unit: 'USD', micros: 3_000_000n }])
   })
 
   test.each([undefined, null, 1, 1n, '1 USD', {}, { unit: 'USD', micros: 1n }, [], () => usd(1)])(
     'is not %o',
     (value) => {
-      expect(isAmount(value)).toBe(false)
+      expect(asAmount(value)).toBeUndefined()
     },
   )
 })

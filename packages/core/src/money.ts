@@ -19,6 +19,8 @@ export class Amount {
   readonly unit: string
   /** Millionths of the unit. */
   readonly micros: bigint
+  /** Written once: an amount stands in several entries. */
+  #decimal: string | undefined
 
   constructor(unit: string, micros: bigint) {
     this.unit = unit
@@ -26,13 +28,19 @@ export class Amount {
     Object.freeze(this)
   }
 
+  /** The number alone, as a plain decimal: `29.99`. */
+  get decimal(): string {
+    this.#decimal ??= formatMicros(this.micros)
+    return this.#decimal
+  }
+
   /** As people write it: `29.99 USD`. */
   toString(): string {
-    return `${formatMicros(this.micros)} ${this.unit}`
+    return `${this.decimal} ${this.unit}`
   }
 
   toJSON(): { unit: string; amount: string } {
-    return { unit: this.unit, amount: formatMicros(this.micros) }
+    return { unit: this.unit, amount: this.decimal }
   }
 }
 
@@ -61,9 +69,13 @@ export function amount(unit: string, value: number | string): Amount {
   return new Amount(unit, typeof value === 'string' ? parseDecimal(value) : fromNumber(value))
 }
 
-/** Whether a value is an amount, also one made by another copy of this package. */
-export function isAmount(value: unknown): value is Amount {
-  return typeof value === 'object' && value !== null && (value as { [BRAND]?: boolean })[BRAND] === true
+/** An amount as it was given; one made by another copy of this package is made anew. `undefined`: it is none. */
+export function asAmount(value: unknown): Amount | undefined {
+  if (value instanceof Amount) return value.micros >= 0n ? value : undefined
+  if (typeof value !== 'object' || value === null || !(value as { [BRAND]?: boolean })[BRAND]) return undefined
+  const { unit, micros } = value as Amount
+  const sound = typeof unit === 'string' && UNIT.test(unit) && typeof micros === 'bigint' && micros >= 0n
+  return sound ? new Amount(unit, micros) : undefined
 }
 
 /** Reads a plain decimal such as `29.99` as micro-units: no sign, no exponent, no blanks, at most six decimals. */

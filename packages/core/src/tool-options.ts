@@ -68,7 +68,9 @@ export function compileTool({ framework, name, options, definition, run }: ToolD
 }
 
 function compileScope(scope: ToolOptions['scope'], priced: boolean): GovernedTool['required'] {
-  if (typeof scope === 'function') return (args) => parseScopes(scope(args), priced)
+  if (typeof scope === 'function') {
+    return (args) => ({ ...parseScopes(scope(args), priced), rule: 'scope', fromArgs: true })
+  }
   if (scope === undefined) throw invalid('scope', 'is missing; write `scope: []` if any live session may call the tool')
   const fixed = parseScopes(scope, priced)
   return () => fixed
@@ -82,7 +84,7 @@ function parseScopes(scope: string | readonly string[], priced: boolean): Requir
     throw invalid('cost', 'is missing; a tool that requires `spend` says what a call costs')
   }
   // `session`: a live one is all it takes.
-  return { scopes, rule: scopes.map((one) => `scope:${one.join(':')}`).join(' ') || 'session' }
+  return { scopes, rule: scopes.map((one) => `scope:${one.join(':')}`).join(' ') || 'session', fromArgs: false }
 }
 
 function compileCost(cost: ToolOptions['cost']): GovernedTool['cost'] {

@@ -1,7 +1,7 @@
 /** Meters: what a session may still spend, and the holds its running calls have on it. Steps 4 and 8 of the path. */
 import { ask, background, type Clock, isPromise, type MaybePromise, within } from '../clock.ts'
 import { Unavailable } from '../errors.ts'
-import { Amount, isAmount } from '../money.ts'
+import { Amount, asAmount } from '../money.ts'
 import type { Charge, NewMeter, Settlement, Store } from '../stores/store.ts'
 import type { Window } from '../stores/window.ts'
 import type { Budget } from './scopes.ts'
@@ -54,8 +54,13 @@ export async function budgetLines(store: Store, meters: readonly SessionMeter[])
 /** Reads what `cost`, `actual` or `spent` gave: one amount or several, one for each unit. `undefined`: it is neither. */
 export function amountsOf(given: unknown): readonly Amount[] | undefined {
   const list: unknown[] = Array.isArray(given) ? given : [given]
-  if (!list.every((one) => isAmount(one) && typeof one.micros === 'bigint' && one.micros >= 0n)) return undefined
-  return list.length === 1 ? (list as Amount[]) : sum(list as Amount[])
+  const amounts: Amount[] = []
+  for (const one of list) {
+    const own = asAmount(one)
+    if (!own) return undefined
+    amounts.push(own)
+  }
+  return amounts.length === 1 ? amounts : sum(amounts)
 }
 
 /** One amount for each unit. */

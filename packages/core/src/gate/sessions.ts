@@ -191,6 +191,7 @@ export class CallSignal {
   readonly #live: Set<CallSignal>
   readonly #check: () => Denied | undefined
   #controller: AbortController | undefined
+  #ended = false
 
   constructor(caller: AbortSignal | undefined, live: Set<CallSignal>, check: () => Denied | undefined) {
     this.#caller = caller
@@ -204,7 +205,7 @@ export class CallSignal {
     const over = this.#check()
     if (over) this.#controller.abort(over)
     else if (this.#caller?.aborted) this.#controller.abort(this.#caller.reason)
-    else {
+    else if (!this.#ended) {
       this.#caller?.addEventListener('abort', this.#follow, { once: true })
       this.#live.add(this)
     }
@@ -217,6 +218,7 @@ export class CallSignal {
 
   /** The call has ended: nothing long-lived may keep hold of it. */
   end(): void {
+    this.#ended = true
     if (!this.#controller) return
     this.#caller?.removeEventListener('abort', this.#follow)
     this.#live.delete(this)

@@ -48,7 +48,7 @@ interface Hold {
 /** The hold of a call that was admitted without one. */
 const NOTHING: Hold = { state: 'running', lease: 0, parts: [] }
 
-/** How many ended holds are remembered, so that a repeated verb finds its hold; memory stays flat. */
+/** How many ended holds are remembered at least, so that a repeated verb finds its hold; memory stays flat. */
 const REMEMBERED = 10_000
 /** How long a session that is over is still told apart from one that never was. */
 const KEEP_MS = 3_600_000
@@ -59,7 +59,7 @@ export function memoryStore({ clock = systemClock }: MemoryStoreOptions = {}): S
   const byToken = new Map<string, string>()
   const meters = new Map<string, Meter>()
   const holds = new Map<string, Hold>()
-  const ended = new Map<string, 'settled' | 'released'>()
+  const ended = remembering<'settled' | 'released'>()
   const secrets = new Map<string, SealedSecret[]>()
   const writers = new Map<string, WriterRow>()
   let crowded = 1_000
@@ -81,7 +81,7 @@ export function memoryStore({ clock = systemClock }: MemoryStoreOptions = {}): S
     // than its parent, so a session's own row speaks for its ancestors.
     if (session.revokedAt !== undefined) return { ok: false, refused: 'session-revoked' }
     if (at >= session.expiresAt) return { ok: false, refused: 'session-expired' }
-    if (ended.has(call)) return { ok: false, refused: 'unavailable' }
+    if (ended.get(call)) return { ok: false, refused: 'unavailable' }
     const before = holds.get(call)
     if (before) return resume(before, state, at, leaseMs)
     if (charges.length === 0) return { ok: true, at }
@@ -112,11 +112,10 @@ export function memoryStore({ clock = systemClock }: MemoryStoreOptions = {}): S
     return { ok: true, at }
   }
 
-  /** Ends a hold for good, and forgets the one that ended longest ago. */
+  /** Ends a hold for good. */
   function end(call: string, state: 'settled' | 'released'): void {
     holds.delete(call)
     ended.set(call, state)
-    if (ended.size > REMEMBERED) ended.delete(ended.keys().next().value as string)
   }
 
   function giveBack(hold: Hold): void {
@@ -125,20 +124,20 @@ export function memoryStore({ clock = systemClock }: MemoryStoreOptions = {}): S
 
   /** Replaces what a hold counts for by what was spent. Answers whether a meter is now over its limit. */
   function count(hold: Hold, spent: readonly Charge[] | undefined, at: number): boolean {
-    const touched = new Set<Row>()
+    const touched: Row[] = []
     for (const { row, micros } of hold.parts) {
       if (hold.state === 'orphaned') row.used -= micros
       else row.held -= micros
       if (!spent) row.used += micros
-      touched.add(row)
+      touched.push(row)
     }
     for (const { meter, micros } of spent ?? []) {
       const row = hold.parts.find((part) => part.key === meter.key)?.row ?? rowAt(meter, at)
       if (!row) continue
       row.used += micros
-      touched.add(row)
+      touched.push(row)
     }
-    return [...touched].some((row) => row.used + row.held > row.limit)
+    return touched.some((row) => row.used + row.held > row.limit)
   }
 
   /** Forgets sessions long over, now and then, so that a process that makes many stays flat. */
@@ -200,7 +199,7 @@ export function memoryStore({ clock = systemClock }: MemoryStoreOptions = {}): S
     reserve: (request) => take(request, 'reserved'),
 
     settle({ call, spent }): Settlement {
-      const hold = holds.get(call) ?? (spent?.length && !ended.has(call) ? NOTHING : undefined)
+      const hold = holds.get(call) ?? (spent?.length && !ended.get(call) ? NOTHING : undefined)
       if (!hold) return { state: ended.get(call) ?? 'unknown', overrun: false }
       const overrun = count(hold, spent, now())
       end(call, 'settled')
@@ -269,6 +268,24 @@ export function memoryStore({ clock = systemClock }: MemoryStoreOptions = {}): S
     writer: {
       put: (row) => void writers.set(row.id, row),
       list: () => [...writers.values()],
+    },
+  }
+}
+
+/**
+ * Remembers the newest entries, at least `REMEMBERED` of them. Two maps by turns: taking the oldest out of one map, one
+ * at a time, costs more with every entry that was taken out before.
+ */
+function remembering<V>() {
+  let newer = new Map<string, V>()
+  let older = new Map<string, V>()
+  return {
+    get: (key: string): V | undefined => newer.get(key) ?? older.get(key),
+    set(key: string, value: V): void {
+      newer.set(key, value)
+      if (newer.size < REMEMBERED) return
+      older = newer
+      newer = new Map()
     },
   }
 }

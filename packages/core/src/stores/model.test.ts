@@ -333,10 +333,10 @@ function follows(open: (clock: FakeClock) => Store, numRuns: number): Promise<vo
 
 describe('a store, against a naive reference', () => {
   it('memory: every answer and every sum is the same', { timeout: 60_000 }, () =>
-    follows((clock) => memoryStore({ clock }), 1_500),
+    follows((clock) => memoryStore({ clock }), 1_000),
   )
 
   it('sqlite: every answer and every sum is the same', { timeout: 60_000 }, () =>
-    follows((clock) => sqliteStore(':memory:', { clock }), 300),
+    follows((clock) => sqliteStore(':memory:', { clock }), 200),
   )
 })

@@ -66,7 +66,7 @@ export class Pass {
         if (this.#redactor.matches(value.description ?? '').length > 0) holder.opaque = true
         return
       default:
-        if (this.#replaced(value) !== value) holder.dirty = true
+        if (!Object.is(this.#replaced(value), value)) holder.dirty = true
     }
   }
 

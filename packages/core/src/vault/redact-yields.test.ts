@@ -94,6 +94,7 @@ describe('a secret split over yields', () => {
       expect(out[1]).toBe(progress)
       const text = joined(out)
       expect(text).not.toContain(secret)
+      expect(text).toContain('[redacted:key]')
       expect(text.startsWith('>')).toBe(true)
       expect(text.endsWith('<')).toBe(true)
       // Of the secret no more went out than its first half, before anybody could know.

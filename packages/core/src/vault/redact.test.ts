@@ -217,6 +217,7 @@ describe('when nothing is found', () => {
       cycle,
       error,
       frozen,
+      { rate: Number.NaN, zero: -0 },
       'text',
       1,
       1n,

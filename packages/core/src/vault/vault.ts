@@ -88,7 +88,7 @@ export class Vault {
       const found = await this.find(tenant, DIGEST_KEY)
       if (found) {
         const plain = found.keyId === PLAIN && found.wrapped === ''
-        const key = plain ? Buffer.from(found.sealed, 'base64') : await this.open(found)
+        const key = plain ? Buffer.from(String(found.sealed), 'base64') : await this.open(found)
         if (key.length !== 32) throw new Unavailable('the digest key in the store is not 32 bytes')
         return { id: `${tenant}.${found.version}`, key, sealed: !plain }
       }

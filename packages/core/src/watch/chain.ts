@@ -1,7 +1,6 @@
 /** The chain of one writer: every entry carries the hash of the one before, so no inner entry can change unseen. */
 import { hash } from 'node:crypto'
 import type { Amount } from '../money.ts'
-import { formatMicros } from '../money.ts'
 import type { EntryType } from './entry.ts'
 
 export const GENESIS: string = '0'.repeat(64)
@@ -95,12 +94,13 @@ export class Chain {
     if (draft.code !== undefined) text += `"code":"${draft.code}",`
     text += `"held":${amounts(draft.held)},"spent":${amounts(draft.spent)},"enforced":true,`
     if (draft.durationMs !== undefined) text += `"durationMs":${draft.durationMs},`
-    text += `"data":${draft.data === undefined ? '{}' : json(draft.data)},"prev":"${this.#prev}"`
-    const digest = lineHash(`${text}}`)
+    text += `"data":${draft.data === undefined ? '{}' : json(draft.data)},"prev":"${this.#prev}"}`
+    const digest = lineHash(text)
     if (seq === 0) this.#genesis = digest
     this.#seq = seq + 1
     this.#prev = digest
-    return `${text},"hash":"${digest}"}\n`
+    // Hashing has made one flat string of the pieces; cutting it is cheaper than joining them all again.
+    return `${text.slice(0, -1)},"hash":"${digest}"}\n`
   }
 
   // Many entries share a millisecond.
@@ -121,8 +121,8 @@ export function lineHash(text: string): string {
 function amounts(list: readonly Amount[] | undefined): string {
   if (!list || list.length === 0) return '[]'
   let text = '['
-  for (const { unit, micros } of list) {
-    text += `${text.length === 1 ? '' : ','}{"unit":"${unit}","amount":"${formatMicros(micros)}"}`
+  for (const { unit, decimal } of list) {
+    text += `${text.length === 1 ? '' : ','}{"unit":"${unit}","amount":"${decimal}"}`
   }
   return `${text}]`
 }

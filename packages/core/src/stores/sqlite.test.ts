@@ -1,0 +1,172 @@
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { fakeClock } from '@haldir/testing'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { ConfigError, Unavailable } from '../errors.ts'
+import { sqliteStore } from './sqlite.ts'
+import type { Store } from './store.ts'
+
+const DAY = 86_400_000
+const meter = { key: 'usd', window: 'total', limit: 1_000_000n } as const
+
+let directory: string
+let path: string
+const open: { close?(): unknown }[] = []
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'haldir-sqlite-'))
+  path = join(directory, 'haldir.db')
+})
+afterEach(() => {
+  for (const one of open.splice(0)) one.close?.()
+  rmSync(directory, { recursive: true })
+})
+
+function store(clock = fakeClock()): Store {
+  const opened = sqliteStore(path, { clock, random: () => 0.5 })
+  open.push(opened)
+  return opened
+}
+
+function session(to: Store, id = 's', attributes: Record<string, unknown> = {}, meters = [meter]) {
+  const row = { id, tokenHash: id, tenant: 't', agent: 'a', scopes: [], attributes, chain: [], ttlMs: 300 * DAY }
+  return to.session.create(row, meters)
+}
+
+function request(call: string, leaseMs = 1_000) {
+  return { call, session: 's', charges: [{ meter, micros: 1n }], leaseMs }
+}
+
+/** Another process that has the file to itself. */
+function writer(): DatabaseSync {
+  const other = new DatabaseSync(path)
+  open.push(other)
+  return other
+}
+
+describe('the file', () => {
+  it('can be read by its owner alone, and so can its journal', async () => {
+    const one = store()
+    await session(one)
+    const files = readdirSync(directory)
+    expect(files).toContain('haldir.db-wal')
+    for (const name of files) expect(statSync(join(directory, name)).mode & 0o777).toBe(0o600)
+  })
+
+  it('that can not be opened is a ConfigError that names the option and does not repeat the path', () => {
+    mkdirSync(path)
+    for (const bad of [path, '', 7 as unknown as string]) {
+      try {
+        sqliteStore(bad)
+        expect.fail('it opened')
+      } catch (error) {
+        expect(ConfigError.isInstance(error)).toBe(true)
+        expect(error).toMatchObject({ code: 'invalid-option', path: 'path' })
+        expect(String(error)).not.toContain(directory)
+      }
+    }
+  })
+
+  it('that is no database is refused', () => {
+    writer().exec('CREATE TABLE sessions (id TEXT)')
+    chmodSync(path, 0o600)
+    expect(() => store()).toThrow(ConfigError)
+  })
+
+  it('may be closed twice; a closed store throws', async () => {
+    const one = store()
+    await one.close?.()
+    await one.close?.()
+    expect(() => one.admit(request('c'))).toThrow()
+  })
+})
+
+describe('a verb that fails half way', () => {
+  it('leaves nothing behind, and the store goes on', async () => {
+    const one = store()
+    await session(one)
+    // The second meter is taken: by then the session and the first meter have been written.
+    const fresh = { ...meter, key: 'fresh' }
+    expect(() => session(one, 'o', {}, [fresh, meter] as never)).toThrow()
+    expect(() => session(one, 'o', { big: 1n })).toThrow()
+    expect(await one.session.get({ id: 'o' })).toBeUndefined()
+    expect(await one.meters.read([fresh])).toEqual([undefined])
+    expect(await one.admit(request('c'))).toMatchObject({ ok: true })
+    expect(await session(one, 'o', {}, [fresh] as never)).toMatchObject({ id: 'o' })
+  })
+})
+
+describe('a database that another process holds', () => {
+  it('is asked again without blocking, and then answers', async () => {
+    const clock = fakeClock()
+    const one = store(clock)
+    await session(one)
+    const other = writer()
+    other.exec('BEGIN IMMEDIATE')
+    const admission = one.admit(request('c'))
+    expect(admission).toBeInstanceOf(Promise)
+    await clock.advance(100)
+    other.exec('COMMIT')
+    await clock.advance(100)
+    expect(await admission).toMatchObject({ ok: true })
+    expect(await one.meters.read([meter])).toMatchObject([{ held: 1n }])
+  })
+
+  it('for too long is unavailable, and nothing was taken', async () => {
+    const clock = fakeClock()
+    const one = sqliteStore(path, { clock, patienceMs: 300 })
+    open.push(one)
+    await session(one)
+    const other = writer()
+    other.exec('BEGIN IMMEDIATE')
+    const admission = Promise.resolve(one.admit(request('c'))).catch((error) => error)
+    await clock.advance(1_000)
+    expect(await admission).toBeInstanceOf(Unavailable)
+    other.exec('COMMIT')
+    expect(await one.meters.read([meter])).toMatchObject([{ held: 0n }])
+  })
+
+  it('can still be read from', async () => {
+    const one = store()
+    await session(one)
+    writer().exec('BEGIN IMMEDIATE')
+    expect(await one.session.get({ id: 's' })).toMatchObject({ id: 's' })
+  })
+})
+
+describe('holds that have ended', () => {
+  const count = () => Number(writer().prepare('SELECT count(*) AS rows FROM holds').get()?.rows)
+
+  it('are remembered for a day and then forgotten, also behind thousands of orphans', async () => {
+    const clock = fakeClock()
+    const one = store(clock)
+    await session(one)
+    for (let call = 0; call < 2_000; call++) await one.admit(request(`orphan ${call}`))
+    await clock.advance(1_000)
+    await one.expire(2_000)
+    for (let call = 0; call < 500; call++) {
+      await one.admit(request(`settled ${call}`))
+      await one.settle({ call: `settled ${call}` })
+    }
+    await clock.advance(DAY)
+    for (let turn = 0; turn < 4; turn++) await one.expire(1)
+    expect(count()).toBe(2_500)
+    await clock.advance(1)
+    for (let turn = 0; turn < 4; turn++) await one.expire(1)
+    expect(count()).toBe(2_000)
+    // What they counted for stays.
+    expect(await one.meters.read([meter])).toMatchObject([{ used: 2_500n, held: 0n }])
+  })
+
+  it('are forgotten by admits alone, too', async () => {
+    const clock = fakeClock()
+    const one = store(clock)
+    await session(one)
+    for (let call = 0; call < 300; call++) await one.cancel(`old ${call}`)
+    await clock.advance(DAY + 1)
+    for (let call = 0; call < 600; call++) await one.admit(request(`new ${call}`))
+    expect(count()).toBe(600)
+  })
+})
