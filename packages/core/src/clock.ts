@@ -40,7 +40,10 @@ export const MAX_TIMEOUT: number = 2 ** 31 - 1
  */
 export function within<T>(work: PromiseLike<T>, ms: number, clock: Clock, what: string): Promise<T> {
   return new Promise((resolve, reject) => {
-    const timer = clock.setTimeout(() => reject(new Unavailable(`\`${what}\` did not answer in time`)), ms)
+    const timer = clock.setTimeout(
+      () => reject(new Unavailable(`\`${what}\` did not answer in time`)),
+      Math.min(ms, MAX_TIMEOUT),
+    )
     work.then(
       (value) => {
         cancelTimer(timer)
@@ -75,7 +78,10 @@ export function steadyTime(clock: Clock, floor = 0): () => number {
   return () => {
     const tick = clock.monotonic()
     // Invariant: a clock going backwards never extends or refills anything.
-    time = Math.max(clock.now(), time + Math.max(0, tick - ticked))
+    const next = Math.max(clock.now(), time + Math.max(0, tick - ticked))
+    // A clock that answers nonsense would make every comparison with an expiry false.
+    if (!Number.isFinite(next)) throw new Unavailable('the clock did not answer with a time')
+    time = next
     ticked = tick
     return Math.floor(time)
   }

@@ -80,7 +80,7 @@ export class HaldirError extends Error {
 export class Denied extends HaldirError {
   declare readonly code: DenialCode
   /** The rule that decided, when it has a name. */
-  readonly rule?: string
+  declare readonly rule?: string
   /** The id of the refused call, as it stands in the trail. */
   readonly callId: string
   /** Whether the same call may succeed later, unchanged. */

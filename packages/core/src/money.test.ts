@@ -285,6 +285,17 @@ describe('an amount', () => {
     expect(amountsOf([foreign, usd(1)])).toMatchObject([{ unit: 'USD', micros: 3_000_000n }])
   })
 
+  test.each([
+    { unit: undefined, micros: 1n },
+    { unit: 'a|b', micros: 1n },
+    { unit: 'USD', micros: -1n },
+    { unit: 'USD', micros: 1 },
+    { unit: 'USD' },
+  ])('is not what only claims to be one: %o', (claims) => {
+    expect(asAmount({ [Symbol.for('haldir.amount')]: true, ...claims })).toBeUndefined()
+    expect(asAmount(new Amount('USD', -1n))).toBeUndefined()
+  })
+
   test.each([undefined, null, 1, 1n, '1 USD', {}, { unit: 'USD', micros: 1n }, [], () => usd(1)])(
     'is not %o',
     (value) => {

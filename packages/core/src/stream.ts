@@ -46,6 +46,7 @@ class Items {
   #ready: unknown[] = []
   #last: unknown
   #over = false
+  #failure: { readonly error: unknown } | undefined
   #queue: Promise<unknown> = Promise.resolve()
   #turns = 0
   #asked: number
@@ -75,6 +76,11 @@ class Items {
 
   async next(): Promise<Step> {
     while (this.#ready.length === 0) {
+      if (this.#failure) {
+        const { error } = this.#failure
+        this.#failure = undefined
+        throw error
+      }
       if (this.#over) return DONE
       await this.#advance()
     }
@@ -90,6 +96,8 @@ class Items {
       const source = this.#source
       step = await inFrame(pass.frame, () => source.next())
     } catch (error) {
+      // What waited comes out before the reader is told.
+      this.#ready.push(...this.#yields.end())
       return this.#end({ status: 'failed', error })
     }
     if (step.done) {
@@ -117,17 +125,17 @@ class Items {
     })
   }
 
-  /** Ends the call. Throws what the reader must be told. */
+  /** Ends the call. What the reader must be told comes after the items that are ready. */
   async #end(ended: Executed): Promise<void> {
     this.#over = true
     // What was withheld has still run: it is settled as such, and the reader is told why it gets no more.
     const shown = await this.#finish(
       this.#pass,
-      ended.status === 'denied' ? { status: 'ran', value: undefined } : ended,
+      ended.status === 'denied' ? { status: 'ran', value: this.#last } : ended,
     )
-    if (ended.status === 'denied') throw ended.denial
-    if (shown.status === 'failed') throw shown.error
-    if (shown.status === 'denied' && ended.status === 'failed') throw shown.denial
+    if (ended.status === 'denied') this.#failure = { error: ended.denial }
+    else if (shown.status === 'failed') this.#failure = { error: shown.error }
+    else if (shown.status === 'denied' && ended.status === 'failed') this.#failure = { error: shown.denial }
   }
 
   /** The reader wants no more. */
