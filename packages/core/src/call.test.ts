@@ -175,7 +175,7 @@ describe('what is refused', () => {
     ['an array with a hole', holed, 'an array with holes'],
     ['an empty array with length', new Array(3), 'an array with holes'],
     ['an array with a property', withProperty, 'an array with properties'],
-    ['an array with a symbol', withSymbol, 'an array with properties'],
+    ['an array with a symbol', withSymbol, 'a symbol key'],
     ['a hole and a property that make up for each other', Object.assign(new Array(1), { x: 1 }), 'a hole'],
     ['`undefined` in an array', [1, undefined], '`undefined` in an array'],
     ['an accessor in an array', heldAccessor, 'an accessor'],
@@ -200,7 +200,7 @@ describe('what is refused', () => {
         // biome-ignore lint/complexity/noArguments: this object is what is tried
         return arguments
       })(),
-      'a hidden property',
+      'a symbol key',
     ],
     ['an own `__proto__`', JSON.parse('{"__proto__":{"admin":true}}'), 'a reserved key'],
     ['a `$haldir` key', { $haldir: 'date', v: '1970-01-01T00:00:00.000Z' }, 'a reserved key'],

@@ -150,12 +150,17 @@ export class Session {
 
   /** The signal of one call: aborts with the session or with the caller. @internal */
   callSignal(caller: AbortSignal | undefined): CallSignal {
-    return new CallSignal(caller, this.#live, () => (this.over() ? this.#reason() : this.#arm()))
+    return new CallSignal(caller, this, this.#live)
   }
 
   #frame(): Frame {
     const call = currentFrame()?.call
     return call?.session === this ? { session: this, call } : { session: this }
+  }
+
+  /** Why it ends a call now; when it does not yet, a timer is set to notice. @internal */
+  endsNow(): Denied | undefined {
+    return this.over() ? this.#reason() : this.#arm()
   }
 
   #reason(): Denied {
@@ -188,21 +193,21 @@ export function isSession(value: unknown): value is Session {
 /** The signal of one call, made only when somebody looks at it. */
 export class CallSignal {
   readonly #caller: AbortSignal | undefined
+  readonly #session: Session
   readonly #live: Set<CallSignal>
-  readonly #check: () => Denied | undefined
   #controller: AbortController | undefined
   #ended = false
 
-  constructor(caller: AbortSignal | undefined, live: Set<CallSignal>, check: () => Denied | undefined) {
+  constructor(caller: AbortSignal | undefined, session: Session, live: Set<CallSignal>) {
     this.#caller = caller
+    this.#session = session
     this.#live = live
-    this.#check = check
   }
 
   get signal(): AbortSignal {
     if (this.#controller) return this.#controller.signal
     this.#controller = new AbortController()
-    const over = this.#check()
+    const over = this.#session.endsNow()
     if (over) this.#controller.abort(over)
     else if (this.#caller?.aborted) this.#controller.abort(this.#caller.reason)
     else if (!this.#ended) {

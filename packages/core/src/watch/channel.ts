@@ -148,7 +148,7 @@ export class Channel {
       return answer
     }
     if (answer === false) throw this.#refusal()
-    this.#lines = []
+    this.#lines.length = 0
     return undefined
   }
 
