@@ -466,12 +466,12 @@ describe('wrapping', () => {
     expect(() => governed({ a: bare, b: bare }, { a: rule } as never)).toThrow(wrong('invalid-option', 'b'))
     expect(() => governed({ a: bare }, { a: rule, b: rule } as never)).toThrow(wrong('invalid-option', 'b'))
     expect(() => governed({ a: bare }, { a: undefined } as never)).toThrow(wrong('invalid-option', 'a'))
-    expect(() => governed({ a: bare }, undefined as never)).toThrow(wrong('invalid-option', 'rules'))
+    expect(() => governed({ a: bare }, undefined as never)).toThrow(wrong('invalid-option', 'options'))
   })
 
   it('what is no tool is refused', () => {
     for (const value of [undefined, null, 'text', () => 1]) {
-      expect(() => governed(value as never, { name: 'x', scope: 'read' })).toThrow(wrong('ungovernable', 'tool'))
+      expect(() => governed(value as never, { name: 'x', scope: 'read' })).toThrow(wrong('ungovernable', 'tools'))
       expect(() => governed({ x: value } as never, { x: rule } as never)).toThrow(wrong('ungovernable', 'x'))
     }
   })

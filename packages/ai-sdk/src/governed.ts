@@ -11,6 +11,7 @@ import {
   refuseTwice,
   type ToolOptions,
   type Where,
+  wrapEach,
 } from '@haldir/core/adapter'
 import { copyTool } from './copy-tool.ts'
 
@@ -59,19 +60,11 @@ export function governed(target: any, rules: any, where: Where = {}): unknown {
     const { name, ...rule } = rules
     return wrap(target, name, rule, where)
   }
-  if (typeof target !== 'object' || target === null) throw ungovernable('tool', 'is not a tool')
-  if (typeof rules !== 'object' || rules === null) throw invalid('rules', 'names a rule for each tool')
-  for (const name of Object.keys(rules)) if (!Object.hasOwn(target, name)) throw invalid(name, 'is not among the tools')
-  const wrapped = Object.entries(target).map(([name, tool]) => {
-    if (!Object.hasOwn(rules, name)) throw invalid(name, 'has no rule')
-    return [name, wrap(tool as GovernableTool, name, rules[name], where)]
-  })
-  return Object.fromEntries(wrapped)
+  return wrapEach<GovernableTool, ToolRule>(target, rules, (tool, name, rule) => wrap(tool, name, rule, where))
 }
 
 function wrap(tool: GovernableTool, name: string, rule: ToolRule, where: Where): GovernableTool {
   const original = governable(tool, name)
-  if (typeof rule !== 'object' || rule === null) throw invalid(name, 'has no rule')
   const { streaming = isGeneratorFunction(original), ...options } = rule
   const run = (args: unknown, call: CurrentCall, context: unknown): unknown => {
     const answer = Reflect.apply(original, tool, [args, innerOptions(context as ExecuteOptions | undefined, call)])
@@ -189,8 +182,4 @@ function isIterable(value: unknown): value is AsyncIterable<unknown> {
 
 function ungovernable(name: string, what: string): ConfigError {
   return new ConfigError('ungovernable', name, `\`${name}\` ${what}`)
-}
-
-function invalid(path: string, what: string): ConfigError {
-  return new ConfigError('invalid-option', path, `\`${path}\` ${what}`)
 }

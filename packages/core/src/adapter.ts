@@ -65,6 +65,32 @@ export function governTool(definition: ToolDefinition, where: Where = {}): Gover
   }
 }
 
+/**
+ * Wraps a set of tools, each under its key. Every tool needs options and all options need a tool: one that is left out
+ * by a slip would run ungoverned.
+ */
+export function wrapEach<T, O>(
+  tools: Readonly<Record<string, T>>,
+  options: Readonly<Record<string, O>>,
+  wrap: (tool: T, name: string, options: O) => T,
+): Record<string, T> {
+  if (typeof tools !== 'object' || tools === null) {
+    throw new ConfigError('ungovernable', 'tools', '`governed` takes one tool, or an object of tools')
+  }
+  if (typeof options !== 'object' || options === null) {
+    throw new ConfigError('invalid-option', 'options', '`options` names what each tool requires')
+  }
+  checkKeys(options, Object.keys(tools), 'tools to govern')
+  const wrapped = Object.entries(tools).map(([name, tool]): [string, T] => {
+    const own = Object.hasOwn(options, name) ? options[name] : undefined
+    if (typeof own !== 'object' || own === null) {
+      throw new ConfigError('invalid-option', name, `\`${name}\` has no options: at least a \`scope\``)
+    }
+    return [name, wrap(tool, name, own)]
+  })
+  return Object.fromEntries(wrapped)
+}
+
 function checkWhere(where: Where): void {
   checkKeys(where, ['haldir', 'session'], 'places a tool can belong to')
   if (where.session !== undefined && !isSession(where.session)) {

@@ -1,5 +1,13 @@
 /** `governed` for any function: the wrapper of core. Frameworks have their own, in their own packages. */
-import { type GovernedHandle, governTool, markWrapped, refuseTwice, type ToolOptions, type Where } from './adapter.ts'
+import {
+  type GovernedHandle,
+  governTool,
+  markWrapped,
+  refuseTwice,
+  type ToolOptions,
+  type Where,
+  wrapEach,
+} from './adapter.ts'
 import { currentFrame, keepFrame } from './context.ts'
 import { ConfigError } from './errors.ts'
 
@@ -31,26 +39,20 @@ export function governed<S extends Record<string, GovernableFunction>>(
   where?: Where,
 ): S
 export function governed(target: unknown, options: any, where: Where = {}): unknown {
-  if (typeof options !== 'object' || options === null) {
-    throw new ConfigError('invalid-option', 'options', '`options` is an object: at least a `name` and a `scope`')
-  }
   if (typeof target === 'function') {
-    const { name, ...rest } = options
-    return wrap(target as GovernableFunction, name as string, rest as unknown as FunctionOptions, where)
+    const { name, ...rest } = optionsOf(options)
+    return wrap(target as GovernableFunction, name as string, rest as FunctionOptions, where)
   }
-  if (typeof target !== 'object' || target === null) {
-    throw new ConfigError('ungovernable', '', '`governed` takes a function, or an object of functions')
-  }
-  const set: Record<string, unknown> = {}
-  for (const [name, fn] of Object.entries(target)) {
-    if (typeof fn !== 'function') throw new ConfigError('ungovernable', name, `\`${name}\` is not a function`)
-    if (!Object.hasOwn(options, name)) throw new ConfigError('invalid-option', name, `\`${name}\` has no options`)
-    set[name] = wrap(fn as GovernableFunction, name, options[name] as FunctionOptions, where)
-  }
-  for (const name of Object.keys(options)) {
-    if (!Object.hasOwn(target, name)) throw new ConfigError('invalid-option', name, `there is no function \`${name}\``)
-  }
-  return set
+  return wrapEach<GovernableFunction, FunctionOptions>(
+    target as Record<string, GovernableFunction>,
+    options,
+    (fn, name, own) => wrap(fn, name, own, where),
+  )
+}
+
+function optionsOf(options: any): FunctionOptions & { readonly name?: unknown } {
+  if (typeof options === 'object' && options !== null) return options
+  throw new ConfigError('invalid-option', 'options', '`options` is an object: at least a `name` and a `scope`')
 }
 
 /** What `run` needs beyond the arguments: the receiver, and whether there was an argument at all. */
@@ -60,10 +62,8 @@ interface Invocation {
 }
 
 function wrap(fn: GovernableFunction, name: string, options: FunctionOptions, where: Where): GovernableFunction {
+  if (typeof fn !== 'function') throw new ConfigError('ungovernable', name, `\`${name}\` is not a function`)
   refuseTwice(fn, name)
-  if (typeof options !== 'object' || options === null) {
-    throw new ConfigError('invalid-option', name, `the options of \`${name}\` are an object`)
-  }
   const { streaming = isGeneratorFunction(fn), ...rest } = options
   const handle = governTool(
     {
