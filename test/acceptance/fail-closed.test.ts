@@ -96,6 +96,7 @@ describe.each(Object.entries({ ...BROKEN, ...GARBAGE }))('a part that %s', (_, b
     // A store that says there is no such secret is a store in good order, as far as anyone can tell.
     expectRefused(await call(), part === 'store.secret.get' ? ['unavailable', 'secret-unavailable'] : ['unavailable'])
     expect(tool).not.toHaveBeenCalled()
+    expect(JSON.stringify(haldir.health().faults)).not.toContain('hunter2')
     for (const name of Object.keys(parts)) delete parts[name as keyof Parts]
     expect(`${(await session.budget())[0]?.left}`).toBe('50 USD')
     expect(await call()).toBe('ran')
@@ -146,6 +147,18 @@ describe.each(Object.entries({ ...BROKEN, 'answers false': () => false }))('a si
     expect(haldir.health().trail.dropped.copy).toBeGreaterThan(100)
     expect(trail.lines.length).toBeGreaterThan(1_200)
   })
+})
+
+it('says in `health()` what lies behind a refusal, by the error’s own name', async () => {
+  const { parts, call, haldir } = await houseThatBreaks()
+  const refusedConnection = Object.assign(new Error('10.0.0.1:5432 as root'), { code: 'ECONNREFUSED' })
+  parts.store = { admit: () => Promise.reject(refusedConnection) }
+  await call()
+  await call()
+  expect(haldir.health().faults).toEqual([{ part: 'store.admit', count: 2, last: 'ECONNREFUSED' }])
+  parts.store = { admit: () => new Promise(() => {}) }
+  await call()
+  expect(haldir.health().faults[0]?.last).toBe('`store.admit` did not answer in time')
 })
 
 it('keeps only so much for a sink that stays down, and records how much was left out', async () => {

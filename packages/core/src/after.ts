@@ -23,7 +23,10 @@ export async function settle(pass: Pass, ended: Executed): Promise<void> {
 }
 
 /** `undefined`: what was held. */
-function costOf({ tool, current, snapshot, notes }: Pass, ended: Executed): readonly Amount[] | 'nothing' | undefined {
+function costOf(
+  { house, tool, current, snapshot, notes }: Pass,
+  ended: Executed,
+): readonly Amount[] | 'nothing' | undefined {
   if (current?.reported) return current.reported
   // A payment that timed out may have gone through: a failure costs what was held, unless the tool knows better.
   if (ended.status !== 'ran') return tool.releaseOnFailure ? 'nothing' : undefined
@@ -31,7 +34,8 @@ function costOf({ tool, current, snapshot, notes }: Pass, ended: Executed): read
   try {
     const actual = amountsOf(tool.actual(ended.value, snapshot.args))
     if (actual) return actual
-  } catch {
+  } catch (error) {
+    house.faults.note(`actual of ${tool.name}`, error)
     // The result is good; only its price is not known, and then what was held counts.
   }
   notes.actual = 'failed'

@@ -40,7 +40,8 @@ export function judge(pass: Pass): Refusal | undefined {
   let required: Requirement
   try {
     required = tool.required(pass.snapshot.args)
-  } catch {
+  } catch (error) {
+    pass.house.faults.note(`scope of ${tool.name}`, error)
     return { code: 'invalid-arguments', reason: 'the scope this call requires can not be told from its arguments' }
   }
   pass.rule = required.rule
@@ -63,6 +64,7 @@ export function price(pass: Pass): Refusal | undefined {
   try {
     cost = tool.cost(pass.snapshot.args)
   } catch (error) {
+    pass.house.faults.note(`cost of ${tool.name}`, error)
     // What is wrong with an amount is said in words that name no value, so the model may read it.
     const why = ConfigError.isInstance(error) && error.code === 'invalid-amount' ? `: ${error.message}` : ''
     return { code: 'invalid-arguments', reason: `what this call costs can not be told from its arguments${why}` }
@@ -85,7 +87,8 @@ export async function admit(pass: Pass): Promise<Refusal | undefined> {
     const request = { call: id, session: session.id, charges, leaseMs: house.holds.leaseMs }
     const answer = pass.soon(house.store.admit(request), 'store.admit')
     admission = checked(answer instanceof Promise ? await answer : answer)
-  } catch {
+  } catch (error) {
+    house.faults.note('store.admit', error)
     // Nobody knows whether it was taken: the refusal stands, and the hold is given back, now or when it arrives.
     await house.holds.cancel(id)
     return { code: 'unavailable', reason: 'the store did not admit the call' }
@@ -108,6 +111,7 @@ export async function intend(pass: Pass): Promise<Refusal | undefined> {
   try {
     await pass.house.trail.record(pass.draft('intent', { verdict: 'allow', rule: pass.rule, held: pass.amounts }))
   } catch (error) {
+    pass.house.faults.note('trail', error)
     // An intent that is in the chain reaches the sink some day; then it must be closed.
     pass.intended = !(error instanceof Unplaced)
     return { code: 'unavailable', reason: 'the audit trail did not accept the call' }
@@ -125,7 +129,8 @@ export async function unseal(pass: Pass): Promise<Refusal | undefined> {
     try {
       if (await unsealOne(pass, name)) continue
       return { code: 'secret-unavailable', reason: `the secret \`${name}\` is not available to this call` }
-    } catch {
+    } catch (error) {
+      pass.house.faults.note('vault', error)
       return { code: 'unavailable', reason: `the secret \`${name}\` could not be unsealed` }
     }
   }

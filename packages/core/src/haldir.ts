@@ -3,6 +3,7 @@ import { createSecretKey } from 'node:crypto'
 import { ask, type MaybePromise } from './clock.ts'
 import { joinHaldirs } from './context.ts'
 import { ConfigError, HaldirError, Unavailable } from './errors.ts'
+import { type Fault, Faults } from './faults.ts'
 import { budgetLines, Holds, sessionMeters } from './gate/meters.ts'
 import { parseGrant, parseRequired } from './gate/scopes.ts'
 import { Session, tokenHash } from './gate/sessions.ts'
@@ -24,6 +25,8 @@ export interface Health {
   /** Settles and cancels that the store has not taken yet. */
   readonly owed: number
   readonly warnings: readonly string[]
+  /** What failed outside of Haldir since it was made: the cause behind refusals that say `unavailable`. */
+  readonly faults: readonly Fault[]
 }
 
 /** Assembles a governor. Throws `ConfigError` that names the option. */
@@ -60,7 +63,8 @@ export class Haldir {
         return this.trail.record({ type: 'secret-put', session: fragment, data: { secret, version } })
       },
     })
-    const holds = new Holds(store, clock, deadlineMs, leaseMs)
+    const faults = new Faults()
+    const holds = new Holds(store, clock, deadlineMs, leaseMs, (error) => faults.note('store.settle', error))
     this.#house = {
       clock,
       ids,
@@ -68,6 +72,7 @@ export class Haldir {
       trail: this.trail,
       vault: this.vault,
       holds,
+      faults,
       deadlineMs,
       belongings: new WeakMap(),
       running: new Set(),
@@ -127,7 +132,7 @@ export class Haldir {
     const trail = this.trail.health()
     const { open, holds } = this.#house
     const ok = open && trail.waiting === 0 && trail.unrecorded === 0 && holds.owed === 0
-    return { ok, open, trail, owed: holds.owed, warnings: [...this.#warnings] }
+    return { ok, open, trail, owed: holds.owed, warnings: [...this.#warnings], faults: this.#house.faults.list() }
   }
 
   /** Ends holds whose lease is over, at most `limit`: reserved ones are released, running ones counted as spent. */

@@ -5,6 +5,7 @@ import { type Clock, isPromise, type MaybePromise, within } from './clock.ts'
 import type { Frame } from './context.ts'
 import type { CurrentCall } from './current-call.ts'
 import { type DenialCode, Denied } from './errors.ts'
+import type { Faults } from './faults.ts'
 import type { Holds } from './gate/meters.ts'
 import type { Session } from './gate/sessions.ts'
 import type { CallRequest, GovernedTool, Identity, NotRun } from './governor.ts'
@@ -40,6 +41,8 @@ export interface House {
   readonly trail: Trail
   readonly vault: Vault
   readonly holds: Holds
+  /** What failed outside, for `health()`. */
+  readonly faults: Faults
   /** How long any part outside may take to answer. */
   readonly deadlineMs: number
   readonly belongings: WeakMap<Session, Belongings>

@@ -81,7 +81,8 @@ async function start(house: House, tool: GovernedTool, request: CallRequest, who
     if (over) return await pass.callOff(over)
     if (request.signal?.aborted) return await pass.abandon(request.signal.reason)
     return pass
-  } catch {
+  } catch (error) {
+    house.faults.note('call', error)
     // Invariant: a step that fails in a way nobody foresaw refuses, too.
     return pass.callOff({ code: 'unavailable', reason: 'the call could not be governed' })
   }

@@ -97,13 +97,15 @@ export class Holds {
   readonly #clock: Clock
   readonly #deadlineMs: number
   readonly #leaseMs: number
+  readonly #failed: (error: unknown) => void
   /** Running calls and when each began, oldest first. */
   readonly #running = new Map<string, number>()
   readonly #owed = new Map<string, () => MaybePromise<Settlement>>()
   #renewing = false
   #retrying = false
 
-  constructor(store: Store, clock: Clock, deadlineMs: number, leaseMs: number) {
+  constructor(store: Store, clock: Clock, deadlineMs: number, leaseMs: number, failed: (error: unknown) => void) {
+    this.#failed = failed
     this.#store = store
     this.#clock = clock
     this.#deadlineMs = deadlineMs
@@ -153,14 +155,15 @@ export class Holds {
           this.#owed.delete(call)
           return settlement
         },
-        () => this.#owe(call, work),
+        (error) => this.#owe(call, work, error),
       )
-    } catch {
-      return this.#owe(call, work)
+    } catch (error) {
+      return this.#owe(call, work, error)
     }
   }
 
-  #owe(call: string, work: () => MaybePromise<Settlement>): undefined {
+  #owe(call: string, work: () => MaybePromise<Settlement>, error: unknown): undefined {
+    this.#failed(error)
     this.#owed.set(call, work)
     if (!this.#retrying) this.#retryLater(RETRY_MS)
   }
