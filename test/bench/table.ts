@@ -6,8 +6,9 @@ const COLUMNS = [43, 8, 8, 11, 15, 7, 8] as const
 /** A claim about a row: what was found, what it must be, and whether it is. */
 export interface Claim {
   readonly found: string
-  readonly bar: string
-  readonly met: boolean
+  /** Absent where a figure is only told. */
+  readonly bar?: string
+  readonly met?: boolean
 }
 
 // `styleText` looks at the stream and honours NO_COLOR, FORCE_COLOR and NODE_DISABLE_COLORS.
@@ -40,6 +41,7 @@ export function closing(met: number, of: number): void {
 
 function cells(claim: Claim | undefined): string[] {
   if (!claim) return []
+  if (claim.bar === undefined) return [claim.found]
   return [claim.found, claim.bar, claim.met ? paint('green', 'met') : paint('red', 'missed')]
 }
 
