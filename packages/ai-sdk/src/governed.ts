@@ -60,6 +60,9 @@ export function governed(target: any, rules: any, where: Where = {}): unknown {
     const { name, ...rule } = rules
     return wrap(target, name, rule, where)
   }
+  if (isTool(target) && typeof (target as GovernableTool).execute === 'function') {
+    throw new ConfigError('invalid-option', 'name', '`name` is missing: a single tool is wrapped under a name')
+  }
   return wrapEach<GovernableTool, ToolRule>(target, rules, (tool, name, rule) => wrap(tool, name, rule, where))
 }
 

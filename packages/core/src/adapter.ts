@@ -86,9 +86,19 @@ export function wrapEach<T, O>(
     if (typeof own !== 'object' || own === null) {
       throw new ConfigError('invalid-option', name, `\`${name}\` has no options: at least a \`scope\``)
     }
-    return [name, wrap(tool, name, own)]
+    return [name, naming(name, () => wrap(tool, name, own))]
   })
   return Object.fromEntries(wrapped)
+}
+
+/** What is wrong with one tool of a set says which: `charge.scope`. */
+function naming<T>(name: string, wrap: () => T): T {
+  try {
+    return wrap()
+  } catch (error) {
+    if (!ConfigError.isInstance(error) || error.path === name) throw error
+    throw new ConfigError(error.code, `${name}.${error.path}`, `\`${name}\`: ${error.message}`)
+  }
 }
 
 function checkWhere(where: Where): void {

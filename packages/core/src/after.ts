@@ -52,7 +52,7 @@ export function redact(pass: Pass, ended: Executed): Executed {
   const redactor = pass.belongings?.redactor
   if (!redactor || redactor.empty || ended.status === 'denied') return ended
   const given = ended.status === 'ran' ? ended.value : ended.error
-  const { value, opaque } = redactor.value(given)
+  const { value, opaque } = redactor.value(given, mustScan(pass))
   if (opaque && mustScan(pass)) return withhold(pass)
   if (value === given) return ended
   return ended.status === 'ran' ? { status: 'ran', value } : { status: 'failed', error: value }

@@ -1,5 +1,6 @@
 /** Steps 1 to 6 of the path, one function each. Each answers a refusal, or nothing and the way is free. */
 import { digestOf, Hostile, snapshot } from './call.ts'
+import { isPromise } from './clock.ts'
 import { CurrentCall } from './current-call.ts'
 import { ConfigError, Unplaced } from './errors.ts'
 import { amountsOf, chargesOn, unmetered } from './gate/meters.ts'
@@ -70,7 +71,11 @@ export function price(pass: Pass): Refusal | undefined {
     return { code: 'invalid-arguments', reason: `what this call costs can not be told from its arguments${why}` }
   }
   const amounts = amountsOf(cost)
-  if (!amounts) return { code: 'unavailable', reason: 'the tool did not say what this call costs' }
+  if (!amounts) {
+    const what = isPromise(cost) ? '`cost` answered a promise; it is synchronous' : '`cost` answered no amount'
+    pass.house.faults.note(`cost of ${tool.name}`, new ConfigError('invalid-amount', 'cost', what))
+    return { code: 'unavailable', reason: 'the tool did not say what this call costs' }
+  }
   pass.amounts = amounts
   pass.charges = chargesOn(session.meters, amounts)
   const unit = session.grant.unlimited ? undefined : unmetered(session.meters, amounts)

@@ -36,14 +36,16 @@ export const MAX_TIMEOUT: number = 2 ** 31 - 1
 
 /**
  * Waits for outside work, but not for ever: rejects with `Unavailable` after `ms`. The work itself can't be stopped;
- * what it answers later is dropped, and a late rejection is swallowed so that it can't end the process.
+ * what it answers later is dropped, and a late rejection is swallowed so that it can't end the process. Someone waits
+ * for the answer, so the timer keeps the process alive, unless `keepAlive` says that nobody does.
  */
-export function within<T>(work: PromiseLike<T>, ms: number, clock: Clock, what: string): Promise<T> {
+export function within<T>(work: PromiseLike<T>, ms: number, clock: Clock, what: string, keepAlive = true): Promise<T> {
   return new Promise((resolve, reject) => {
     const timer = clock.setTimeout(
       () => reject(new Unavailable(`\`${what}\` did not answer in time`)),
       Math.min(ms, MAX_TIMEOUT),
     )
+    if (!keepAlive) (timer as { unref?: () => void } | null)?.unref?.()
     work.then(
       (value) => {
         cancelTimer(timer)

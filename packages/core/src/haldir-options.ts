@@ -99,7 +99,7 @@ function checkedSinks(sinks: readonly Sink[] | undefined): readonly Sink[] {
 
 function checkedKeys(vault: HaldirOptions['vault']): readonly KeyProvider[] {
   if (vault === undefined) return []
-  checkKeys(vault, ['keys'], 'options of `vault`')
+  checkKeys(vault, ['keys'], 'options of `vault`', 'vault')
   if (!Array.isArray(vault.keys) || vault.keys.length === 0)
     throw invalid('vault.keys', 'is a list of at least one key')
   for (const [index, key] of vault.keys.entries()) {

@@ -12,9 +12,9 @@ import { type CheckedOptions, checkHaldirOptions, type HaldirOptions } from './h
 import type { Belongings, House } from './pass.ts'
 import { execute, prepare, stream } from './pipeline.ts'
 import { checkSessionOptions, type SessionOptions } from './session-options.ts'
-import type { Expired, NewSession, SessionRow } from './stores/store.ts'
+import type { Expired, NewSession, SessionRow, Store } from './stores/store.ts'
 import { Redactor } from './vault/redact.ts'
-import { Vault } from './vault/vault.ts'
+import { SealedVault, type Vault } from './vault/vault.ts'
 import { NOBODY, sessionFragment } from './watch/chain.ts'
 import { Trail, type TrailHealth } from './watch/trail.ts'
 
@@ -45,13 +45,14 @@ export class Haldir {
   readonly #digestKeys = new Map<string, Promise<Belongings['digestKey']>>()
   readonly #warnings = new Set<string>()
   readonly #leave: () => void
+  #closing: Promise<void> | undefined
 
   /** @internal Use `createHaldir`. */
   constructor(options: CheckedOptions) {
     const { name, clock, random, ids, deadlineMs, leaseMs, store, sinks, keys } = options
     this.#random = random
     this.trail = new Trail({ haldir: name, writer: ids(), sinks, registry: store.writer, clock, deadlineMs })
-    this.vault = new Vault({
+    const vault = new SealedVault({
       keys,
       secrets: store.secret,
       random,
@@ -63,6 +64,7 @@ export class Haldir {
         return this.trail.record({ type: 'secret-put', session: fragment, data: { secret, version } })
       },
     })
+    this.vault = Object.freeze({ put: vault.put.bind(vault) })
     const faults = new Faults()
     const holds = new Holds(store, clock, deadlineMs, leaseMs, (error) => faults.note('store.settle', error))
     this.#house = {
@@ -70,7 +72,7 @@ export class Haldir {
       ids,
       store,
       trail: this.trail,
-      vault: this.vault,
+      vault,
       holds,
       faults,
       deadlineMs,
@@ -86,6 +88,7 @@ export class Haldir {
       prepare: (tool, request, who) => prepare(house, tool, request, who),
     }
     setGovernor(this, this.#governor)
+    joinStore(store)
     this.#leave = joinHaldirs(this.#governor)
   }
 
@@ -103,7 +106,7 @@ export class Haldir {
     const made: NewSession = { id, tokenHash: tokenHash(token), tenant, agent, scopes, attributes, chain: [], ttlMs }
     const digestKey = await this.#digestKey(tenant)
     const row = await this.#ask(() => this.#house.store.session.create(made, meters), 'store.session.create')
-    if (row?.id !== id) throw new Unavailable('`store.session.create` answered nonsense')
+    if (!isSessionRow(row) || row.id !== id) throw new Unavailable('`store.session.create` answered nonsense')
     const session = this.#open(row, token, ttlMs, digestKey)
     try {
       const data = { scopes, expiresAt: session.expiresAt.toISOString() }
@@ -122,7 +125,8 @@ export class Haldir {
     this.#mustBeOpen()
     const by = { tokenHash: tokenHash(token) }
     const row = await this.#ask(() => this.#house.store.session.get(by), 'store.session.get')
-    if (!row) throw new HaldirError('no-session', 'no session has this token')
+    if (row === undefined || row === null) throw new HaldirError('no-session', 'no session has this token')
+    if (!isSessionRow(row)) throw new Unavailable('`store.session.get` answered nonsense')
     const leftMs = row.expiresAt - this.#house.clock.now()
     return this.#open(row, token, leftMs, await this.#digestKey(row.tenant))
   }
@@ -147,14 +151,19 @@ export class Haldir {
   }
 
   /** Takes no more calls, waits for those that run (as long as the deadline), and closes trail and store. */
-  async close(): Promise<void> {
-    if (!this.#house.open) return
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
     this.#house.open = false
     this.#leave()
     await this.#idle()
     await this.#house.holds.flush()
+    this.#house.holds.close()
     await this.trail.close()
-    await this.#house.store.close?.()
+    await leaveStore(this.#house.store)
   }
 
   /** `await using haldir = createHaldir()` closes it at the end of the block. */
@@ -183,6 +192,7 @@ export class Haldir {
   async #revoke(session: Session, reason: string): Promise<void> {
     // Invariant: when this returns, no process admits a call of the session: the store has it before the trail does.
     const revoked = await this.#ask(() => this.#house.store.session.revokeTree(session.id), 'store.session.revokeTree')
+    if (!Array.isArray(revoked)) throw new Unavailable('`store.session.revokeTree` answered nonsense')
     if (revoked.length === 0) return
     const data = { reason: String(reason).slice(0, 200), sessions: revoked.length }
     await this.trail.conclude({ type: 'session-revoked', session: this.#belongings(session).fragment, data })
@@ -196,7 +206,7 @@ export class Haldir {
   #digestKey(tenant: string): Promise<Belongings['digestKey']> {
     let found = this.#digestKeys.get(tenant)
     if (!found) {
-      found = this.vault.digestKey(tenant).then(({ id, key, sealed }) => {
+      found = this.#house.vault.digestKey(tenant).then(({ id, key, sealed }) => {
         if (!sealed) this.#warnings.add('digest keys are stored unsealed: set `vault.keys`')
         return { id, key: createSecretKey(key) }
       })
@@ -221,4 +231,24 @@ export class Haldir {
   #ask<T>(work: () => MaybePromise<T>, what: string): Promise<T> {
     return ask(work, this.#house.deadlineMs, this.#house.clock, what)
   }
+}
+
+/** How many haldirs use a store object: the last one to close closes it. */
+const users = new WeakMap<Store, number>()
+
+function joinStore(store: Store): void {
+  users.set(store, (users.get(store) ?? 0) + 1)
+}
+
+async function leaveStore(store: Store): Promise<void> {
+  const left = (users.get(store) ?? 1) - 1
+  users.set(store, left)
+  if (left === 0) await store.close?.()
+}
+
+/** A store that answers nonsense has no session. */
+function isSessionRow(row: SessionRow | undefined): row is SessionRow {
+  const { id, agent, tenant, scopes, chain, expiresAt } = row ?? {}
+  const named = [id, agent, tenant].every((text) => typeof text === 'string')
+  return named && Array.isArray(scopes) && Array.isArray(chain) && Number.isFinite(expiresAt)
 }

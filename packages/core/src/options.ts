@@ -1,16 +1,20 @@
 import { ConfigError } from './errors.ts'
 
 /** Throws for a key that is not known, naming the nearest one that is: a misspelt option must not be ignored. */
-export function checkKeys(options: unknown, known: readonly string[], what: string): void {
+export function checkKeys(options: unknown, known: readonly string[], what: string, below = ''): void {
   if (typeof options !== 'object' || options === null || Array.isArray(options)) {
-    throw new ConfigError('invalid-option', '', `the ${what} are an object`)
+    throw new ConfigError('invalid-option', below, `the ${what} are an object`)
   }
   for (const key of Object.keys(options)) {
     if (known.includes(key)) continue
     const near = nearest(key, known)
     const hint =
       near === undefined ? `known are ${known.map((name) => `\`${name}\``).join(', ')}` : `did you mean \`${near}\`?`
-    throw new ConfigError('invalid-option', key, `\`${key}\` is not among the ${what}; ${hint}`)
+    throw new ConfigError(
+      'invalid-option',
+      below === '' ? key : `${below}.${key}`,
+      `\`${key}\` is not among the ${what}; ${hint}`,
+    )
   }
 }
 

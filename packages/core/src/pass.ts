@@ -12,7 +12,7 @@ import type { CallRequest, GovernedTool, Identity, NotRun } from './governor.ts'
 import type { Amount } from './money.ts'
 import type { Charge, Store } from './stores/store.ts'
 import type { Redactor } from './vault/redact.ts'
-import type { Vault } from './vault/vault.ts'
+import type { SealedVault } from './vault/vault.ts'
 import { callFragment, type Draft, NOBODY } from './watch/chain.ts'
 import type { Ended } from './watch/entry.ts'
 import type { Trail } from './watch/trail.ts'
@@ -39,7 +39,7 @@ export interface House {
   readonly ids: () => string
   readonly store: Store
   readonly trail: Trail
-  readonly vault: Vault
+  readonly vault: SealedVault
   readonly holds: Holds
   /** What failed outside, for `health()`. */
   readonly faults: Faults

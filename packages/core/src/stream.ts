@@ -109,7 +109,7 @@ class Items {
       this.#ready.push(step.value)
       return
     }
-    const { items, opaque } = this.#yields.push(step.value)
+    const { items, opaque } = this.#yields.push(step.value, mustScan(pass))
     if (opaque && mustScan(pass)) {
       await this.#close()
       return this.#end(withhold(pass))

@@ -2,7 +2,7 @@
 import { readdirSync } from 'node:fs'
 import { ConfigError } from './errors.ts'
 import { readDirectory } from './sinks/file-directory.ts'
-import { type Verification, verifyLines } from './watch/verify.ts'
+import { type Problem, type Verification, verifyLines } from './watch/verify.ts'
 
 export { type Entry, type EntryAmount, type EntryType, entrySchema } from './watch/entry.ts'
 export type { Orphan, Problem, ProblemKind, Verification, VerifiedWriter } from './watch/verify.ts'
@@ -17,5 +17,8 @@ export async function verifyFiles(directory: string): Promise<Verification> {
   } catch {
     throw new ConfigError('invalid-option', 'directory', '`directory` is not a folder that can be read')
   }
-  return verifyLines(readDirectory(directory))
+  const found = await verifyLines(readDirectory(directory))
+  if (found.writers.length > 0) return found
+  const problem: Problem = { kind: 'missing-writer', writer: '', message: 'there is no chain in this folder' }
+  return { ...found, ok: false, problems: [problem] }
 }

@@ -41,10 +41,14 @@ export function sessionMeters(tenant: string, session: string, budgets: readonly
 /** Reads meters as people ask for them. A missing meter is not zero: throws `Unavailable`. */
 export async function budgetLines(store: Store, meters: readonly SessionMeter[]): Promise<readonly BudgetLine[]> {
   const states = await store.meters.read(meters)
+  if (!Array.isArray(states)) throw new Unavailable('`store.meters.read` answered nonsense')
   return meters.map(({ unit, window, key }, index): BudgetLine => {
     const state = states[index]
     if (!state) throw new Unavailable(`the meter \`${key}\` is missing from the store`)
     const { limit, used, held } = state
+    if (![limit, used, held].every((n) => typeof n === 'bigint')) {
+      throw new Unavailable('`store.meters.read` answered nonsense')
+    }
     const left = limit - used - held
     const [l, u, h, r] = [limit, used, held, left > 0n ? left : 0n].map((micros) => new Amount(unit, micros))
     return { unit, window, limit: l as Amount, used: u as Amount, held: h as Amount, left: r as Amount }
@@ -55,6 +59,7 @@ export async function budgetLines(store: Store, meters: readonly SessionMeter[])
 export function amountsOf(given: unknown): readonly Amount[] | undefined {
   const list: unknown[] = Array.isArray(given) ? given : [given]
   const amounts: Amount[] = []
+  if (list.length === 0) return undefined
   for (const one of list) {
     const own = asAmount(one)
     if (!own) return undefined
@@ -85,6 +90,7 @@ export function unmetered(meters: readonly SessionMeter[], amounts: readonly Amo
   return amounts.find(({ unit, micros }) => micros > 0n && !meters.some((meter) => meter.unit === unit))?.unit
 }
 
+const STATES = new Set<unknown>(['settled', 'released', 'orphaned', 'unknown'] satisfies Settlement['state'][])
 const RETRY_MS = 500
 const RETRY_LONGEST_MS = 30_000
 
@@ -101,8 +107,9 @@ export class Holds {
   /** Running calls and when each began, oldest first. */
   readonly #running = new Map<string, number>()
   readonly #owed = new Map<string, () => MaybePromise<Settlement>>()
-  #renewing = false
-  #retrying = false
+  #renewing: (() => void) | undefined
+  #retrying: (() => void) | undefined
+  #closed = false
 
   constructor(store: Store, clock: Clock, deadlineMs: number, leaseMs: number, failed: (error: unknown) => void) {
     this.#failed = failed
@@ -138,6 +145,13 @@ export class Holds {
     return this.#deliver(call, () => this.#store.cancel(call))
   }
 
+  /** Stops renewing and retrying: what is owed now stays held until its lease is over, and then counts as spent. */
+  close(): void {
+    this.#renewing?.()
+    this.#retrying?.()
+    this.#closed = true
+  }
+
   /** Tries everything owed once more. */
   async flush(): Promise<void> {
     for (const [call, work] of [...this.#owed]) await this.#deliver(call, work)
@@ -146,20 +160,21 @@ export class Holds {
   #deliver(call: string, work: () => MaybePromise<Settlement>): MaybePromise<Settlement | undefined> {
     try {
       const answer = work()
-      if (!isPromise(answer)) {
-        this.#owed.delete(call)
-        return answer
-      }
-      return within(answer, this.#deadlineMs, this.#clock, 'store').then(
-        (settlement) => {
-          this.#owed.delete(call)
-          return settlement
-        },
+      if (!isPromise(answer)) return this.#delivered(call, work, answer)
+      return within(answer, this.#deadlineMs, this.#clock, 'store.settle').then(
+        (settlement) => this.#delivered(call, work, settlement),
         (error) => this.#owe(call, work, error),
       )
     } catch (error) {
       return this.#owe(call, work, error)
     }
+  }
+
+  /** A store that answers nonsense has not taken it. */
+  #delivered(call: string, work: () => MaybePromise<Settlement>, answer: Settlement): Settlement | undefined {
+    if (!STATES.has(answer?.state)) return this.#owe(call, work, new Unavailable('`store.settle` answered nonsense'))
+    this.#owed.delete(call)
+    return answer
   }
 
   #owe(call: string, work: () => MaybePromise<Settlement>, error: unknown): undefined {
@@ -169,19 +184,17 @@ export class Holds {
   }
 
   #retryLater(delay: number): void {
-    this.#retrying = true
-    background(this.#clock, delay, async () => {
+    this.#retrying = background(this.#clock, delay, async () => {
       await this.flush()
-      this.#retrying = false
-      if (this.#owed.size > 0) this.#retryLater(Math.min(delay * 2, RETRY_LONGEST_MS))
+      this.#retrying = undefined
+      if (this.#owed.size > 0 && !this.#closed) this.#retryLater(Math.min(delay * 2, RETRY_LONGEST_MS))
     })
   }
 
   /** Renews leases three times before they are over, for as long as a call runs. */
   #renewLater(): void {
-    this.#renewing = true
     const every = Math.max(1, Math.floor(this.#leaseMs / 3))
-    background(this.#clock, every, async () => {
+    this.#renewing = background(this.#clock, every, async () => {
       const old = this.#clock.monotonic() - every / 2
       const calls = [...this.#running].filter(([, began]) => began <= old).map(([call]) => call)
       try {
@@ -190,8 +203,8 @@ export class Holds {
       } catch {
         // A lease that is not renewed counts as spent when it is over: the safe side.
       }
-      this.#renewing = false
-      if (this.#running.size > 0) this.#renewLater()
+      this.#renewing = undefined
+      if (this.#running.size > 0 && !this.#closed) this.#renewLater()
     })
   }
 }

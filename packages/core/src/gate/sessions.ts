@@ -2,7 +2,7 @@
 import { hash } from 'node:crypto'
 import { background, type Clock } from '../clock.ts'
 import { currentFrame, type Frame, keepFrame } from '../context.ts'
-import { Denied } from '../errors.ts'
+import { ConfigError, Denied } from '../errors.ts'
 import type { Governor } from '../governor.ts'
 import { showAs } from '../show.ts'
 import type { SessionRow } from '../stores/store.ts'
@@ -86,12 +86,16 @@ export class Session {
 
   /** Runs a function with this as the ambient session, through every `await` and every step of a generator. */
   run<T>(work: () => T): T {
+    if (typeof work !== 'function') throw new ConfigError('invalid-option', 'run', '`run` takes a function')
     return keepFrame(this.#frame(), work)
   }
 
   /** A function that always runs with this as the ambient session: for callbacks that are called from elsewhere. */
   bind<A extends unknown[], R>(work: (...args: A) => R): (...args: A) => R {
-    return (...args) => this.run(() => work(...args))
+    const session = this
+    return function (this: unknown, ...args) {
+      return session.run(() => Reflect.apply(work, this, args) as R)
+    }
   }
 
   /**

@@ -1,5 +1,15 @@
 /** The folder of a file sink: reading its files back, and cutting off what a dead process left unfinished. */
-import { closeSync, fstatSync, ftruncateSync, openSync, readdirSync, readFileSync, readSync, unlinkSync } from 'node:fs'
+import {
+  closeSync,
+  existsSync,
+  fstatSync,
+  ftruncateSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  unlinkSync,
+} from 'node:fs'
 import { open } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
@@ -17,6 +27,8 @@ interface Segment {
 
 /** Every line of every writer, each writer's in order; writers in the order they began. Reads only. */
 export async function* readDirectory(directory: string): AsyncGenerator<StoredLine> {
+  // A folder that has vanished holds no line; a verification then names the writers that are missing.
+  if (!existsSync(directory)) return
   for (const segment of inOrder(directory)) yield* readSegment(directory, segment)
 }
 

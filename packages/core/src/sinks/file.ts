@@ -15,6 +15,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { ConfigError } from '../errors.ts'
+import { checkKeys } from '../options.ts'
 import { cutTornTails, lockText, readDirectory } from './file-directory.ts'
 import type { Sink, SinkOpened } from './sink.ts'
 
@@ -23,7 +24,9 @@ export interface FileSinkOptions {
 }
 
 /** Writes the trail below `directory`, which is made if it is missing. */
-export function fileSink(directory: string, { required = true }: FileSinkOptions = {}): Sink {
+export function fileSink(directory: string, options: FileSinkOptions = {}): Sink {
+  checkKeys(options, ['required'], 'options of `fileSink`')
+  const { required = true } = options
   if (typeof directory !== 'string' || directory === '') {
     throw new ConfigError('invalid-option', 'directory', '`directory` names a folder')
   }
@@ -32,6 +35,8 @@ export function fileSink(directory: string, { required = true }: FileSinkOptions
     name: 'file',
     required,
     open(writer): SinkOpened {
+      // Two chains in one file would be taken for tampering.
+      if (file && file.writer !== writer) throw new Error('this file sink belongs to another haldir')
       mkdirSync(directory, { recursive: true, mode: 0o700 })
       // What a dead process left unfinished is cut off first; the entry that records it is this writer's.
       const recovered = cutTornTails(directory)
@@ -53,6 +58,7 @@ export function fileSink(directory: string, { required = true }: FileSinkOptions
 }
 
 interface OpenFile {
+  readonly writer: string
   readonly fd: number
   readonly lock: string
   /** How long the file is: everything up to here is whole lines. */
@@ -69,7 +75,7 @@ function openFile(directory: string, writer: string): OpenFile {
   renameSync(`${lock}.new`, lock)
   try {
     const fd = openSync(join(directory, `audit-${writer}-1.jsonl`), 'ax', 0o600)
-    return { fd, lock, size: 0, broken: false }
+    return { writer, fd, lock, size: 0, broken: false }
   } catch (error) {
     unlinkSync(lock)
     throw error

@@ -1,4 +1,5 @@
 /** A sink for development and tests: the newest lines, in memory. */
+import { checkKeys } from '../options.ts'
 import type { Sink, StoredLine } from './sink.ts'
 
 export interface MemorySinkOptions {
@@ -12,7 +13,9 @@ export interface MemorySink extends Sink {
   readonly lines: readonly string[]
 }
 
-export function memorySink({ required = true, keep = 100_000 }: MemorySinkOptions = {}): MemorySink {
+export function memorySink(options: MemorySinkOptions = {}): MemorySink {
+  checkKeys(options, ['required', 'keep'], 'options of `memorySink`')
+  const { required = true, keep = 100_000 } = options
   let kept: string[] = []
   return {
     name: 'memory',

@@ -1,5 +1,7 @@
 /** A store for one process: exact and immediate, gone when the process ends. */
+
 import { type Clock, steadyTime, systemClock } from '../clock.ts'
+import { checkKeys } from '../options.ts'
 import { bornInto } from './lineage.ts'
 import type {
   Admission,
@@ -53,7 +55,9 @@ const REMEMBERED = 10_000
 /** How long a session that is over is still told apart from one that never was. */
 const KEEP_MS = 3_600_000
 
-export function memoryStore({ clock = systemClock }: MemoryStoreOptions = {}): Store {
+export function memoryStore(options: MemoryStoreOptions = {}): Store {
+  checkKeys(options, ['clock'], 'options of `memoryStore`')
+  const { clock = systemClock } = options
   const now = steadyTime(clock)
   const sessions = new Map<string, Session>()
   const byToken = new Map<string, string>()

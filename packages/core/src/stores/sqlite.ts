@@ -5,6 +5,7 @@
  */
 import { type Clock, type MaybePromise, steadyTime, systemClock } from '../clock.ts'
 import { Unavailable } from '../errors.ts'
+import { checkKeys } from '../options.ts'
 import { bornInto, type Life } from './lineage.ts'
 import { isBusy, open } from './sqlite-open.ts'
 import { type HoldRow, isEnded, type LifeRow, type MeterRow, NOTHING, secretFrom, sessionFrom } from './sqlite-rows.ts'
@@ -40,6 +41,7 @@ const TIDY_EVERY = 256
 const LOOK = 1_024
 
 export function sqliteStore(path: string, options: SqliteStoreOptions = {}): Store {
+  checkKeys(options, ['clock', 'random', 'durable', 'patienceMs'], 'options of `sqliteStore`')
   const { clock = systemClock, random = Math.random, patienceMs = 5_000 } = options
   const { db, sql, time } = open(path, options.durable === true)
   const now = steadyTime(clock, time)

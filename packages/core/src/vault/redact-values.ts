@@ -27,10 +27,13 @@ interface Member {
 /** One walk over one value. */
 export class Pass {
   readonly #redactor: Redactor
+  readonly #strict: boolean
   readonly #nodes = new Map<object, Node>()
 
-  constructor(redactor: Redactor) {
+  /** `strict`: an error loses what can't be looked into even when no secret was found in it. */
+  constructor(redactor: Redactor, strict: boolean) {
     this.#redactor = redactor
+    this.#strict = strict
   }
 
   value(value: unknown): Redacted {
@@ -40,6 +43,7 @@ export class Pass {
     for (const node of this.#nodes.values()) this.#look(node)
     const nodes = [top, ...this.#nodes.values()]
     spread(nodes, 'opaque', ({ kind }) => kind !== 'error')
+    if (this.#strict) for (const node of nodes) node.dirty ||= this.#hidesSome(node)
     if (!top.dirty && !nodes.some(({ dirty }) => dirty)) return { value, opaque: top.opaque }
     spread(nodes, 'dirty', () => true)
     const dirty = [...this.#nodes.values()].filter((node) => node.dirty)
@@ -103,8 +107,16 @@ export class Pass {
   #begin({ value, kind }: Node): unknown {
     if (kind === 'plain') return Object.create(Object.getPrototypeOf(value))
     if (kind === 'array') return new Array((value as unknown[]).length)
-    if (kind === 'error') return emptyError(Object.getPrototypeOf(value))
+    if (kind === 'error') return this.#emptyError(value)
     return kind === 'url' ? this.#redactor.text(hrefOf(value)) : value
+  }
+
+  /** An error of the same class, without running its constructor. The platform's own class needs its own. */
+  #emptyError(error: object): Error {
+    const prototype = Object.getPrototypeOf(error)
+    if (prototype !== DOMException.prototype) return Object.setPrototypeOf(new Error(), prototype)
+    const { message, name } = error as DOMException
+    return new DOMException(this.#redactor.text(message), name)
   }
 
   #fill({ kind, members, copy }: Node): void {
@@ -120,6 +132,10 @@ export class Pass {
       names.add(name)
       Object.defineProperty(copy, name, redacted)
     }
+  }
+
+  #hidesSome({ kind, members }: Node): boolean {
+    return kind === 'error' && members.some(({ property }) => this.#hides(property))
   }
 
   #hides(property: PropertyDescriptor): boolean {
@@ -163,11 +179,6 @@ function kindOf(value: object): Node['kind'] {
   if (prototype === Object.prototype || prototype === null) return 'plain'
   if (prototype === Array.prototype && Array.isArray(value)) return 'array'
   return prototype === URL.prototype && Reflect.ownKeys(value).length === 0 ? 'url' : 'closed'
-}
-
-/** An error of the same class, without running its constructor. The platform's own class needs its own. */
-function emptyError(prototype: object): Error {
-  return prototype === DOMException.prototype ? new DOMException() : Object.setPrototypeOf(new Error(), prototype)
 }
 
 /** A date holds nothing but its time. */

@@ -17,9 +17,9 @@ export class YieldRedactor {
   }
 
   /** Takes one yield; answers those that may go out now, and whether one of them can't be looked into. */
-  push(item: unknown): { items: unknown[]; opaque: boolean } {
+  push(item: unknown, strict = false): { items: unknown[]; opaque: boolean } {
     if (typeof item !== 'string') {
-      const { value, opaque } = this.#redactor.value(item)
+      const { value, opaque } = this.#redactor.value(item, strict)
       return { items: [...this.#release(), value], opaque }
     }
     const pieces = [...this.#waiting, item]

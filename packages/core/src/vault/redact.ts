@@ -77,9 +77,12 @@ export class Redactor {
     return found.length > 1 ? merged(found) : found
   }
 
-  /** Never throws, and runs none of the value's own code: no accessor of its own, no `toJSON`, no Proxy trap. */
-  value<T>(value: T): Redacted<T> {
-    return this.empty ? { value, opaque: false } : (new Pass(this).value(value) as Redacted<T>)
+  /**
+   * Never throws, and runs none of the value's own code: no accessor of its own, no `toJSON`, no Proxy trap. `strict`:
+   * an error loses what can't be looked into, even when no secret was found in it.
+   */
+  value<T>(value: T, strict = false): Redacted<T> {
+    return this.empty ? { value, opaque: false } : (new Pass(this, strict).value(value) as Redacted<T>)
   }
 }
 

@@ -6,14 +6,14 @@ import { parseRequired } from '../gate/scopes.ts'
 import { memoryStore } from '../stores/memory.ts'
 import type { SealedSecret, SecretVerbs } from '../stores/store.ts'
 import { envKey, type KeyProvider } from './keys.ts'
-import { Vault, type VaultParts } from './vault.ts'
+import { SealedVault, type VaultParts } from './vault.ts'
 
 const VALUE = 'sk_live_51HaldirCanary'
 const DEADLINE = 5_000
 const keyOf = (digit: string) => envKey('KEY', { env: { KEY: digit.repeat(64) } })
 
 interface Fixture {
-  readonly vault: Vault
+  readonly vault: SealedVault
   readonly secrets: SecretVerbs
   readonly clock: FakeClock
   readonly puts: unknown[]
@@ -25,7 +25,7 @@ function vaultOf(parts: Partial<VaultParts> = {}): Fixture {
   const puts: unknown[] = []
   const drawn: Buffer[] = []
   const secrets = parts.secrets ?? memoryStore({ clock }).secret
-  const vault = new Vault({
+  const vault = new SealedVault({
     keys: [keyOf('a')],
     secrets,
     random(length) {

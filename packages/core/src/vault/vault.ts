@@ -35,7 +35,16 @@ const TOOL = /^[A-Za-z0-9_.:/-]{1,128}$/
 const TENANT = /^[A-Za-z0-9_.:@/-]{1,128}$/
 const OPTIONS = ['scope', 'tools', 'tenant'] as const
 
-export class Vault {
+/** What an application sees of the vault. Values come out nowhere but inside a running call. */
+export interface Vault {
+  /**
+   * Seals a value as the newest version of a secret. Throws `ConfigError` for a bad name, value or option, and
+   * `Unavailable` when key, store or trail do not answer; then nothing is stored.
+   */
+  put(name: string, value: string, options: PutOptions): Promise<{ name: string; version: number }>
+}
+
+export class SealedVault implements Vault {
   readonly #parts: VaultParts
 
   constructor(parts: VaultParts) {

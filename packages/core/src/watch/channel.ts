@@ -117,6 +117,7 @@ export class Channel {
 
   /** Resolves when everything is accepted and the sink has flushed. */
   async flush(): Promise<void> {
+    if (this.#hung) throw this.#refusal()
     if (this.#flying > 0) await this.#wait()
     const written = this.#write()
     if (written) {
@@ -172,7 +173,7 @@ export class Channel {
       (answer) => landed(answer !== false),
       (cause) => landed(false, cause),
     )
-    within(written, this.#deadlineMs, this.#clock, this.name).then(undefined, (cause) => {
+    within(written, this.#deadlineMs, this.#clock, this.name, this.required).then(undefined, (cause) => {
       if (over) return
       // The write hangs. Nobody waits any longer, and what comes now is refused until the sink answers.
       this.#hung = true

@@ -93,13 +93,17 @@ export class Trail {
     await this.flush().catch(() => {})
     const { registry, clock, deadlineMs } = this.#parts
     const writers = await ask(() => registry.list(), deadlineMs, clock, 'store.writer.list')
+    if (!Array.isArray(writers)) throw new Unavailable('`store.writer.list` answered nonsense')
     return verifyLines(this.#read(), writers)
   }
 
   /** Offers again what sinks have not accepted, flushes them, and registers how long the chain is. */
   async flush(): Promise<void> {
     if (!this.#open) return
-    await Promise.all([...this.#required, ...this.#optional].map((channel) => channel.flush()))
+    const copies = this.#optional.map((channel) => channel.flush())
+    await Promise.all(this.#required.map((channel) => channel.flush()))
+    // A sink that may lose entries holds nobody up, here either.
+    await Promise.allSettled(copies)
     await this.#register(false)
   }
 
