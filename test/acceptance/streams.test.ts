@@ -74,6 +74,8 @@ describe('a governed generator', () => {
     await clock.advance(2_000)
     expect(await line()).toBe('10 USD, 0 USD')
     expect(outcome()?.data).toEqual({ ended: 'ok', abandoned: true, stopped: true })
+    // A reader that comes back must not take a part for the whole.
+    await expect(items.next()).rejects.toMatchObject({ code: 'unavailable' })
     expect(await items.next()).toEqual({ done: true, value: undefined })
   })
 

@@ -1,6 +1,7 @@
 /** Steps 8 to 10 of the path, one function each. The tool has run; nothing here throws. */
+import { disregard } from './clock.ts'
 import { Denied, HaldirError } from './errors.ts'
-import { amountsOf, chargesOn } from './gate/meters.ts'
+import { amountsOf, chargesOn, unmetered } from './gate/meters.ts'
 import type { Executed, NotRun } from './governor.ts'
 import type { Amount } from './money.ts'
 import type { Pass } from './pass.ts'
@@ -12,14 +13,28 @@ export async function settle(pass: Pass, ended: Executed): Promise<void> {
   current?.end()
   house.running.delete(pass)
   if (spent === 'nothing') {
-    if (pass.holding) note(pass, await house.holds.cancel(id))
+    if (!pass.holding) return
+    const given = await house.holds.cancel(id)
+    note(pass, given)
+    // Too late to give it back: it has been counted meanwhile.
+    if (given?.state === 'orphaned') pass.spent = pass.amounts
     return
   }
   pass.spent = spent ?? pass.amounts
-  const charges = spent && chargesOn(session.meters, spent)
+  const charges = spent && chargesOn(session.meters, counted(pass, spent))
   if (!pass.holding && !charges?.length) return
   const settling = house.holds.settle(id, charges)
-  note(pass, settling instanceof Promise ? await settling : settling)
+  note(pass, await settling)
+}
+
+/**
+ * What counts on the meters. Spending in a unit that none of them counts does not make room on the others: then at
+ * least what was held stays counted.
+ */
+function counted({ session, amounts, notes }: Pass, spent: readonly Amount[]): readonly Amount[] {
+  if (session.grant.unlimited || unmetered(session.meters, spent) === undefined) return spent
+  notes.overrun = true
+  return [...spent, ...amounts.filter(({ unit }) => !spent.some((one) => one.unit === unit))]
 }
 
 /** `undefined`: what was held. */
@@ -32,7 +47,9 @@ function costOf(
   if (ended.status !== 'ran') return tool.releaseOnFailure ? 'nothing' : undefined
   if (!tool.actual) return undefined
   try {
-    const actual = amountsOf(tool.actual(ended.value, snapshot.args))
+    const answer = tool.actual(ended.value, snapshot.args)
+    disregard(answer)
+    const actual = amountsOf(answer)
     if (actual) return actual
   } catch (error) {
     house.faults.note(`actual of ${tool.name}`, error)
@@ -49,6 +66,7 @@ function note({ notes }: Pass, settlement: { readonly overrun: boolean } | undef
 
 /** 9: secrets revealed in the session are taken out; without any, the same value goes on, untouched. */
 export function redact(pass: Pass, ended: Executed): Executed {
+  // Invariant: what leaves the call, a result or an error, holds no secret that the session's calls were given.
   const redactor = pass.belongings?.redactor
   if (!redactor || redactor.empty || ended.status === 'denied') return ended
   const given = ended.status === 'ran' ? ended.value : ended.error
@@ -75,8 +93,9 @@ export async function record(pass: Pass, ended: Executed, shown: Executed): Prom
   const { house, spent, notes } = pass
   const failed = ended.status === 'failed'
   const data = { ended: failed ? 'failed' : 'ok', ...(failed ? { error: kindOf(pass, shown) } : {}), ...notes }
-  const durationMs = Math.max(0, Math.round((house.clock.monotonic() - pass.began) * 1_000) / 1_000)
-  await house.trail.conclude(pass.draft('outcome', { spent, durationMs, data }))
+  const took = Math.max(0, Math.round((house.clock.monotonic() - pass.began) * 1_000) / 1_000)
+  const duration = Number.isFinite(took) ? { durationMs: took } : {}
+  await house.trail.conclude(pass.draft('outcome', { spent, ...duration, data }))
 }
 
 /** What kind of error a tool threw. Its message may hold anything and is not recorded. */

@@ -1,6 +1,6 @@
 /** Steps 1 to 6 of the path, one function each. Each answers a refusal, or nothing and the way is free. */
 import { digestOf, Hostile, snapshot } from './call.ts'
-import { isPromise } from './clock.ts'
+import { disregard, isPromise } from './clock.ts'
 import { CurrentCall } from './current-call.ts'
 import { ConfigError, Unplaced } from './errors.ts'
 import { amountsOf, chargesOn, unmetered } from './gate/meters.ts'
@@ -66,12 +66,13 @@ export function price(pass: Pass): Refusal | undefined {
     cost = tool.cost(pass.snapshot.args)
   } catch (error) {
     pass.house.faults.note(`cost of ${tool.name}`, error)
-    // What is wrong with an amount is said in words that name no value, so the model may read it.
-    const why = ConfigError.isInstance(error) && error.code === 'invalid-amount' ? `: ${error.message}` : ''
+    // The model may read what an amount looks like, in our own words: an error's may hold anything.
+    const why = ConfigError.isInstance(error) && error.code === 'invalid-amount' ? `: ${AMOUNT_SHAPE}` : ''
     return { code: 'invalid-arguments', reason: `what this call costs can not be told from its arguments${why}` }
   }
   const amounts = amountsOf(cost)
   if (!amounts) {
+    disregard(cost)
     const what = isPromise(cost) ? '`cost` answered a promise; it is synchronous' : '`cost` answered no amount'
     pass.house.faults.note(`cost of ${tool.name}`, new ConfigError('invalid-amount', 'cost', what))
     return { code: 'unavailable', reason: 'the tool did not say what this call costs' }
@@ -88,18 +89,17 @@ export function price(pass: Pass): Refusal | undefined {
 export async function admit(pass: Pass): Promise<Refusal | undefined> {
   const { house, id, session, charges } = pass
   let admission: Admission
+  house.running.add(pass)
   try {
     const request = { call: id, session: session.id, charges, leaseMs: house.holds.leaseMs }
-    const answer = pass.soon(house.store.admit(request), 'store.admit')
-    admission = checked(answer instanceof Promise ? await answer : answer)
+    admission = checked(await pass.soon(house.store.admit(request), 'store.admit'))
   } catch (error) {
     house.faults.note('store.admit', error)
-    // Nobody knows whether it was taken: the refusal stands, and the hold is given back, now or when it arrives.
+    // Invariant: a broken store refuses. Nobody knows whether it was taken: the refusal stands, and the hold is given back, now or when it arrives.
     await house.holds.cancel(id)
     return { code: 'unavailable', reason: 'the store did not admit the call' }
   }
   if (admission.ok) {
-    house.running.add(pass)
     pass.holding = charges.length > 0
     if (pass.holding) house.holds.begin(id)
     return undefined
@@ -150,9 +150,10 @@ async function unsealOne(pass: Pass, name: string): Promise<boolean> {
   const bytes = await house.vault.open(sealed)
   // A secret is handed out only after the entry that says so.
   await house.trail.record(pass.draft('secret-read', { data: { secret: name, version: sealed.version } }))
-  current?.hold(name, bytes, (value) => {
+  // Looked for from now on, not only once it is revealed: a tool may have kept it from an earlier call.
+  belongings?.redactor.add(name, bytes.toString('utf8'))
+  current?.hold(name, bytes, () => {
     pass.revealed = true
-    belongings?.redactor.add(name, value)
   })
   return true
 }
@@ -164,6 +165,8 @@ const REASONS: Record<AdmitRefusal, string> = {
   'budget-exceeded': "the call costs more than is left of the session's budget",
   unavailable: 'the store could not answer for the budget',
 }
+
+const AMOUNT_SHAPE = 'an amount is a plain decimal such as `29.99`, not negative, with at most six decimals'
 
 /** A store that answers nonsense has not admitted anything. */
 function checked(answer: Admission): Admission {

@@ -24,6 +24,11 @@ export function isPromise<T>(value: MaybePromise<T>): value is PromiseLike<T> {
   return typeof (value as PromiseLike<T> | null | undefined)?.then === 'function'
 }
 
+/** Someone answered a promise where none is wanted: what becomes of it must not end the process. */
+export function disregard(value: unknown): void {
+  if (isPromise(value)) value.then(undefined, () => {})
+}
+
 /** Starts a timer that is not allowed to keep the process alive; the answer stops it. */
 export function background(clock: Clock, ms: number, callback: () => void): () => void {
   const timer = clock.setTimeout(callback, Math.min(ms, MAX_TIMEOUT))

@@ -2,7 +2,7 @@
 import { ConfigError, Denied } from './errors.ts'
 import { amountsOf, sum } from './gate/meters.ts'
 import type { CallSignal, Session } from './gate/sessions.ts'
-import type { Amount } from './money.ts'
+import { type Amount, MAX_MICROS } from './money.ts'
 import { showAs } from './show.ts'
 
 /** A secret made available to a call. Only `reveal` shows it. */
@@ -15,7 +15,7 @@ export class Secret {
     this.#reveal = reveal
   }
 
-  /** The value. From here on it is removed from everything the session's calls return. Throws after the call's end. */
+  /** The value. It is removed from the plain data that the session's calls return or throw. Throws after the call's end. */
   reveal(): string {
     return this.#reveal()
   }
@@ -37,7 +37,7 @@ export class CurrentCall {
   readonly tool: string
   readonly session: Session
   readonly #signal: CallSignal
-  readonly #secrets = new Map<string, { bytes: Buffer; revealed: (value: string) => void }>()
+  readonly #secrets = new Map<string, { bytes: Buffer; revealed: () => void }>()
   #spent: readonly Amount[] | undefined
   #ended = false
 
@@ -60,7 +60,7 @@ export class CurrentCall {
     return new Secret(name, () => {
       if (this.#ended) throw new Denied('secret-unavailable', 'the call has ended', this.id)
       const value = held.bytes.toString('utf8')
-      held.revealed(value)
+      held.revealed()
       return value
     })
   }
@@ -70,7 +70,11 @@ export class CurrentCall {
     if (this.#ended) throw new ConfigError('invalid-amount', 'spent', '`spent()` came after the end of the call')
     const amounts = amountsOf(amount)
     if (!amounts) throw new ConfigError('invalid-amount', 'spent', '`spent()` takes amounts, such as `usd(1.25)`')
-    this.#spent = sum([...(this.#spent ?? []), ...amounts])
+    const total = sum([...(this.#spent ?? []), ...amounts])
+    if (total.some(({ micros }) => micros > MAX_MICROS)) {
+      throw new ConfigError('invalid-amount', 'spent', '`spent()` adds up to more than an amount may be')
+    }
+    this.#spent = total
   }
 
   toJSON(): { id: string; tool: string } {
@@ -78,8 +82,13 @@ export class CurrentCall {
   }
 
   /** @internal */
-  hold(name: string, bytes: Buffer, revealed: (value: string) => void): void {
+  hold(name: string, bytes: Buffer, revealed: () => void): void {
     this.#secrets.set(name, { bytes, revealed })
+  }
+
+  /** @internal */
+  abort(reason: unknown): void {
+    this.#signal.abort(reason)
   }
 
   /** What `spent` was told. @internal */

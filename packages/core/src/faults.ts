@@ -1,4 +1,4 @@
-import { HaldirError } from './errors.ts'
+import { HaldirError, Unavailable } from './errors.ts'
 
 /** Something outside of Haldir that failed: how often, and what its last error calls itself. */
 export interface Fault {
@@ -26,10 +26,17 @@ export class Faults {
 /** Haldir's own errors wrap what they were caused by; that tells more. */
 function nameOf(error: unknown): string {
   try {
-    if (HaldirError.isInstance(error)) return error.cause === undefined ? error.message : nameOf(error.cause)
+    // Ours, and in our own words; what it was caused by tells more.
+    if (error instanceof Unavailable) return error.cause === undefined ? error.message : nameOf(error.cause)
     const { code, name } = error as { code?: unknown; name?: unknown }
-    return ([code, name].find((word) => typeof word === 'string' && /^[\w.-]{1,64}$/.test(word)) as string) ?? 'Error'
+    if (HaldirError.isInstance(error)) return String(code)
+    if (typeof code === 'string' && CODE.test(code)) return code
+    return typeof name === 'string' && NAME.test(name) ? name : 'Error'
   } catch {
     return 'Error'
   }
 }
+
+// What codes and class names look like; anything else may be a value that got there.
+const CODE = /^[A-Z][A-Z0-9_]{1,40}$/
+const NAME = /^[A-Z][A-Za-z]{0,40}(Error|Exception)$/

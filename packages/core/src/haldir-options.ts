@@ -59,6 +59,17 @@ export function checkHaldirOptions(options: HaldirOptions): CheckedOptions {
   if (options.ids !== undefined && typeof options.ids !== 'function') throw invalid('ids', 'is a function')
   const store = options.store ?? memoryStore({ clock })
   for (const verb of STORE_VERBS) if (typeof store?.[verb] !== 'function') throw invalid('store', 'is not a store')
+  const { session, meters, secret, writer } = store
+  const grouped = [
+    session?.create,
+    session?.get,
+    session?.revokeTree,
+    meters?.read,
+    secret?.put,
+    secret?.get,
+    writer?.put,
+  ]
+  if (!grouped.every((verb) => typeof verb === 'function')) throw invalid('store', 'is not a store')
   return {
     name,
     store,

@@ -15,7 +15,7 @@ import { checkSessionOptions, type SessionOptions } from './session-options.ts'
 import type { Expired, NewSession, SessionRow, Store } from './stores/store.ts'
 import { Redactor } from './vault/redact.ts'
 import { SealedVault, type Vault } from './vault/vault.ts'
-import { NOBODY, sessionFragment } from './watch/chain.ts'
+import { sessionFragment } from './watch/chain.ts'
 import { Trail, type TrailHealth } from './watch/trail.ts'
 
 export interface Health {
@@ -43,6 +43,11 @@ export class Haldir {
   readonly #governor: Governor
   readonly #random: (bytes: number) => Uint8Array
   readonly #digestKeys = new Map<string, Promise<Belongings['digestKey']>>()
+  /** The handles in use, by id: two of one session would not know of each other's secrets and end. */
+  readonly #sessions = new Map<string, WeakRef<Session>>()
+  readonly #forgotten = new FinalizationRegistry<string>((id) => {
+    if (!this.#sessions.get(id)?.deref()) this.#sessions.delete(id)
+  })
   readonly #warnings = new Set<string>()
   readonly #leave: () => void
   #closing: Promise<void> | undefined
@@ -60,8 +65,8 @@ export class Haldir {
       deadlineMs,
       checkScope: parseRequired,
       recordPut: ({ tenant, name: secret, version }) => {
-        const fragment = NOBODY.replace('"tenant":null', `"tenant":${JSON.stringify(tenant)}`)
-        return this.trail.record({ type: 'secret-put', session: fragment, data: { secret, version } })
+        const session = sessionFragment({ tenant, agent: null, id: null, chain: [] })
+        return this.trail.record({ type: 'secret-put', session, data: { secret, version } })
       },
     })
     this.vault = Object.freeze({ put: vault.put.bind(vault) })
@@ -113,7 +118,7 @@ export class Haldir {
       await this.trail.record({ type: 'session-created', session: this.#belongings(session).fragment, data })
     } catch (error) {
       // The token was never handed out; a session nobody recorded must not live on in the store either.
-      await this.#house.store.session.revokeTree(id)
+      await this.#ask(() => this.#house.store.session.revokeTree(id), 'store.session.revokeTree').catch(() => {})
       throw error
     }
     return session
@@ -144,10 +149,11 @@ export class Haldir {
     return this.#ask(() => this.#house.store.expire(limit), 'store.expire')
   }
 
-  /** Resolves when everything recorded so far is accepted, and every settle taken. */
+  /** Resolves when everything recorded so far is accepted, and every settle taken; rejects `Unavailable` if it is not. */
   async flush(): Promise<void> {
     await this.#house.holds.flush()
     await this.trail.flush()
+    if (this.#house.holds.owed > 0) throw new Unavailable('the store did not take every settle')
   }
 
   /** Takes no more calls, waits for those that run (as long as the deadline), and closes trail and store. */
@@ -160,10 +166,15 @@ export class Haldir {
     this.#house.open = false
     this.#leave()
     await this.#idle()
+    // What still runs is told to stop; its outcome will find the trail closed, and is counted.
+    for (const { current } of this.#house.running) current?.abort(new Unavailable('this haldir is closed'))
     await this.#house.holds.flush()
     this.#house.holds.close()
-    await this.trail.close()
-    await leaveStore(this.#house.store)
+    try {
+      await this.trail.close()
+    } finally {
+      await leaveStore(this.#house.store)
+    }
   }
 
   /** `await using haldir = createHaldir()` closes it at the end of the block. */
@@ -172,6 +183,11 @@ export class Haldir {
   }
 
   #open(row: SessionRow, token: string, leftMs: number, digestKey: Belongings['digestKey']): Session {
+    const known = this.#sessions.get(row.id)?.deref()
+    if (known) {
+      if (row.revokedAt !== undefined) known.end('session-revoked')
+      return known
+    }
     const { clock, store, belongings } = this.#house
     const grant = parseGrant(row.scopes)
     const session = new Session({
@@ -185,6 +201,8 @@ export class Haldir {
       revoke: (revoked, reason) => this.#revoke(revoked, reason),
       readMeters: (meters) => this.#ask(() => budgetLines(store, meters), 'store.meters.read'),
     })
+    this.#sessions.set(row.id, new WeakRef(session))
+    this.#forgotten.register(session, row.id)
     belongings.set(session, { fragment: sessionFragment(row), digestKey, redactor: new Redactor() })
     return session
   }
@@ -194,8 +212,9 @@ export class Haldir {
     const revoked = await this.#ask(() => this.#house.store.session.revokeTree(session.id), 'store.session.revokeTree')
     if (!Array.isArray(revoked)) throw new Unavailable('`store.session.revokeTree` answered nonsense')
     if (revoked.length === 0) return
-    const data = { reason: String(reason).slice(0, 200), sessions: revoked.length }
-    await this.trail.conclude({ type: 'session-revoked', session: this.#belongings(session).fragment, data })
+    const { redactor, fragment } = this.#belongings(session)
+    const data = { reason: redactor.text(String(reason)).slice(0, 200), sessions: revoked.length }
+    await this.trail.conclude({ type: 'session-revoked', session: fragment, data })
   }
 
   #belongings(session: Session): Belongings {

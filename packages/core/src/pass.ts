@@ -97,6 +97,7 @@ export class Pass {
   /** Refuses when nothing was taken yet. */
   async refuse(refusal: Refusal): Promise<NotRun> {
     const { code, reason, rule } = this.#shown(refusal)
+    this.house.running.delete(this)
     const data = this.amounts.length > 0 ? { reason, cost: this.amounts } : { reason }
     await this.house.trail.conclude(this.draft('refusal', { verdict: 'deny', code, rule, data }))
     return { status: 'denied', denial: new Denied(code, reason, this.id, rule) }

@@ -29,7 +29,7 @@ export async function execute(
 export async function stream(house: House, tool: GovernedTool, request: CallRequest, who: Identity): Promise<Streamed> {
   const pass = await start(house, tool, request, who)
   if (!(pass instanceof Pass)) return pass
-  return { status: 'ran', items: followItems(pass, () => call(pass), finish) }
+  return { status: 'ran', items: followItems(pass, () => runTool(pass), finish) }
 }
 
 /** Steps 1 to 3, without taking or recording anything: what a framework's own gate may ask beforehand. */
@@ -42,7 +42,13 @@ export async function prepare(
   const pass = new Pass(house, tool, request, who)
   const refused = fix(pass) ?? identify(pass) ?? judge(pass)
   const digest = pass.digest === undefined ? {} : { digest: pass.digest }
-  if (!refused) return { verdict: 'allow', reason: 'the session holds what the tool requires', ...digest }
+  if (!refused)
+    return {
+      verdict: 'allow',
+      ...(pass.rule && { rule: pass.rule }),
+      reason: 'the session holds what the tool requires',
+      ...digest,
+    }
   return { verdict: 'deny', ...refused, ...digest }
 }
 
@@ -91,13 +97,13 @@ async function start(house: House, tool: GovernedTool, request: CallRequest, who
 /** 7 run: the original tool, with what was judged. */
 async function run(pass: Pass): Promise<Executed> {
   try {
-    return { status: 'ran', value: await call(pass) }
+    return { status: 'ran', value: await runTool(pass) }
   } catch (error) {
     return { status: 'failed', error }
   }
 }
 
-function call(pass: Pass): unknown {
+function runTool(pass: Pass): unknown {
   // Invariant: the tool gets an unfrozen private copy of the very snapshot that was judged.
   return inFrame(pass.frame, pass.tool.run, pass.snapshot.revive(), pass.current as CurrentCall, pass.request.context)
 }

@@ -3,9 +3,11 @@
  * nobody has asked for an item for as long as a lease; then, once, it is settled and recorded.
  */
 import { mustScan, withhold } from './after.ts'
+import { stillLive } from './before.ts'
 import { background, within } from './clock.ts'
 import { inFrame } from './context.ts'
-import type { Executed } from './governor.ts'
+import { Unavailable } from './errors.ts'
+import type { Executed, NotRun } from './governor.ts'
 import type { Pass } from './pass.ts'
 import { YieldRedactor } from './vault/redact-yields.ts'
 
@@ -50,6 +52,7 @@ class Items {
   #queue: Promise<unknown> = Promise.resolve()
   #turns = 0
   #asked: number
+  #disarm: (() => void) | undefined
 
   constructor(pass: Pass, open: () => unknown, finish: (pass: Pass, ended: Executed) => Promise<Executed>) {
     this.#pass = pass
@@ -90,11 +93,19 @@ class Items {
   /** Asks the tool for one item. */
   async #advance(): Promise<void> {
     const pass = this.#pass
+    // What ended between `stream()` and the first request does not begin.
+    if (!this.#source) {
+      const over = stillLive(pass.session)
+      const aborted = pass.request.signal?.aborted
+      if (over) return this.#notRun(await pass.callOff(over))
+      if (aborted) return this.#notRun(await pass.abandon(pass.request.signal?.reason))
+    }
     let step: IteratorResult<unknown>
     try {
       this.#source ??= await this.#start()
       const source = this.#source
       step = await inFrame(pass.frame, () => source.next())
+      if (typeof step !== 'object' || step === null) throw new TypeError('the tool answered no step')
     } catch (error) {
       // What waited comes out before the reader is told.
       this.#ready.push(...this.#yields.end())
@@ -128,6 +139,7 @@ class Items {
   /** Ends the call. What the reader must be told comes after the items that are ready. */
   async #end(ended: Executed): Promise<void> {
     this.#over = true
+    this.#disarm?.()
     // What was withheld has still run: it is settled as such, and the reader is told why it gets no more.
     const shown = await this.#finish(
       this.#pass,
@@ -138,13 +150,25 @@ class Items {
     else if (shown.status === 'denied' && ended.status === 'failed') this.#failure = { error: shown.denial }
   }
 
+  #notRun(told: NotRun): void {
+    this.#over = true
+    this.#disarm?.()
+    this.#failure = { error: told.status === 'failed' ? told.error : told.denial }
+  }
+
   /** The reader wants no more. */
   async stop(): Promise<Step> {
     if (this.#over) return DONE
     this.#ready = []
     this.#over = true
+    if (!this.#source) {
+      this.#disarm?.()
+      await this.#pass.abandon(undefined)
+      return DONE
+    }
     this.#pass.notes.stopped = true
     await this.#close()
+    this.#disarm?.()
     await this.#finish(this.#pass, { status: 'ran', value: this.#last })
     return DONE
   }
@@ -163,12 +187,16 @@ class Items {
   /** A reader that went away without a word must not keep the hold for ever. */
   #watch(wait: number): void {
     const { clock, holds } = this.#pass.house
-    background(clock, wait, () => {
+    this.#disarm = background(clock, wait, () => {
       if (this.#over) return
       const idle = this.#turns > 0 ? 0 : clock.monotonic() - this.#asked
       if (idle < holds.leaseMs) return this.#watch(holds.leaseMs - idle)
       this.#pass.notes.abandoned = true
-      this.turn(() => this.stop()).then(undefined, () => {})
+      this.turn(async () => {
+        const done = await this.stop()
+        this.#failure = { error: new Unavailable('nobody asked for an item in time; the call was ended') }
+        return done
+      }).then(undefined, () => {})
     })
   }
 }

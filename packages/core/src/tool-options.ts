@@ -1,6 +1,7 @@
 /** What a developer says of a tool when wrapping it: read once, checked strictly. */
 import { hash } from 'node:crypto'
 import { canonical, Hostile, snapshot } from './call.ts'
+import { disregard } from './clock.ts'
 import { ConfigError } from './errors.ts'
 import { amountsOf } from './gate/meters.ts'
 import { parseRequired } from './gate/scopes.ts'
@@ -69,7 +70,11 @@ export function compileTool({ framework, name, options, definition, run }: ToolD
 
 function compileScope(scope: ToolOptions['scope'], priced: boolean): GovernedTool['required'] {
   if (typeof scope === 'function') {
-    return (args) => ({ ...parseScopes(scope(args), priced), rule: 'scope', fromArgs: true })
+    return (args) => {
+      const given = scope(args)
+      disregard(given)
+      return { ...parseScopes(given, priced), rule: 'scope', fromArgs: true }
+    }
   }
   if (scope === undefined) throw invalid('scope', 'is missing; write `scope: []` if any live session may call the tool')
   const fixed = parseScopes(scope, priced)

@@ -154,7 +154,7 @@ export class Holds {
 
   /** Tries everything owed once more. */
   async flush(): Promise<void> {
-    for (const [call, work] of [...this.#owed]) await this.#deliver(call, work)
+    await Promise.all([...this.#owed].map(([call, work]) => this.#deliver(call, work)))
   }
 
   #deliver(call: string, work: () => MaybePromise<Settlement>): MaybePromise<Settlement | undefined> {

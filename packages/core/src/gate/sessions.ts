@@ -100,7 +100,7 @@ export class Session {
 
   /**
    * Ends the session and everything delegated from it. When this resolves no call of theirs is admitted any more, in
-   * any process on the same store; running calls are told through their signals.
+   * any process on the same store; calls that run in this process are told through their signals.
    */
   async revoke(reason = 'revoked'): Promise<void> {
     this.end('session-revoked')

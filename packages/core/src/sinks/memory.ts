@@ -17,6 +17,7 @@ export function memorySink(options: MemorySinkOptions = {}): MemorySink {
   checkKeys(options, ['required', 'keep'], 'options of `memorySink`')
   const { required = true, keep = 100_000 } = options
   let kept: string[] = []
+  let dropped = false
   return {
     name: 'memory',
     required,
@@ -30,11 +31,19 @@ export function memorySink(options: MemorySinkOptions = {}): MemorySink {
         start = end + 1
       }
       // Dropped in one go, now and then: shifting an array at every entry would cost more than the entry.
-      if (kept.length > keep * 2) kept = kept.slice(-keep)
+      if (kept.length > keep * 2) {
+        kept = kept.slice(-keep)
+        dropped = true
+      }
     },
     async *read(): AsyncGenerator<StoredLine> {
-      for (const [index, line] of kept.slice(-keep).entries()) {
-        yield { writer: writerOf(line), place: `memory:${index + 1}`, line }
+      const met = new Set<string>()
+      const start = Math.max(0, kept.length - keep)
+      for (const [index, line] of kept.slice(start).entries()) {
+        const writer = writerOf(line)
+        const resumes = (dropped || start > 0) && !met.has(writer)
+        met.add(writer)
+        yield { writer, place: `memory:${index + 1}`, line, resumes }
       }
     },
   }

@@ -37,6 +37,8 @@ export interface StoredLine {
   /** Where it stands, for messages: a file's name and a line number. */
   readonly place: string
   readonly line: string
+  /** What stood before it was let go of on purpose: a sink in memory keeps only so much. */
+  readonly resumes?: boolean
   /** The line has no newline at its end: it was never finished. */
   readonly torn?: boolean
 }

@@ -25,7 +25,7 @@ interface Member {
 }
 
 /** One walk over one value. */
-export class Pass {
+export class ValueWalk {
   readonly #redactor: Redactor
   readonly #strict: boolean
   readonly #nodes = new Map<object, Node>()

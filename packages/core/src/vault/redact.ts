@@ -4,7 +4,7 @@
  * commonly pass it through.
  */
 import { formsOf } from './forms.ts'
-import { Pass } from './redact-values.ts'
+import { ValueWalk } from './redact-values.ts'
 
 /** Shorter secrets are not looked for: they would occur by chance. */
 export const SHORTEST = 8
@@ -82,7 +82,7 @@ export class Redactor {
    * an error loses what can't be looked into, even when no secret was found in it.
    */
   value<T>(value: T, strict = false): Redacted<T> {
-    return this.empty ? { value, opaque: false } : (new Pass(this, strict).value(value) as Redacted<T>)
+    return this.empty ? { value, opaque: false } : (new ValueWalk(this, strict).value(value) as Redacted<T>)
   }
 }
 

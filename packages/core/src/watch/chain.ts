@@ -26,7 +26,7 @@ export interface Draft {
 
 /** The text of the members that name whose doing an entry is; made once per session. */
 export function sessionFragment(
-  session: { tenant: string; agent: string; id: string; chain: readonly string[] } | undefined,
+  session: { tenant: string; agent: string | null; id: string | null; chain: readonly string[] } | undefined,
 ): string {
   if (!session) return '"tenant":null,"agent":null,"session":null,"chain":[]'
   const { tenant, agent, id, chain } = session

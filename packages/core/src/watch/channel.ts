@@ -29,6 +29,8 @@ export class Channel {
   #waiters: Waiter[] = []
   #flying = 0
   #hung = false
+  /** The last write was refused, or hangs. */
+  #down = false
 
   constructor(sink: Sink, clock: Clock, deadlineMs: number) {
     this.name = sink.name
@@ -42,8 +44,9 @@ export class Channel {
     return this.#lines.length
   }
 
+  /** Does not accept, and keeps as much as it may. One that is only busy is bounded by the calls that wait for it. */
   get crowded(): boolean {
-    return this.#lines.length >= KEEP
+    return this.#down && this.#lines.length >= KEEP
   }
 
   async open(writer: string): Promise<readonly Recovery[]> {
@@ -117,13 +120,19 @@ export class Channel {
 
   /** Resolves when everything is accepted and the sink has flushed. */
   async flush(): Promise<void> {
-    if (this.#hung) throw this.#refusal()
+    if (!this.#opened || this.#hung) {
+      if (this.#lines.length > 0) throw this.#refusal()
+      return
+    }
+    // A write under way is followed by one of all that waits; a second beside it would write lines twice.
     if (this.#flying > 0) await this.#wait()
-    const written = this.#write()
-    if (written) {
-      const accepted = this.#wait()
-      this.#land(written)
-      await accepted
+    else {
+      const written = this.#write()
+      if (written) {
+        const accepted = this.#wait()
+        this.#land(written)
+        await accepted
+      }
     }
     const flushed = this.#sink.flush?.()
     if (isPromise(flushed)) await within(flushed, this.#deadlineMs, this.#clock, this.name)
@@ -142,13 +151,15 @@ export class Channel {
     try {
       answer = this.#sink.write(count === 1 ? (this.#lines[0] as string) : this.#lines.join(''))
     } catch (cause) {
+      this.#down = true
       throw this.#refusal(cause)
     }
     if (isPromise(answer)) {
       this.#flying = count
       return answer
     }
-    if (answer === false) throw this.#refusal()
+    this.#down = answer === false
+    if (this.#down) throw this.#refusal()
     this.#lines.length = 0
     return undefined
   }
@@ -166,6 +177,7 @@ export class Channel {
       if (accepted) this.#lines.splice(0, this.#flying)
       this.#flying = 0
       this.#hung = false
+      this.#down = !accepted
       for (const waiter of batch) accepted ? waiter.resolve() : waiter.reject(this.#refusal(cause))
       if (this.#waiters.length > 0) this.#next()
     }
@@ -177,6 +189,7 @@ export class Channel {
       if (over) return
       // The write hangs. Nobody waits any longer, and what comes now is refused until the sink answers.
       this.#hung = true
+      this.#down = true
       for (const waiter of [...batch, ...this.#waiters.splice(0)]) waiter.reject(this.#refusal(cause))
     })
   }

@@ -7,7 +7,7 @@ import { ask, isPromise } from '../clock.ts'
 import { Unavailable, Unplaced } from '../errors.ts'
 import type { Recovery, Sink, StoredLine } from '../sinks/sink.ts'
 import type { WriterVerbs } from '../stores/store.ts'
-import { Chain, type Draft, NOBODY } from './chain.ts'
+import { Chain, type Draft, GENESIS, NOBODY } from './chain.ts'
 import { Channel } from './channel.ts'
 import type { Entry } from './entry.ts'
 import { type Filter, query } from './query.ts'
@@ -25,7 +25,7 @@ export interface TrailParts {
 
 /** What the trail could not do, for `health()`. */
 export interface TrailHealth {
-  /** Entries of finished calls that no required sink has accepted yet; no further call runs until they are in. */
+  /** Entries that a required sink has not accepted yet; no further call runs until they are in. */
   readonly waiting: number
   /** Entries that could not be given a place while a sink was down. */
   readonly unrecorded: number
@@ -39,6 +39,7 @@ export class Trail {
   readonly #required: readonly Channel[]
   readonly #optional: readonly Channel[]
   #opening: Promise<void> | undefined
+  #accepted = { entries: 0, head: GENESIS }
   readonly #recovered: Recovery[] = []
   #open = false
   #closed = false
@@ -60,7 +61,10 @@ export class Trail {
    */
   record(draft: Draft): MaybePromise<void> {
     if (this.#open && !this.#closed) return this.#append(draft)
-    if (this.#closed) throw new Unplaced('the trail is closed')
+    if (this.#closed) {
+      this.#unrecorded++
+      throw new Unplaced('the trail is closed')
+    }
     return this.#start().then(
       () => this.#append(draft),
       (cause) => {
@@ -70,8 +74,8 @@ export class Trail {
   }
 
   /**
-   * Records how something ended that has already happened. Never throws and never undoes it: what a sink refuses waits
-   * in front of the next entry, and nothing else is admitted to the trail before it.
+   * Records what can't be undone any more. Never throws: what a sink refuses waits in front of the next entry, and
+   * nothing else is accepted before it; what gets no place at all, as after `close`, is counted.
    */
   conclude(draft: Draft): MaybePromise<void> {
     try {
@@ -100,23 +104,33 @@ export class Trail {
   /** Offers again what sinks have not accepted, flushes them, and registers how long the chain is. */
   async flush(): Promise<void> {
     if (!this.#open) return
-    const copies = this.#optional.map((channel) => channel.flush())
+    const { entries, head } = this.#chain
+    const optional = this.#optional.map((channel) => channel.flush())
     await Promise.all(this.#required.map((channel) => channel.flush()))
-    // A sink that may lose entries holds nobody up, here either.
-    await Promise.allSettled(copies)
+    this.#stands(entries, head)
+    await Promise.allSettled(optional)
     await this.#register(false)
   }
 
   async close(): Promise<void> {
     if (this.#closed) return
-    if (this.#open) await this.conclude({ type: 'writer-closed', session: NOBODY })
+    const last = this.#open ? this.conclude({ type: 'writer-closed', session: NOBODY }) : undefined
+    // At once: nothing may follow the entry that closes the chain.
     this.#closed = true
+    await last
     const channels = [...this.#required, ...this.#optional]
-    if (this.#open) {
-      await Promise.allSettled(channels.map((channel) => channel.flush()))
-      await this.#register(true)
+    try {
+      if (this.#open) {
+        const { entries, head } = this.#chain
+        const flushed = await Promise.allSettled(this.#required.map((channel) => channel.flush()))
+        await Promise.allSettled(this.#optional.map((channel) => channel.flush()))
+        const whole = flushed.every(({ status }) => status === 'fulfilled')
+        if (whole) this.#stands(entries, head)
+        await this.#register(whole)
+      }
+    } finally {
+      await Promise.allSettled(channels.map((channel) => channel.close()))
     }
-    await Promise.allSettled(channels.map((channel) => channel.close()))
   }
 
   health(): TrailHealth {
@@ -139,8 +153,13 @@ export class Trail {
     if (this.#gap > 0) {
       const unrecorded = this.#gap
       this.#gap = 0
-      const noted = this.#write({ type: 'gap', session: NOBODY, data: { unrecorded } })
-      if (isPromise(noted)) noted.then(undefined, () => {})
+      // Placed whatever the sink says; so must be the entry after it.
+      try {
+        const noted = this.#write({ type: 'gap', session: NOBODY, data: { unrecorded } })
+        if (isPromise(noted)) noted.then(undefined, () => {})
+      } catch {
+        // It waits for the sink, as every entry does.
+      }
     }
     return this.#write(draft)
   }
@@ -148,6 +167,7 @@ export class Trail {
   /** Gives a draft its place and offers its line to every sink, in order. */
   #write(draft: Draft): MaybePromise<void> {
     const line = this.#chain.append(draft, this.#parts.clock.now())
+    const { entries, head } = this.#chain
     const pending: PromiseLike<void>[] = []
     let failure: unknown
     for (const channel of this.#required) {
@@ -162,10 +182,11 @@ export class Trail {
     // Invariant: every required sink has accepted, or the caller is told that the entry does not stand.
     if (pending.length > 0) {
       const all = Promise.all(pending)
-      if (failure === undefined) return all.then(() => {})
+      if (failure === undefined) return all.then(() => this.#stands(entries, head))
       all.then(undefined, () => {})
     }
     if (failure !== undefined) throw failure
+    this.#stands(entries, head)
     return undefined
   }
 
@@ -184,14 +205,20 @@ export class Trail {
     if (this.#chain.entries === 0) await this.#write({ type: 'writer-opened', session: NOBODY })
     await this.#register(false)
     this.#open = true
-    for (const { writer: id, file, bytes } of this.#recovered.splice(0)) {
-      await this.#append({ type: 'recovery', session: NOBODY, data: { writer: id, file, bytes } })
+    for (let next = this.#recovered.shift(); next; next = this.#recovered.shift()) {
+      await this.conclude({ type: 'recovery', session: NOBODY, data: { ...next } })
     }
+  }
+
+  /** Up to here every required sink has every entry. Only that is registered: more would look cut off after a crash. */
+  #stands(entries: number, head: string): void {
+    if (entries > this.#accepted.entries) this.#accepted = { entries, head }
   }
 
   async #register(closed: boolean): Promise<void> {
     const { registry, clock, deadlineMs, writer: id } = this.#parts
-    const { genesis, entries, head } = this.#chain
+    const { genesis } = this.#chain
+    const { entries, head } = this.#accepted
     await ask(() => registry.put({ id, genesis, entries, head, closed }), deadlineMs, clock, 'store.writer.put')
   }
 

@@ -133,6 +133,16 @@ describe('verifyLines', () => {
     expect(writers[0]?.closed).toBe(false)
   })
 
+  it('takes a chain whose beginning was let go of on purpose from where it resumes', async () => {
+    const { lines, chain } = trail(3)
+    async function* later(): AsyncGenerator<StoredLine> {
+      for (const [index, line] of lines.slice(3).entries())
+        yield { writer: 'w', place: `m:${index}`, line, resumes: index === 0 }
+    }
+    expect(await verifyLines(later(), [rowOf(chain)])).toMatchObject({ ok: true, writers: [{ entries: 8 }] })
+    expect((await verify(lines.slice(3), [rowOf(chain)])).ok).toBe(false)
+  })
+
   it('finds what follows the end of a chain, and a line that was never finished', async () => {
     const { lines, chain } = trail(1)
     const after = chain.append({ type: 'signal', session: NOBODY }, 9).trimEnd()

@@ -104,7 +104,7 @@ class Progress {
   }
 
   /** Follows one line. Goes on behind a problem with what the line says of itself, so that one change is one problem. */
-  follow({ line, place, torn }: StoredLine, open: Map<string, Orphan>): Problem | undefined {
+  follow({ line, place, torn, resumes }: StoredLine, open: Map<string, Orphan>): Problem | undefined {
     const at = { writer: this.id, place }
     if (torn) return { ...at, kind: 'torn', message: `the last line at ${place} was never finished` }
     const stated = HASH_MEMBER.exec(line)?.[1]
@@ -113,6 +113,7 @@ class Progress {
 
     const { seq, prev } = entry
     const named = { ...at, entry: entry.id }
+    if (resumes && this.entries === 0) [this.entries, this.head] = [seq, prev]
     let problem: Problem | undefined
     if (lineHash(`${line.slice(0, -HASH_SUFFIX)}}`) !== stated) {
       problem = { ...named, kind: 'hash', message: `entry ${seq} was changed (${place})` }
