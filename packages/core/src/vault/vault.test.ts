@@ -437,7 +437,23 @@ describe('the digest key', () => {
     const fixture = vaultOf({ keys: [] })
     const made = await fixture.vault.digestKey('acme')
     expect(made).toMatchObject({ id: 'acme.1', sealed: false })
-    expect(await vaultOf({ secrets: fixture.secrets }).vault.digestKey('acme')).toEqual(made)
+    expect(await vaultOf({ keys: [], secrets: fixture.secrets }).vault.digestKey('acme')).toEqual(made)
+  })
+
+  test('a plain one is followed by a sealed one as soon as there is a wrapping key', async () => {
+    const fixture = vaultOf({ keys: [] })
+    const plain = await fixture.vault.digestKey('acme')
+    const sealed = await vaultOf({ secrets: fixture.secrets }).vault.digestKey('acme')
+    expect(sealed).toMatchObject({ id: 'acme.2', sealed: true })
+    expect(sealed.key.equals(plain.key)).toBe(false)
+    expect(await vaultOf({ secrets: fixture.secrets }).vault.digestKey('acme')).toEqual(sealed)
+  })
+
+  test('a provider that can not open what it closed locks nobody out', async () => {
+    const broken = { ...keyOf('a'), unwrap: () => Buffer.alloc(32) }
+    const fixture = vaultOf({ keys: [broken] })
+    expect(await failure(fixture.vault.digestKey('acme'))).toBeInstanceOf(Unavailable)
+    expect(await vaultOf({ secrets: fixture.secrets }).vault.digestKey('acme')).toMatchObject({ id: 'acme.1' })
   })
 
   test('a provider named as plain keys are is not mistaken for one', async () => {

@@ -95,13 +95,15 @@ export class SealedVault implements Vault {
     const { secrets, random, keys } = this.#parts
     for (let tries = 0; tries < TRIES; tries++) {
       const found = await this.find(tenant, DIGEST_KEY)
-      if (found) {
-        const plain = found.keyId === PLAIN && found.wrapped === ''
+      const plain = found?.keyId === PLAIN && found.wrapped === ''
+      // A plain key that was made before there was a wrapping key, or put there by someone who can write the store, is
+      // followed by a sealed one; what it digested keeps its name.
+      if (found && !(plain && keys.length > 0)) {
         const key = plain ? Buffer.from(String(found.sealed), 'base64') : await this.open(found)
         if (key.length !== 32) throw new Unavailable('the digest key in the store is not 32 bytes')
         return { id: `${tenant}.${found.version}`, key, sealed: !plain }
       }
-      const row = { tenant, name: DIGEST_KEY, version: 1, scope: '', tools: [] }
+      const row = { tenant, name: DIGEST_KEY, version: (found?.version ?? 0) + 1, scope: '', tools: [] }
       const key = Buffer.from(random(32))
       const made =
         keys.length > 0
@@ -117,6 +119,7 @@ export class SealedVault implements Vault {
     if (!key) throw new ConfigError('invalid-option', 'vault.keys', 'a secret needs a key: set `vault.keys`')
     const context = contextOf({ ...row, keyId: key.id })
     const dataKey = this.#parts.random(32)
+    const kept = Buffer.from(dataKey)
     try {
       // Sealed before the provider sees the data key: one that wipes what it was given must not wipe what seals.
       const sealed = sealBytes(dataKey, plain, context, this.#parts.random).toString('base64')
@@ -126,9 +129,15 @@ export class SealedVault implements Vault {
       }
       // Encoded before the data key is wiped: a provider may answer with the very bytes it was given.
       const wrapped = Buffer.from(bytes).toString('base64')
+      // A key that can't open what it closed would lock the secret away for ever.
+      const back = await this.#ask(() => key.unwrap(Buffer.from(wrapped, 'base64'), context), 'vault key')
+      if (!(back instanceof Uint8Array) || !kept.equals(back)) {
+        throw new Unavailable('the vault key does not unwrap what it wrapped')
+      }
       return { ...row, keyId: key.id, wrapped, sealed }
     } finally {
       dataKey.fill(0)
+      kept.fill(0)
       plain.fill(0)
     }
   }
