@@ -16,7 +16,7 @@ import type { Expired, NewSession, SessionRow, Store } from './stores/store.ts'
 import { Redactor } from './vault/redact.ts'
 import { SealedVault, type Vault } from './vault/vault.ts'
 import { sessionFragment } from './watch/chain.ts'
-import { Trail, type TrailHealth } from './watch/trail.ts'
+import { type Trail, type TrailHealth, WrittenTrail } from './watch/trail.ts'
 
 export interface Health {
   readonly ok: boolean
@@ -56,7 +56,8 @@ export class Haldir {
   constructor(options: CheckedOptions) {
     const { name, clock, random, ids, deadlineMs, leaseMs, store, sinks, keys } = options
     this.#random = random
-    this.trail = new Trail({ haldir: name, writer: ids(), sinks, registry: store.writer, clock, deadlineMs })
+    const trail = new WrittenTrail({ haldir: name, writer: ids(), sinks, registry: store.writer, clock, deadlineMs })
+    this.trail = Object.freeze({ query: trail.query.bind(trail), verify: trail.verify.bind(trail) })
     const vault = new SealedVault({
       keys,
       secrets: store.secret,
@@ -66,7 +67,7 @@ export class Haldir {
       checkScope: parseRequired,
       recordPut: ({ tenant, name: secret, version }) => {
         const session = sessionFragment({ tenant, agent: null, id: null, chain: [] })
-        return this.trail.record({ type: 'secret-put', session, data: { secret, version } })
+        return trail.record({ type: 'secret-put', session, data: { secret, version } })
       },
     })
     this.vault = Object.freeze({ put: vault.put.bind(vault) })
@@ -76,7 +77,7 @@ export class Haldir {
       clock,
       ids,
       store,
-      trail: this.trail,
+      trail,
       vault,
       holds,
       faults,
@@ -115,7 +116,7 @@ export class Haldir {
     const session = this.#open(row, token, ttlMs, digestKey)
     try {
       const data = { scopes, expiresAt: session.expiresAt.toISOString() }
-      await this.trail.record({ type: 'session-created', session: this.#belongings(session).fragment, data })
+      await this.#house.trail.record({ type: 'session-created', session: this.#belongings(session).fragment, data })
     } catch (error) {
       // The token was never handed out; a session nobody recorded must not live on in the store either.
       await this.#ask(() => this.#house.store.session.revokeTree(id), 'store.session.revokeTree').catch(() => {})
@@ -138,7 +139,7 @@ export class Haldir {
 
   /** What works and what does not, without asking anything outside. */
   health(): Health {
-    const trail = this.trail.health()
+    const trail = this.#house.trail.health()
     const { open, holds } = this.#house
     const ok = open && trail.waiting === 0 && trail.unrecorded === 0 && holds.owed === 0
     return { ok, open, trail, owed: holds.owed, warnings: [...this.#warnings], faults: this.#house.faults.list() }
@@ -152,7 +153,7 @@ export class Haldir {
   /** Resolves when everything recorded so far is accepted, and every settle taken; rejects `Unavailable` if it is not. */
   async flush(): Promise<void> {
     await this.#house.holds.flush()
-    await this.trail.flush()
+    await this.#house.trail.flush()
     if (this.#house.holds.owed > 0) throw new Unavailable('the store did not take every settle')
   }
 
@@ -171,7 +172,7 @@ export class Haldir {
     await this.#house.holds.flush()
     this.#house.holds.close()
     try {
-      await this.trail.close()
+      await this.#house.trail.close()
     } finally {
       await leaveStore(this.#house.store)
     }
@@ -214,7 +215,7 @@ export class Haldir {
     if (revoked.length === 0) return
     const { redactor, fragment } = this.#belongings(session)
     const data = { reason: redactor.text(String(reason)).slice(0, 200), sessions: revoked.length }
-    await this.trail.conclude({ type: 'session-revoked', session: fragment, data })
+    await this.#house.trail.conclude({ type: 'session-revoked', session: fragment, data })
   }
 
   #belongings(session: Session): Belongings {

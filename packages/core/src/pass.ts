@@ -15,7 +15,7 @@ import type { Redactor } from './vault/redact.ts'
 import type { SealedVault } from './vault/vault.ts'
 import { callFragment, type Draft, NOBODY } from './watch/chain.ts'
 import type { Ended } from './watch/entry.ts'
-import type { Trail } from './watch/trail.ts'
+import type { WrittenTrail } from './watch/trail.ts'
 
 /** Why a step refuses. The reason is a sentence a model may read. */
 export interface Refusal {
@@ -38,7 +38,7 @@ export interface House {
   readonly clock: Clock
   readonly ids: () => string
   readonly store: Store
-  readonly trail: Trail
+  readonly trail: WrittenTrail
   readonly vault: SealedVault
   readonly holds: Holds
   /** What failed outside, for `health()`. */

@@ -42,14 +42,8 @@ export async function prepare(
   const pass = new Pass(house, tool, request, who)
   const refused = fix(pass) ?? identify(pass) ?? judge(pass)
   const digest = pass.digest === undefined ? {} : { digest: pass.digest }
-  if (!refused)
-    return {
-      verdict: 'allow',
-      ...(pass.rule && { rule: pass.rule }),
-      reason: 'the session holds what the tool requires',
-      ...digest,
-    }
-  return { verdict: 'deny', ...refused, ...digest }
+  if (refused) return { verdict: 'deny', ...refused, ...digest }
+  return { verdict: 'allow', rule: pass.rule as string, reason: 'the session holds what the tool requires', ...digest }
 }
 
 /** Steps 1 to 6. Answers the pass, ready to run, or what the caller is told instead. */

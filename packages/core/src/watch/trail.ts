@@ -33,7 +33,15 @@ export interface TrailHealth {
   readonly dropped: Readonly<Record<string, number>>
 }
 
-export class Trail {
+/** What an application sees of the trail: reading it. Only the path of a call and its own house write to it. */
+export interface Trail {
+  /** The entries that match, one writer's after another's. Throws `ConfigError` for a filter it does not understand. */
+  query(filter?: Filter): AsyncGenerator<Entry>
+  /** Checks every chain in the first required sink that can be read, and that no registered writer is missing. */
+  verify(): Promise<Verification>
+}
+
+export class WrittenTrail implements Trail {
   readonly #parts: TrailParts
   readonly #chain: Chain
   readonly #required: readonly Channel[]
