@@ -210,3 +210,8 @@ it('can not be put without a key, a scope, or under a name that is none', async 
   await expect(haldir.vault.put('$digest', CANARY, { scope: 'spend' })).rejects.toSatisfy(ConfigError.isInstance)
   await bare.close()
 })
+
+it('of less than 8 bytes is stored, and health says that it is not redacted', async () => {
+  await haldir.vault.put('pin', '1234', { scope: 'spend' })
+  expect(haldir.health().warnings).toEqual(['the secret `pin` is too short to be redacted'])
+})

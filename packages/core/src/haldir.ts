@@ -13,7 +13,7 @@ import type { Belongings, House } from './pass.ts'
 import { execute, prepare, stream } from './pipeline.ts'
 import { checkSessionOptions, type SessionOptions } from './session-options.ts'
 import type { Expired, NewSession, SessionRow, Store } from './stores/store.ts'
-import { Redactor } from './vault/redact.ts'
+import { Redactor, SHORTEST } from './vault/redact.ts'
 import { SealedVault, type Vault } from './vault/vault.ts'
 import { sessionFragment } from './watch/chain.ts'
 import { type Trail, type TrailHealth, WrittenTrail } from './watch/trail.ts'
@@ -70,7 +70,14 @@ export class Haldir {
         return trail.record({ type: 'secret-put', session, data: { secret, version } })
       },
     })
-    this.vault = Object.freeze({ put: vault.put.bind(vault) })
+    this.vault = Object.freeze({
+      put: async (...[secret, value, put]: Parameters<Vault['put']>) => {
+        const done = await vault.put(secret, value, put)
+        if (Buffer.byteLength(value) < SHORTEST)
+          this.#warnings.add(`the secret \`${secret}\` is too short to be redacted`)
+        return done
+      },
+    })
     const faults = new Faults()
     const holds = new Holds(store, clock, deadlineMs, leaseMs, (error) => faults.note('store.settle', error))
     this.#house = {

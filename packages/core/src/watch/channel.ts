@@ -75,11 +75,7 @@ export class Channel {
     this.#lines.push(line)
     if (this.#hung) throw this.#refusal()
     if (this.#flying > 0) return this.#wait()
-    const written = this.#write()
-    if (!written) return undefined
-    const accepted = this.#wait()
-    this.#land(written)
-    return accepted
+    return this.#writeAll()
   }
 
   /** Offers a line to a sink that may lose it: never throws, never waits. */
@@ -125,15 +121,9 @@ export class Channel {
       return
     }
     // A write under way is followed by one of all that waits; a second beside it would write lines twice.
-    if (this.#flying > 0) await this.#wait()
-    else {
-      const written = this.#write()
-      if (written) {
-        const accepted = this.#wait()
-        this.#land(written)
-        await accepted
-      }
-    }
+    const landed = this.#flying > 0 ? this.#wait() : this.#writeAll()
+    // The caller waits for this, so it keeps the process alive, whoever else would not have waited for the sink.
+    if (landed) await within(landed, this.#deadlineMs, this.#clock, this.name)
     const flushed = this.#sink.flush?.()
     if (isPromise(flushed)) await within(flushed, this.#deadlineMs, this.#clock, this.name)
   }
@@ -141,6 +131,15 @@ export class Channel {
   async close(): Promise<void> {
     const closed = this.#sink.close?.()
     if (isPromise(closed)) await within(closed, this.#deadlineMs, this.#clock, this.name)
+  }
+
+  /** Writes everything that waits. `undefined`: accepted at once. Throws when refused at once. */
+  #writeAll(): Promise<void> | undefined {
+    const written = this.#write()
+    if (!written) return undefined
+    const accepted = this.#wait()
+    this.#land(written)
+    return accepted
   }
 
   /** One write of everything that waits. Throws when refused at once. */
