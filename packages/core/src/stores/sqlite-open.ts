@@ -16,8 +16,10 @@ export function open(path: string, durable: boolean): { db: DatabaseSync; sql: S
     const db = new DatabaseSync(path)
     // Several processes may start at once, or after a crash; opening is worth a longer wait than a call is.
     db.exec('PRAGMA busy_timeout = 5000')
-    db.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = ${durable ? 'FULL' : 'NORMAL'}`)
-    db.exec(`BEGIN IMMEDIATE; ${SCHEMA} COMMIT`)
+    // Changing the journal of a new file needs it alone, and SQLite does not wait for that as it does for other locks.
+    persist(() => db.exec('PRAGMA journal_mode = WAL'))
+    db.exec(`PRAGMA synchronous = ${durable ? 'FULL' : 'NORMAL'}`)
+    persist(() => db.exec(`BEGIN IMMEDIATE; ${SCHEMA} COMMIT`))
     const sql = prepare(db)
     const time = Number(sql.readTime.get()?.value ?? 0)
     db.exec(`PRAGMA busy_timeout = ${BUSY_MS}`)
@@ -28,6 +30,22 @@ export function open(path: string, durable: boolean): { db: DatabaseSync; sql: S
     throw error
   }
 }
+
+/** Tries again while another connection is in the way, for about five seconds. Blocks: a store is opened once. */
+function persist(work: () => void): void {
+  for (let tries = 0; ; tries++) {
+    try {
+      work()
+      return
+    } catch (error) {
+      if (!isBusy(error) || tries === OPEN_TRIES) throw error
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, OPEN_PAUSE_MS)
+    }
+  }
+}
+
+const OPEN_PAUSE_MS = 10
+const OPEN_TRIES = 500
 
 export type Statements = Record<keyof typeof STATEMENTS, StatementSync>
 
