@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process'
 import { globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { Denied } from '@haldir/core'
 import { describe, expect, it } from 'vitest'
 
 const root = new URL('..', import.meta.url).pathname
@@ -50,4 +51,11 @@ describe.each(readmes)('%s', (path) => {
 it('the first code of the README stands before line 25', () => {
   const lines = readFileSync(join(root, 'README.md'), 'utf8').split('\n')
   expect(lines.findIndex((line) => line.startsWith('```ts'))).toBeLessThan(25)
+})
+
+it('the denial it quotes is the one a model reads', () => {
+  const text = readFileSync(join(root, 'README.md'), 'utf8').replaceAll('\n', ' ')
+  expect(text).toContain(
+    new Denied('budget-exceeded', "the call costs more than is left of the session's budget", '').message,
+  )
 })
