@@ -244,3 +244,17 @@ describe('making things while a part is broken', () => {
     },
   )
 })
+
+it('refuses after one deadline when the store hangs, in admit and in the cancel that follows', async () => {
+  const { parts, session, clock, tool } = await houseThatBreaks()
+  parts.store = { admit: BROKEN.hangs as Store['admit'], cancel: BROKEN.hangs as Store['cancel'] }
+  const pay = governed(tool, { name: 'pay', scope: 'spend', cost: () => usd(1) })
+  let refused: unknown
+  session
+    .run(() => pay())
+    .catch((error) => {
+      refused = error
+    })
+  await clock.advance(5_000)
+  expectRefused(refused)
+})

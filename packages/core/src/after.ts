@@ -1,4 +1,4 @@
-/** Steps 8 to 10 of the path, one function each. The tool has run; nothing here throws. */
+/** Steps 8 to 10 of the path, one function each. The tool has run, and no broken part hides its result. */
 import { disregard } from './clock.ts'
 import { Denied, HaldirError } from './errors.ts'
 import { amountsOf, chargesOn, unmetered } from './gate/meters.ts'
@@ -93,9 +93,17 @@ export async function record(pass: Pass, ended: Executed, shown: Executed): Prom
   const { house, spent, notes } = pass
   const failed = ended.status === 'failed'
   const data = { ended: failed ? 'failed' : 'ok', ...(failed ? { error: kindOf(pass, shown) } : {}), ...notes }
-  const took = Math.max(0, Math.round((house.clock.monotonic() - pass.began) * 1_000) / 1_000)
-  const duration = Number.isFinite(took) ? { durationMs: took } : {}
-  await house.trail.conclude(pass.draft('outcome', { spent, ...duration, data }))
+  await house.trail.conclude(pass.draft('outcome', { spent, ...durationOf(pass), data }))
+}
+
+/** How long the tool ran; nothing, when the clock does not say. */
+function durationOf({ house, began }: Pass): { durationMs?: number } {
+  try {
+    const took = Math.max(0, Math.round((house.clock.monotonic() - began) * 1_000) / 1_000)
+    return Number.isFinite(took) ? { durationMs: took } : {}
+  } catch {
+    return {}
+  }
 }
 
 /** What kind of error a tool threw. Its message may hold anything and is not recorded. */

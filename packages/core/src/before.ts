@@ -95,8 +95,9 @@ export async function admit(pass: Pass): Promise<Refusal | undefined> {
     admission = checked(await pass.soon(house.store.admit(request), 'store.admit'))
   } catch (error) {
     house.faults.note('store.admit', error)
-    // Invariant: a broken store refuses. Nobody knows whether it was taken: the refusal stands, and the hold is given back, now or when it arrives.
-    await house.holds.cancel(id)
+    // Invariant: a broken store refuses. Nobody knows whether it was taken: the refusal stands, and the hold is given
+    // back, now or when it arrives. Not waited for: a store that hangs would take a second deadline.
+    void house.holds.cancel(id)
     return { code: 'unavailable', reason: 'the store did not admit the call' }
   }
   if (admission.ok) {
