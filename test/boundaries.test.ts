@@ -18,8 +18,8 @@ const ROOMS: Record<string, readonly string[]> = {
 }
 /** What each package may import besides its own files, Node's modules and the framework it wraps. */
 const PACKAGES: Record<string, readonly string[]> = {
-  core: ['zod'],
-  'ai-sdk': ['@haldir/core'],
+  core: ['zod', 're2js', 'yaml'],
+  'ai-sdk': ['@haldir/core', 'ai', '@ai-sdk/provider'],
   testing: ['@haldir/core', 'vitest'],
 }
 

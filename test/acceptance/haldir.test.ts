@@ -91,7 +91,7 @@ describe('wrapping', () => {
     ['vault.keys', { vault: { keys: [] } }],
     ['vault.keys.0', { vault: { keys: ['secret'] } }],
     ['keys', { vault: {} }],
-    ['mode', { mode: 'shadow' }],
+    ['mode', { mode: 'dry-run' }],
     ['deadline', { deadline: 'soon' }],
     ['clock.now', { clock: {} }],
     ['polcy', { polcy: {} }],

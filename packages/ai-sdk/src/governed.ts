@@ -7,6 +7,8 @@ import {
   type AdapterRequest,
   type GovernedHandle,
   governTool,
+  jsonSchemaOf,
+  leaveUngoverned,
   markWrapped,
   refuseTwice,
   type ToolOptions,
@@ -29,6 +31,11 @@ type ResultOf<T> =
 export interface ToolRule<Args = any, Result = any> extends ToolOptions<Args, Result> {
   /** Says that `execute` answers preliminary results although it is no `async function*`. */
   readonly streaming?: boolean
+  /**
+   * `allow`: a tool that runs at the provider or in the client, where no call can be governed, is left as it is and
+   * listed in `haldir.surface()`. Without it such a tool is an error.
+   */
+  readonly ungovernable?: 'allow'
 }
 
 /** The options that the AI SDK gives to `execute`. */
@@ -67,15 +74,24 @@ export function governed(target: any, rules: any, where: Where = {}): unknown {
 }
 
 function wrap(tool: GovernableTool, name: string, rule: ToolRule, where: Where): GovernableTool {
-  const original = governable(tool, name)
-  const { streaming = isGeneratorFunction(original), ...options } = rule
+  const { ungovernable, ...governedBy } = rule
+  const why = whyUngovernable(tool, name)
+  if (why !== undefined) {
+    left.set(tool, leaveUngoverned({ name, framework: FRAMEWORK, why }, ungovernable, where))
+    return tool
+  }
+  const original = tool.execute as (...args: any[]) => unknown
+  refuseTwice(original, name)
+  const { streaming = isGeneratorFunction(original), ...options } = governedBy
   const run = (args: unknown, call: CurrentCall, context: unknown): unknown => {
     const answer = Reflect.apply(original, tool, [args, innerOptions(context as ExecuteOptions | undefined, call)])
     // As the SDK does, items are looked for in what `execute` answers at once, not in what a promise resolves to.
     if (streaming) return isIterable(answer) ? answer : onlyItem(answer)
     return isIterable(answer) ? lastItem(answer) : answer
   }
-  const handle = governTool({ framework: 'ai-sdk', name, options, definition: definitionOf(tool, name), run }, where)
+  const schema = jsonSchemaOf(tool.inputSchema)
+  const definition = definitionOf(tool, name, schema)
+  const handle = governTool({ framework: FRAMEWORK, name, options, definition, schema, run }, where)
   const execute = streaming ? streamingExecute(handle) : plainExecute(handle)
   markWrapped(execute)
   const { experimental_toolCaller: caller } = tool as { experimental_toolCaller?: ToolCaller }
@@ -88,18 +104,19 @@ function wrap(tool: GovernableTool, name: string, rule: ToolRule, where: Where):
 /** A tool that calls other tools for the model: code mode. */
 type ToolCaller = { readonly type?: string; readonly bind?: (tools: unknown) => unknown }
 
-/** The tool's own `execute`; throws when calls of the tool would not come through it. */
-function governable(tool: GovernableTool, name: string): (...args: any[]) => unknown {
-  if (!isTool(tool)) throw ungovernable(name, 'is not a tool')
+const FRAMEWORK = 'ai-sdk'
+/** Tools that were left ungoverned, and what keeps them listed. */
+const left = new WeakMap<object, unknown>()
+
+/** Why calls of a tool would not come through its `execute`. */
+function whyUngovernable(tool: GovernableTool, name: string): string | undefined {
+  if (!isTool(tool)) throw new ConfigError('ungovernable', name, `\`${name}\` is not a tool`)
   const { execute, isProviderExecuted } = tool as GovernableTool & { isProviderExecuted?: boolean }
   if (typeof execute !== 'function' || isProviderExecuted === true) {
-    throw ungovernable(name, 'runs at the provider or in the client, where no call can be governed')
+    return 'runs at the provider or in the client, where no call can be governed'
   }
-  if ((tool as { [TOOL_SEARCH]?: boolean })[TOOL_SEARCH] === true) {
-    throw ungovernable(name, 'is run by the SDK itself, which does not use its `execute`')
-  }
-  refuseTwice(execute, name)
-  return execute
+  const searches = (tool as { [TOOL_SEARCH]?: boolean })[TOOL_SEARCH] === true
+  return searches ? 'is run by the SDK itself, which does not use its `execute`' : undefined
 }
 
 const TOOL_SEARCH = Symbol.for('vercel.ai.toolSearch')
@@ -152,22 +169,12 @@ async function* onlyItem(answer: unknown): AsyncGenerator<unknown> {
 }
 
 /** What the tool is, for the hash in every entry: what the model is told of it, as far as that is plain data. */
-function definitionOf(tool: GovernableTool, name: string): unknown {
+function definitionOf(tool: GovernableTool, name: string, inputSchema: unknown): unknown {
   const { description } = tool as { description?: unknown }
   return {
     name,
     description: typeof description === 'string' ? description : undefined,
-    inputSchema: jsonSchemaOf(tool.inputSchema),
-  }
-}
-
-/** A schema as JSON Schema, where it offers that: `jsonSchema()` of the SDK, or any Standard JSON Schema. */
-function jsonSchemaOf(schema: any): unknown {
-  try {
-    const json = schema.jsonSchema ?? schema['~standard'].jsonSchema.input({ target: 'draft-2020-12' })
-    return typeof json.then === 'function' ? undefined : JSON.parse(JSON.stringify(json))
-  } catch {
-    return undefined
+    inputSchema,
   }
 }
 
@@ -181,8 +188,4 @@ function isGeneratorFunction(execute: unknown): boolean {
 
 function isIterable(value: unknown): value is AsyncIterable<unknown> {
   return typeof (value as AsyncIterable<unknown> | null | undefined)?.[Symbol.asyncIterator] === 'function'
-}
-
-function ungovernable(name: string, what: string): ConfigError {
-  return new ConfigError('ungovernable', name, `\`${name}\` ${what}`)
 }

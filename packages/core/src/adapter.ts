@@ -2,7 +2,7 @@
  * `@haldir/core/adapter`: for those who write an adapter for a framework; users never need it. An adapter describes a
  * tool once, hands over each call, and tells its framework what came of it. It cannot change the order of the path.
  */
-import { currentFrame, markWrapped, onlyHaldir, refuseTwice } from './context.ts'
+import { currentFrame, listTool, markWrapped, onlyHaldir, refuseTwice, type WrappedTool } from './context.ts'
 import { ConfigError, Denied } from './errors.ts'
 import { isSession, type Session } from './gate/sessions.ts'
 import {
@@ -13,16 +13,19 @@ import {
   type Identity,
   type NotRun,
   type Prepared,
+  type Spending,
   type Streamed,
 } from './governor.ts'
 import type { Haldir } from './haldir.ts'
+import type { Amount } from './money.ts'
 import { checkKeys } from './options.ts'
 import { compileTool, type ToolDefinition } from './tool-options.ts'
 
 export { keepFrame } from './context.ts'
 export { isSession } from './gate/sessions.ts'
-export type { Executed, Prepared, Streamed } from './governor.ts'
-export type { Amounts, ToolDefinition, ToolOptions } from './tool-options.ts'
+export type { Executed, Prepared, Spending, Streamed } from './governor.ts'
+export { jsonSchemaOf } from './json-schema.ts'
+export type { Amounts, ToolAnnotations, ToolDefinition, ToolOptions } from './tool-options.ts'
 export { checkKeys, markWrapped, refuseTwice }
 
 /** Where a wrapped tool's haldir and session come from when the call itself does not say. */
@@ -38,6 +41,8 @@ export interface AdapterRequest extends CallRequest {
 
 /** A governed tool, as its adapter uses it. None of these rejects but for a bug. */
 export interface GovernedHandle {
+  /** Whoever keeps the handle keeps the tool listed in `surface()`. */
+  readonly listed: unknown
   execute(request: AdapterRequest): Promise<Executed>
   stream(request: AdapterRequest): Promise<Streamed>
   /** The verdict before the call: mints no id, touches no meter, records nothing. */
@@ -48,7 +53,14 @@ export interface GovernedHandle {
 export function governTool(definition: ToolDefinition, where: Where = {}): GovernedHandle {
   const tool = compileTool(definition)
   checkWhere(where)
+  const { name, framework } = tool
+  const governor = (where.haldir && governorOf(where.haldir)) ?? where.session?.governor
+  // Where the haldir is known already, a policy that does not fit the tool is an error at once.
+  governor?.check(tool)
+  const listed: WrappedTool = { name, framework, tool, governor }
+  listTool(listed)
   return {
+    listed,
     execute: (request) => {
       const { governor, who } = find(where, request.session)
       return governor ? governor.execute(tool, request, who) : Promise.resolve(nobody(who))
@@ -63,6 +75,34 @@ export function governTool(definition: ToolDefinition, where: Where = {}): Gover
       return { verdict: 'deny', code: 'no-session', reason: who as string }
     },
   }
+}
+
+/**
+ * Sets aside what something that is no tool call will cost at most, such as a model's answer. Answers `Denied` when the
+ * session is over or its budget does not reach; else what to tell when it is over. Never rejects but for a bug.
+ */
+export function spendAhead(session: Session, name: string, estimate: readonly Amount[]): Promise<Spending | Denied> {
+  return session.governor.spend(session, name, estimate)
+}
+
+/** The session that code runs under, if there is one. */
+export function ambientSession(): Session | undefined {
+  return currentFrame()?.session
+}
+
+/**
+ * Lists a tool whose calls can not be governed, because the developer has said that this is all right. Throws
+ * `ConfigError` when that was not said. The answer is to be kept for as long as the tool is.
+ */
+export function leaveUngoverned(
+  { name, framework, why }: { readonly name: string; readonly framework: string; readonly why: string },
+  ungovernable: unknown,
+  where: Where = {},
+): unknown {
+  if (ungovernable !== 'allow') throw new ConfigError('ungovernable', name, `\`${name}\` ${why}`)
+  const listed: WrappedTool = { name, framework, tool: undefined, governor: where.haldir && governorOf(where.haldir) }
+  listTool(listed)
+  return listed
 }
 
 /**

@@ -1,14 +1,15 @@
 /** Steps 8 to 10 of the path, one function each. The tool has run, and no broken part hides its result. */
 import { disregard } from './clock.ts'
 import { Denied, HaldirError } from './errors.ts'
-import { amountsOf, chargesOn, unmetered } from './gate/meters.ts'
+import { amountsOf, chargesOn } from './gate/meters.ts'
 import type { Executed, NotRun } from './governor.ts'
+import { unlimited } from './judge.ts'
 import type { Amount } from './money.ts'
 import type { Pass } from './pass.ts'
 
 /** 8: the meters learn what it cost. Three sources, the surest first: `spent()`, `actual`, what was held. */
 export async function settle(pass: Pass, ended: Executed): Promise<void> {
-  const { house, id, session, current } = pass
+  const { house, id, current } = pass
   const spent = costOf(pass, ended)
   current?.end()
   house.running.delete(pass)
@@ -21,7 +22,7 @@ export async function settle(pass: Pass, ended: Executed): Promise<void> {
     return
   }
   pass.spent = spent ?? pass.amounts
-  const charges = spent && chargesOn(session.meters, counted(pass, spent))
+  const charges = spent && chargesOn(pass.meters, counted(pass, spent), true)
   if (!pass.holding && !charges?.length) return
   const settling = house.holds.settle(id, charges)
   note(pass, await settling)
@@ -31,8 +32,9 @@ export async function settle(pass: Pass, ended: Executed): Promise<void> {
  * What counts on the meters. Spending in a unit that none of them counts does not make room on the others: then at
  * least what was held stays counted.
  */
-function counted({ session, amounts, notes }: Pass, spent: readonly Amount[]): readonly Amount[] {
-  if (session.grant.unlimited || unmetered(session.meters, spent) === undefined) return spent
+function counted(pass: Pass, spent: readonly Amount[]): readonly Amount[] {
+  const { amounts, notes } = pass
+  if (unlimited(pass, spent) === undefined) return spent
   notes.overrun = true
   return [...spent, ...amounts.filter(({ unit }) => !spent.some((one) => one.unit === unit))]
 }

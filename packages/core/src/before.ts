@@ -1,12 +1,12 @@
-/** Steps 1 to 6 of the path, one function each. Each answers a refusal, or nothing and the way is free. */
+/** Steps 1, 2 and 4 to 6 of the path, one function each. Each answers a refusal, or nothing and the way is free. */
 import { digestOf, Hostile, snapshot } from './call.ts'
-import { disregard, isPromise } from './clock.ts'
 import { CurrentCall } from './current-call.ts'
-import { ConfigError, Unplaced } from './errors.ts'
-import { amountsOf, chargesOn, unmetered } from './gate/meters.ts'
-import { covers, parseRequired } from './gate/scopes.ts'
+import { Unplaced } from './errors.ts'
+import { allCover } from './gate/leaves.ts'
+import type { Meter } from './gate/meters.ts'
+import { parseRequired } from './gate/scopes.ts'
 import { type Session, whyOver } from './gate/sessions.ts'
-import type { Requirement } from './governor.ts'
+import { onceKey } from './judge.ts'
 import type { Pass, Refusal } from './pass.ts'
 import type { Admission, AdmitRefusal } from './stores/store.ts'
 
@@ -22,6 +22,7 @@ export function fix(pass: Pass): Refusal | undefined {
 export function identify(pass: Pass): Refusal | undefined {
   const { who: session, belongings } = pass
   if (typeof session === 'string') return { code: 'no-session', reason: session }
+  if (session === pass.house.nobody) return { code: 'no-session', reason: 'the session could not be attached' }
   if (!belongings) return { code: 'no-session', reason: 'the session belongs to another haldir' }
   pass.session = session
   pass.digest = digestOf(belongings.digestKey.key, pass.tool.name, pass.snapshot.text)
@@ -35,80 +36,45 @@ export function stillLive(session: Session): Refusal | undefined {
   return over && { code: over, reason: whyOver(over) }
 }
 
-/** 3: every scope the tool requires must be granted. Pure: takes nothing, asks nobody. */
-export function judge(pass: Pass): Refusal | undefined {
-  const { tool, session } = pass
-  let required: Requirement
-  try {
-    required = tool.required(pass.snapshot.args)
-  } catch (error) {
-    pass.house.faults.note(`scope of ${tool.name}`, error)
-    return { code: 'invalid-arguments', reason: 'the scope this call requires can not be told from its arguments' }
-  }
-  pass.rule = required.rule
-  for (const scope of required.scopes) {
-    if (covers(session.grant, scope)) continue
-    if (required.fromArgs) {
-      return { code: 'scope-missing', reason: 'the session does not hold the scope this call requires', rule: 'scope' }
-    }
-    const name = scope.join(':')
-    return { code: 'scope-missing', reason: `the session does not hold the scope \`${name}\``, rule: `scope:${name}` }
-  }
-  return undefined
-}
-
-/** Still 3: the most the call can cost. A positive cost needs a meter of its unit, or a session without limits. */
-export function price(pass: Pass): Refusal | undefined {
-  const { tool, session } = pass
-  if (!tool.cost) return undefined
-  let cost: unknown
-  try {
-    cost = tool.cost(pass.snapshot.args)
-  } catch (error) {
-    pass.house.faults.note(`cost of ${tool.name}`, error)
-    // The model may read what an amount looks like, in our own words: an error's may hold anything.
-    const why = ConfigError.isInstance(error) && error.code === 'invalid-amount' ? `: ${AMOUNT_SHAPE}` : ''
-    return { code: 'invalid-arguments', reason: `what this call costs can not be told from its arguments${why}` }
-  }
-  const amounts = amountsOf(cost)
-  if (!amounts) {
-    disregard(cost)
-    const what = isPromise(cost) ? '`cost` answered a promise; it is synchronous' : '`cost` answered no amount'
-    pass.house.faults.note(`cost of ${tool.name}`, new ConfigError('invalid-amount', 'cost', what))
-    return { code: 'unavailable', reason: 'the tool did not say what this call costs' }
-  }
-  pass.amounts = amounts
-  pass.charges = chargesOn(session.meters, amounts)
-  const unit = session.grant.unlimited ? undefined : unmetered(session.meters, amounts)
-  return unit === undefined
-    ? undefined
-    : { code: 'budget-exceeded', reason: `the session has no budget in \`${unit}\`` }
-}
-
 /** 4: one atomic step of the store. */
 export async function admit(pass: Pass): Promise<Refusal | undefined> {
   const { house, id, session, charges } = pass
+  const once = onceKey(pass)
+  if (typeof once === 'object') return once
   let admission: Admission
   house.running.add(pass)
   try {
-    const request = { call: id, session: session.id, charges, leaseMs: house.holds.leaseMs }
+    const request = { call: id, session: session.id, charges, leaseMs: house.holds.leaseMs, ...(once && { once }) }
     admission = checked(await pass.soon(house.store.admit(request), 'store.admit'))
   } catch (error) {
     house.faults.note('store.admit', error)
     // Invariant: a broken store refuses. Nobody knows whether it was taken: the refusal stands, and the hold is given
     // back, now or when it arrives. Not waited for: a store that hangs would take a second deadline.
-    void house.holds.cancel(id)
+    if (charges.length > 0 || once !== undefined) void house.holds.cancel(id)
     return { code: 'unavailable', reason: 'the store did not admit the call' }
   }
   if (admission.ok) {
-    pass.holding = charges.length > 0
+    pass.admitted = true
+    pass.holding = charges.length > 0 || once !== undefined
     if (pass.holding) house.holds.begin(id)
     return undefined
   }
-  const { refused, meter } = admission
+  const { refused } = admission
   if (refused === 'session-revoked' || refused === 'session-expired') session.end(refused)
-  const rule = session.meters.find(({ key }) => key === meter)?.rule
-  return { code: refused, reason: REASONS[refused], ...(rule === undefined ? {} : { rule }) }
+  return refusalOf(admission, pass.meters)
+}
+
+/** What the caller is told of a refused admission. A limit is named by its meter, whatever kind it is. */
+export function refusalOf(
+  { refused, meter, retryMs }: Extract<Admission, { ok: false }>,
+  meters: readonly Meter[],
+): Refusal {
+  const limit = meter === undefined ? undefined : meters.find(({ at }) => at.key === meter)
+  if (!limit || (refused !== 'budget-exceeded' && refused !== 'rate-exceeded')) {
+    return { code: refused, reason: REASONS[refused], ...(limit && { rule: limit.rule }) }
+  }
+  const { code, reason, rule } = limit
+  return { code, reason, rule, ...(retryMs === undefined ? {} : { retryAfter: Math.ceil(retryMs / 1_000) }) }
 }
 
 /** 5: the intent is on record before anything happens. */
@@ -122,11 +88,18 @@ export async function intend(pass: Pass): Promise<Refusal | undefined> {
     pass.intended = !(error instanceof Unplaced)
     return { code: 'unavailable', reason: 'the audit trail did not accept the call' }
   }
-  const { session, id, tool, request } = pass
-  pass.current = new CurrentCall(id, tool.name, session, session.callSignal(request.signal))
+  enter(pass)
+  return undefined
+}
+
+/** The call as its tool will see it. */
+export function enter(pass: Pass): void {
+  const { house, session, id, tool, request } = pass
+  // In shadow mode the end of a session stops nothing that runs: then the signal is that of one that never ends.
+  const signal = (house.nobody ?? session).callSignal(request.signal)
+  pass.current = new CurrentCall(id, tool.name, session, signal)
   pass.frame = { session, call: pass.current }
   pass.began = pass.house.clock.monotonic()
-  return undefined
 }
 
 /** 6: the secrets the tool names, if the session's scopes and the secret's own restrictions allow. */
@@ -146,7 +119,7 @@ export async function unseal(pass: Pass): Promise<Refusal | undefined> {
 async function unsealOne(pass: Pass, name: string): Promise<boolean> {
   const { house, session, tool, current, belongings } = pass
   const sealed = await house.vault.find(session.tenant, name)
-  if (!sealed || !covers(session.grant, parseRequired(sealed.scope))) return false
+  if (!sealed || !allCover(session.leaves, parseRequired(sealed.scope))) return false
   if (sealed.tools.length > 0 && !sealed.tools.includes(tool.name)) return false
   const bytes = await house.vault.open(sealed)
   // A secret is handed out only after the entry that says so.
@@ -163,11 +136,11 @@ const REASONS: Record<AdmitRefusal, string> = {
   'no-session': 'the session is not known',
   'session-expired': whyOver('session-expired'),
   'session-revoked': whyOver('session-revoked'),
-  'budget-exceeded': "the call costs more than is left of the session's budget",
+  'duplicate-call': 'a call that means the same runs, or has run within a day',
+  'budget-exceeded': 'the call costs more than is left',
+  'rate-exceeded': 'the rate is used up for now',
   unavailable: 'the store could not answer for the budget',
 }
-
-const AMOUNT_SHAPE = 'an amount is a plain decimal such as `29.99`, not negative, with at most six decimals'
 
 /** A store that answers nonsense has not admitted anything. */
 function checked(answer: Admission): Admission {

@@ -6,7 +6,7 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import type { CurrentCall } from './current-call.ts'
 import { ConfigError } from './errors.ts'
 import type { Session } from './gate/sessions.ts'
-import type { Governor } from './governor.ts'
+import type { GovernedTool, Governor } from './governor.ts'
 
 /** The session that code runs under, and the governed call it is part of, if any. */
 export interface Frame {
@@ -20,15 +20,31 @@ interface Shared {
   readonly haldirs: Set<WeakRef<Governor>>
   /** What `governed` has made, so that nothing is wrapped twice. */
   readonly wrapped: WeakSet<object>
+  /** Every tool that was wrapped, or left alone on purpose, for `surface()`; held weakly. */
+  readonly tools: Set<WeakRef<WrappedTool>>
+}
+
+/** A tool as it was wrapped. Without `governor` it belongs to whatever haldir its calls come under. */
+export interface WrappedTool {
+  readonly name: string
+  readonly framework: string
+  /** Absent: its calls can't be governed, and the developer has said that this is all right. */
+  readonly tool: GovernedTool | undefined
+  readonly governor: Governor | undefined
 }
 
 const KEY = Symbol.for('haldir.shared.v1')
 const home = globalThis as { [KEY]?: Shared }
 if (!home[KEY]) {
-  const shared: Shared = { frames: new AsyncLocalStorage(), haldirs: new Set(), wrapped: new WeakSet() }
+  const shared: Shared = {
+    frames: new AsyncLocalStorage(),
+    haldirs: new Set(),
+    wrapped: new WeakSet(),
+    tools: new Set(),
+  }
   Object.defineProperty(home, KEY, { value: Object.freeze(shared) })
 }
-const { frames, haldirs, wrapped } = home[KEY] as Shared
+const { frames, haldirs, wrapped, tools } = home[KEY] as Shared
 
 /** The frame of the code that is running now. */
 export function currentFrame(): Frame | undefined {
@@ -86,4 +102,20 @@ export function refuseTwice(tool: object, name: string): void {
 
 export function markWrapped(tool: object): void {
   wrapped.add(tool)
+}
+
+/** Lists a tool for as long as somebody keeps what is listed. */
+export function listTool(wrapped: WrappedTool): void {
+  tools.add(new WeakRef(wrapped))
+}
+
+/** The tools in this process that calls of a haldir may come from. */
+export function toolsOf(governor: Governor): WrappedTool[] {
+  const found: WrappedTool[] = []
+  for (const held of tools) {
+    const wrapped = held.deref()
+    if (!wrapped) tools.delete(held)
+    else if (!wrapped.governor || wrapped.governor === governor) found.push(wrapped)
+  }
+  return found
 }

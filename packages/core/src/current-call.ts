@@ -1,7 +1,8 @@
 /** The call as its own tool sees it. */
 import { ConfigError, Denied } from './errors.ts'
+import type { CallSignal } from './gate/call-signal.ts'
 import { amountsOf, sum } from './gate/meters.ts'
-import type { CallSignal, Session } from './gate/sessions.ts'
+import type { Session } from './gate/sessions.ts'
 import { type Amount, MAX_MICROS } from './money.ts'
 import { showAs } from './show.ts'
 

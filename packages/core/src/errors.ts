@@ -85,12 +85,16 @@ export class Denied extends HaldirError {
   readonly callId: string
   /** Whether the same call may succeed later, unchanged. */
   readonly retryable: boolean
+  /** After how many seconds a rate has room again. */
+  declare readonly retryAfter?: number
 
-  constructor(code: DenialCode, reason: string, callId: string, rule?: string) {
-    super(code, `Denied (${code}): ${reason}. ${NEXT_STEP[code]}`)
+  constructor(code: DenialCode, reason: string, callId: string, rule?: string, retryAfter?: number) {
+    const wait = retryAfter === undefined ? '' : ` It may be tried again after ${retryAfter} s.`
+    super(code, `Denied (${code}): ${reason}.${wait} ${NEXT_STEP[code]}`)
     this.callId = callId
     this.retryable = code === 'rate-exceeded' || code === 'approval-pending'
     if (rule !== undefined) this.rule = rule
+    if (retryAfter !== undefined) this.retryAfter = retryAfter
   }
 
   override get name(): string {

@@ -10,6 +10,7 @@ import {
 } from './adapter.ts'
 import { currentFrame, keepFrame } from './context.ts'
 import { ConfigError } from './errors.ts'
+import { jsonSchemaOf } from './json-schema.ts'
 
 /** A function that can be governed: none or one plain-data argument; it answers a promise, or items. */
 export type GovernableFunction = (args?: any) => Promise<unknown> | AsyncIterable<unknown>
@@ -24,6 +25,11 @@ type ResultOf<F> = F extends (...args: any[]) => infer R
 export interface FunctionOptions<Args = any, Result = any> extends ToolOptions<Args, Result> {
   /** Says that the function answers items although it is no `async function*`. */
   readonly streaming?: boolean
+  /**
+   * What its argument looks like, as a zod schema or JSON Schema: rules that read an argument it does not have are
+   * found by it, and it is part of the tool's hash. Arguments are not validated against it.
+   */
+  readonly schema?: unknown
 }
 
 /** Wraps one function. The result has the same type, name and `this`. Throws `ConfigError` at once for bad options. */
@@ -64,13 +70,22 @@ interface Invocation {
 function wrap(fn: GovernableFunction, name: string, options: FunctionOptions, where: Where): GovernableFunction {
   if (typeof fn !== 'function') throw new ConfigError('ungovernable', name, `\`${name}\` is not a function`)
   refuseTwice(fn, name)
-  const { streaming = isGeneratorFunction(fn), ...rest } = options
+  const { streaming = isGeneratorFunction(fn), schema: described, ...rest } = options
+  const schema = described === undefined ? undefined : jsonSchemaOf(described)
+  if (described !== undefined && schema === undefined) {
+    throw new ConfigError(
+      'invalid-option',
+      'schema',
+      '`schema` is JSON Schema, or a schema that can be written as such',
+    )
+  }
   const handle = governTool(
     {
       framework: 'function',
       name,
       options: rest,
-      definition: { name },
+      definition: { name, schema },
+      schema,
       run: (args, _call, context) => {
         const { self, bare } = context as Invocation
         const answer = Reflect.apply(fn, self, bare ? [] : [args])

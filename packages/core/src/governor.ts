@@ -4,6 +4,7 @@
  */
 import type { CurrentCall } from './current-call.ts'
 import type { DenialCode, Denied } from './errors.ts'
+import type { ToolFacts } from './gate/policy/policy.ts'
 import type { Session } from './gate/sessions.ts'
 import type { Amount } from './money.ts'
 
@@ -21,10 +22,18 @@ export interface GovernedTool {
   readonly name: string
   /** The tool's members in an entry, as JSON text. */
   readonly fragment: string
+  /** The scopes it requires, where they are the same for every call. */
+  readonly scopes: readonly string[] | undefined
   /** The scopes a call needs: fixed, or read from its arguments. Throws when the tool's own function does. */
   readonly required: (args: unknown) => Requirement
   /** The most a call can cost. */
   readonly cost: ((args: unknown) => Amount | readonly Amount[]) | undefined
+  /** A key that only one call within a day may have. */
+  readonly once: ((args: unknown) => string) | undefined
+  /** As policies and guards see it. */
+  readonly facts: ToolFacts
+  /** JSON Schema of its arguments, if that is known: paths of policies are checked against it. */
+  readonly schema: unknown
   /** What a call has cost, from its result. */
   readonly actual: ((result: unknown, args: unknown) => Amount | readonly Amount[]) | undefined
   readonly secrets: readonly string[]
@@ -69,11 +78,23 @@ export interface Prepared {
   readonly digest?: string
 }
 
+/** Something that costs and is no tool call, while it goes on. */
+export interface Spending {
+  /** It is over: counts what was spent, or, when nobody can tell, what was set aside. Never rejects. Once. */
+  end(spent: readonly Amount[] | undefined): Promise<void>
+}
+
 export interface Governor {
   readonly name: string
+  /** Whether calls are only judged and recorded, not refused. */
+  readonly shadow: boolean
   execute(tool: GovernedTool, request: CallRequest, identity: Identity): Promise<Executed>
   stream(tool: GovernedTool, request: CallRequest, identity: Identity): Promise<Streamed>
   prepare(tool: GovernedTool, request: CallRequest, identity: Identity): Promise<Prepared>
+  /** Sets aside what something that is no tool call will cost at most. */
+  spend(session: Session, name: string, estimate: readonly Amount[]): Promise<Spending | Denied>
+  /** Throws `ConfigError` when the policy names arguments that the tool does not have. */
+  check(tool: GovernedTool): void
 }
 
 const GOVERNOR = Symbol.for('haldir.governor.v1')

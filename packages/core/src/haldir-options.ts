@@ -3,6 +3,10 @@ import { randomBytes, randomUUID } from 'node:crypto'
 import { type Clock, systemClock } from './clock.ts'
 import { type Duration, parseDuration } from './duration.ts'
 import { ConfigError } from './errors.ts'
+import { checkGuards, type Guard, type NamedGuard } from './gate/guards.ts'
+import { type CompiledPolicy, compilePolicy } from './gate/policy/compile.ts'
+import type { Policy } from './gate/policy/policy.ts'
+import { type MeterOptions, StandingMeters } from './gate/standing.ts'
 import { checkKeys } from './options.ts'
 import { memorySink } from './sinks/memory.ts'
 import type { Sink } from './sinks/sink.ts'
@@ -19,7 +23,14 @@ export interface HaldirOptions {
   readonly sinks?: readonly Sink[]
   /** The keys that seal secrets; the first seals, all of them unseal. */
   readonly vault?: { readonly keys: readonly KeyProvider[] }
-  readonly mode?: 'enforce'
+  /** What judges calls beyond scopes: an object, or what `readPolicy` answered. Absent, scopes alone judge. */
+  readonly policy?: Policy
+  /** Standing budgets, quotas and rates, beside those that the scopes of sessions create. */
+  readonly meters?: readonly MeterOptions[]
+  /** Decision points outside, asked after the policy; they can only be stricter. */
+  readonly guards?: readonly Guard[]
+  /** `shadow`: everything is judged, metered apart and recorded, and nothing is refused that could run. */
+  readonly mode?: 'enforce' | 'shadow'
   /** How long store, sinks and keys may take to answer before a call is refused; 5 seconds. */
   readonly deadline?: Duration
   /** How long a hold counts as running without a sign of life from its process; 15 minutes. */
@@ -30,7 +41,21 @@ export interface HaldirOptions {
   readonly random?: (bytes: number) => Uint8Array
 }
 
-const KEYS = ['name', 'store', 'sinks', 'vault', 'mode', 'deadline', 'holdFor', 'clock', 'ids', 'random'] as const
+const KEYS = [
+  'name',
+  'store',
+  'sinks',
+  'vault',
+  'policy',
+  'meters',
+  'guards',
+  'mode',
+  'deadline',
+  'holdFor',
+  'clock',
+  'ids',
+  'random',
+] as const
 const STORE_VERBS = ['admit', 'reserve', 'settle', 'cancel', 'renew', 'expire'] as const
 const ID = /^[A-Za-z0-9_-]{1,64}$/
 
@@ -39,6 +64,12 @@ export interface CheckedOptions {
   readonly store: Store
   readonly sinks: readonly Sink[]
   readonly keys: readonly KeyProvider[]
+  readonly policy: CompiledPolicy | undefined
+  readonly standing: StandingMeters
+  readonly guards: readonly NamedGuard[]
+  readonly shadow: boolean
+  /** What the keys of everything that is counted apart begin with. */
+  readonly apart: string
   readonly deadlineMs: number
   readonly leaseMs: number
   readonly clock: Clock
@@ -51,7 +82,7 @@ export function checkHaldirOptions(options: HaldirOptions): CheckedOptions {
   checkKeys(options, KEYS, 'options of `createHaldir`')
   const { name = 'haldir', clock = systemClock, random = randomBytes, mode = 'enforce' } = options
   if (typeof name !== 'string' || name === '') throw invalid('name', 'is a string')
-  if (mode !== 'enforce') throw invalid('mode', 'is `enforce`')
+  if (mode !== 'enforce' && mode !== 'shadow') throw invalid('mode', 'is `enforce` or `shadow`')
   for (const part of ['now', 'monotonic', 'setTimeout'] as const) {
     if (typeof clock?.[part] !== 'function') throw invalid(`clock.${part}`, 'is a function')
   }
@@ -59,22 +90,30 @@ export function checkHaldirOptions(options: HaldirOptions): CheckedOptions {
   if (options.ids !== undefined && typeof options.ids !== 'function') throw invalid('ids', 'is a function')
   const store = options.store ?? memoryStore({ clock })
   for (const verb of STORE_VERBS) if (typeof store?.[verb] !== 'function') throw invalid('store', 'is not a store')
-  const { session, meters, secret, writer } = store
+  const { session, meters, hold, secret, writer } = store
   const grouped = [
     session?.create,
     session?.get,
+    session?.extend,
     session?.revokeTree,
     meters?.read,
+    hold?.get,
     secret?.put,
     secret?.get,
     writer?.put,
   ]
   if (!grouped.every((verb) => typeof verb === 'function')) throw invalid('store', 'is not a store')
+  const apart = mode === 'shadow' ? 'shadow|' : ''
   return {
     name,
     store,
     sinks: checkedSinks(options.sinks),
     keys: checkedKeys(options.vault),
+    policy: options.policy === undefined ? undefined : compilePolicy(options.policy),
+    standing: new StandingMeters(options.meters ?? [], apart),
+    guards: checkGuards(options.guards),
+    shadow: mode === 'shadow',
+    apart,
     deadlineMs: parseDuration(options.deadline ?? '5s', 'deadline'),
     leaseMs: parseDuration(options.holdFor ?? '15m', 'holdFor'),
     clock,

@@ -1,29 +1,41 @@
 /** `createHaldir`: options become parts, joined. The only file that knows all three pillars. */
-import { createSecretKey } from 'node:crypto'
+import { paymentFragment } from './authorization.ts'
+import { spendAhead } from './charge.ts'
 import { ask, type MaybePromise } from './clock.ts'
-import { joinHaldirs } from './context.ts'
-import { ConfigError, HaldirError, Unavailable } from './errors.ts'
-import { type Fault, Faults } from './faults.ts'
-import { budgetLines, Holds, sessionMeters } from './gate/meters.ts'
-import { parseGrant, parseRequired } from './gate/scopes.ts'
-import { Session, tokenHash } from './gate/sessions.ts'
-import { type Governor, setGovernor } from './governor.ts'
+import { joinHaldirs, toolsOf } from './context.ts'
+import { ConfigError, Unavailable } from './errors.ts'
+import type { Fault } from './faults.ts'
+import { compilePolicy } from './gate/policy/compile.ts'
+import { LoadedPolicy } from './gate/policy/loaded.ts'
+import type { Policy } from './gate/policy/policy.ts'
+import type { Session } from './gate/sessions.ts'
+import { type GovernedTool, type Governor, setGovernor } from './governor.ts'
 import { type CheckedOptions, checkHaldirOptions, type HaldirOptions } from './haldir-options.ts'
-import type { Belongings, House } from './pass.ts'
+import { assemble, leaveStore } from './house.ts'
+import type { House } from './pass.ts'
+import { type Payments, paymentsOf } from './payments.ts'
 import { execute, prepare, stream } from './pipeline.ts'
-import { checkSessionOptions, type SessionOptions } from './session-options.ts'
-import type { Expired, NewSession, SessionRow, Store } from './stores/store.ts'
-import { Redactor, SHORTEST } from './vault/redact.ts'
-import { SealedVault, type Vault } from './vault/vault.ts'
-import { sessionFragment } from './watch/chain.ts'
-import { type Trail, type TrailHealth, WrittenTrail } from './watch/trail.ts'
+import type { SessionOptions } from './session-options.ts'
+import { Sessions } from './sessions.ts'
+import { standIn } from './shadow.ts'
+import type { Expired } from './stores/store.ts'
+import { type CallExplanation, type ExplainCall, explainCall, type Surface, surfaceOf } from './surface.ts'
+import { SHORTEST } from './vault/redact.ts'
+import type { Vault } from './vault/vault.ts'
+import { NOBODY } from './watch/chain.ts'
+import type { Trail, TrailHealth } from './watch/trail.ts'
 
 export interface Health {
   readonly ok: boolean
   readonly open: boolean
+  readonly mode: 'enforce' | 'shadow'
+  /** Hash of the policy in force. */
+  readonly policyHash?: string
   readonly trail: TrailHealth
   /** Settles and cancels that the store has not taken yet. */
   readonly owed: number
+  /** In shadow mode: what would have been refused so far, by code. */
+  readonly observed: Readonly<Record<string, number>>
   readonly warnings: readonly string[]
   /** What failed outside of Haldir since it was made: the cause behind refusals that say `unavailable`. */
   readonly faults: readonly Fault[]
@@ -39,37 +51,39 @@ export class Haldir {
   readonly vault: Vault
   /** The audit log. */
   readonly trail: Trail
+  /** Payments that are no tool call. */
+  readonly payments: Payments
   readonly #house: House
   readonly #governor: Governor
-  readonly #random: (bytes: number) => Uint8Array
-  readonly #digestKeys = new Map<string, Promise<Belongings['digestKey']>>()
-  /** The handles in use, by id: two of one session would not know of each other's secrets and end. */
-  readonly #sessions = new Map<string, WeakRef<Session>>()
-  readonly #forgotten = new FinalizationRegistry<string>((id) => {
-    if (!this.#sessions.get(id)?.deref()) this.#sessions.delete(id)
-  })
+  readonly #sessions: Sessions
   readonly #warnings = new Set<string>()
   readonly #leave: () => void
+  /** The policy that the trail knows of: recorded before the first session is opened under it. */
+  #announced: { readonly policy: LoadedPolicy; readonly done: Promise<void> } | undefined
   #closing: Promise<void> | undefined
 
   /** @internal Use `createHaldir`. */
   constructor(options: CheckedOptions) {
-    const { name, clock, random, ids, deadlineMs, leaseMs, store, sinks, keys } = options
-    this.#random = random
-    const trail = new WrittenTrail({ haldir: name, writer: ids(), sinks, registry: store.writer, clock, deadlineMs })
-    this.trail = Object.freeze({ query: trail.query.bind(trail), verify: trail.verify.bind(trail) })
-    const vault = new SealedVault({
-      keys,
-      secrets: store.secret,
-      random,
-      clock,
-      deadlineMs,
-      checkScope: parseRequired,
-      recordPut: ({ tenant, name: secret, version }) => {
-        const session = sessionFragment({ tenant, agent: null, id: null, chain: [] })
-        return trail.record({ type: 'secret-put', session, data: { secret, version } })
-      },
+    const house = assemble(options)
+    const { shadow, trail, vault } = house
+    this.#house = house
+    this.#governor = {
+      name: options.name,
+      shadow,
+      execute: (tool, request, who) => execute(house, tool, request, who),
+      stream: (tool, request, who) => stream(house, tool, request, who),
+      prepare: (tool, request, who) => prepare(house, tool, request, who),
+      spend: (session, name, estimate) => spendAhead(house, session, name, estimate),
+      check: (tool) => checkFit(house.policy, tool),
+    }
+    this.#sessions = new Sessions({
+      house,
+      governor: this.#governor,
+      random: options.random,
+      warn: (warning) => this.#warnings.add(warning),
     })
+    if (shadow) house.nobody = standIn(house, this.#governor, this.#sessions, options.random)
+    this.trail = Object.freeze({ query: trail.query.bind(trail), verify: trail.verify.bind(trail) })
     this.vault = Object.freeze({
       put: async (...[secret, value, put]: Parameters<Vault['put']>) => {
         const done = await vault.put(secret, value, put)
@@ -78,83 +92,85 @@ export class Haldir {
         return done
       },
     })
-    const faults = new Faults()
-    const holds = new Holds(store, clock, deadlineMs, leaseMs, (error) => faults.note('store.settle', error))
-    this.#house = {
-      clock,
-      ids,
-      store,
-      trail,
-      vault,
-      holds,
-      faults,
-      deadlineMs,
-      belongings: new WeakMap(),
-      running: new Set(),
-      open: true,
-    }
-    const house = this.#house
-    this.#governor = {
-      name,
-      execute: (tool, request, who) => execute(house, tool, request, who),
-      stream: (tool, request, who) => stream(house, tool, request, who),
-      prepare: (tool, request, who) => prepare(house, tool, request, who),
-    }
+    this.payments = paymentsOf(house, () => this.sweep())
     setGovernor(this, this.#governor)
-    joinStore(store)
     this.#leave = joinHaldirs(this.#governor)
   }
 
   /**
-   * Opens a session: an agent's leave to act. Throws `ConfigError` for a bad option or scope, `Unavailable` when the
-   * store or the trail does not take it; then there is no session.
+   * Opens a session: an agent's leave to act. Throws `ConfigError` for a bad option or scope, `Denied` when a quota of
+   * sessions or agents leaves no room, `Unavailable` when the store or the trail does not take it; then there is none.
    */
   async createSession(options: SessionOptions): Promise<Session> {
-    const { agent, tenant, grant, ttlMs, attributes } = checkSessionOptions(options)
-    this.#mustBeOpen()
-    const id = this.#house.ids()
-    const token = Buffer.from(this.#random(32)).toString('base64url')
-    const meters = sessionMeters(tenant, id, grant.budgets)
-    const { scopes } = grant
-    const made: NewSession = { id, tokenHash: tokenHash(token), tenant, agent, scopes, attributes, chain: [], ttlMs }
-    const digestKey = await this.#digestKey(tenant)
-    const row = await this.#ask(() => this.#house.store.session.create(made, meters), 'store.session.create')
-    if (!isSessionRow(row) || row.id !== id) throw new Unavailable('`store.session.create` answered nonsense')
-    const session = this.#open(row, token, ttlMs, digestKey)
-    try {
-      const data = { scopes, expiresAt: session.expiresAt.toISOString() }
-      await this.#house.trail.record({ type: 'session-created', session: this.#belongings(session).fragment, data })
-    } catch (error) {
-      // The token was never handed out; a session nobody recorded must not live on in the store either.
-      await this.#ask(() => this.#house.store.session.revokeTree(id), 'store.session.revokeTree').catch(() => {})
-      throw error
-    }
-    return session
+    await this.#ready()
+    return this.#sessions.create(options)
   }
 
   /** A handle on a session that was made elsewhere, by its bearer token. Throws `HaldirError` when there is none. */
   async attach(token: string): Promise<Session> {
     if (typeof token !== 'string') throw new ConfigError('invalid-option', 'token', '`token` is a string')
-    this.#mustBeOpen()
-    const by = { tokenHash: tokenHash(token) }
-    const row = await this.#ask(() => this.#house.store.session.get(by), 'store.session.get')
-    if (row === undefined || row === null) throw new HaldirError('no-session', 'no session has this token')
-    if (!isSessionRow(row)) throw new Unavailable('`store.session.get` answered nonsense')
-    const leftMs = row.expiresAt - this.#house.clock.now()
-    return this.#open(row, token, leftMs, await this.#digestKey(row.tenant))
+    await this.#ready()
+    return this.#sessions.attach(token)
+  }
+
+  /**
+   * Puts a policy in force, in one step: a call is judged by the old one or by the new one, never by parts of both.
+   * Throws `ConfigError` for a policy that is not sound or that reads arguments a tool does not have, `Unavailable` when
+   * the trail does not accept the entry; then the old one stays.
+   */
+  async loadPolicy(policy: Policy): Promise<{ readonly hash: string }> {
+    const loaded = new LoadedPolicy(compilePolicy(policy))
+    for (const { tool, governor } of toolsOf(this.#governor)) if (tool && governor) checkFit(loaded, tool)
+    if (!this.#house.open) throw new Unavailable('this haldir is closed')
+    const announced = { policy: loaded, done: this.#announce(loaded) }
+    await announced.done
+    this.#announced = announced
+    this.#house.policy = loaded
+    return { hash: loaded.hash }
+  }
+
+  /** What is governed in this process: every wrapped tool, what it requires, and which rules are about it. */
+  surface(): Surface {
+    return surfaceOf(this.#house, this.#governor)
+  }
+
+  /** Why a call would be allowed or refused by scopes and policy. For people: never show it to a model. */
+  explain(call: ExplainCall): CallExplanation {
+    return explainCall(this.#house, this.#governor, call)
   }
 
   /** What works and what does not, without asking anything outside. */
   health(): Health {
     const trail = this.#house.trail.health()
-    const { open, holds } = this.#house
-    const ok = open && trail.waiting === 0 && trail.unrecorded === 0 && holds.owed === 0
-    return { ok, open, trail, owed: holds.owed, warnings: [...this.#warnings], faults: this.#house.faults.list() }
+    const { open, holds, shadow, policy, observed, faults } = this.#house
+    const warnings = [...this.#warnings]
+    if (shadow) warnings.push('shadow mode: nothing is refused')
+    for (const { name, problems } of this.surface().tools) {
+      if (problems.length > 0) warnings.push(`calls of \`${name}\` are refused: ${problems.join('; ')}`)
+    }
+    return {
+      ok: open && trail.waiting === 0 && trail.unrecorded === 0 && holds.owed === 0,
+      open,
+      mode: shadow ? 'shadow' : 'enforce',
+      ...(policy ? { policyHash: policy.hash } : {}),
+      trail,
+      owed: holds.owed,
+      observed: Object.fromEntries(observed),
+      warnings,
+      faults: faults.list(),
+    }
   }
 
   /** Ends holds whose lease is over, at most `limit`: reserved ones are released, running ones counted as spent. */
-  sweep(limit = 1_000): Promise<Expired> {
-    return this.#ask(() => this.#house.store.expire(limit), 'store.expire')
+  async sweep(limit = 1_000): Promise<Expired> {
+    const { store, trail } = this.#house
+    const expired = await this.#ask(() => store.expire(limit), 'store.expire')
+    // What was authorized and never captured has an intent in the trail: it is closed.
+    for (const call of expired.released) {
+      const data = { ended: 'not-run', reason: 'the authorization has expired' }
+      await trail.conclude({ type: 'outcome', session: NOBODY, call: paymentFragment(call), data })
+    }
+    return expired
   }
 
   /** Resolves when everything recorded so far is accepted, and every settle taken; rejects `Unavailable` if it is not. */
@@ -190,61 +206,30 @@ export class Haldir {
     return this.close()
   }
 
-  #open(row: SessionRow, token: string, leftMs: number, digestKey: Belongings['digestKey']): Session {
-    const known = this.#sessions.get(row.id)?.deref()
-    if (known) {
-      if (row.revokedAt !== undefined) known.end('session-revoked')
-      return known
+  /** Open, and the policy in force is on record: nothing is judged by a policy that the trail does not know. */
+  async #ready(): Promise<void> {
+    const { open, policy, shadow } = this.#house
+    if (!open) throw new Unavailable('this haldir is closed')
+    if (!policy) return
+    if (this.#announced?.policy !== policy) this.#announced = { policy, done: this.#announce(policy) }
+    const announced = this.#announced
+    try {
+      await announced.done
+    } catch (error) {
+      if (this.#announced === announced) this.#announced = undefined
+      if (!shadow) throw error
+      this.#house.faults.note('trail', error)
     }
-    const { clock, store, belongings } = this.#house
-    const grant = parseGrant(row.scopes)
-    const session = new Session({
-      row,
-      token,
-      grant,
-      meters: sessionMeters(row.tenant, row.id, grant.budgets),
-      governor: this.#governor,
-      clock,
-      leftMs,
-      revoke: (revoked, reason) => this.#revoke(revoked, reason),
-      readMeters: (meters) => this.#ask(() => budgetLines(store, meters), 'store.meters.read'),
-    })
-    this.#sessions.set(row.id, new WeakRef(session))
-    this.#forgotten.register(session, row.id)
-    belongings.set(session, { fragment: sessionFragment(row), digestKey, redactor: new Redactor() })
-    return session
   }
 
-  async #revoke(session: Session, reason: string): Promise<void> {
-    // Invariant: when this returns, no process admits a call of the session: the store has it before the trail does.
-    const revoked = await this.#ask(() => this.#house.store.session.revokeTree(session.id), 'store.session.revokeTree')
-    if (!Array.isArray(revoked)) throw new Unavailable('`store.session.revokeTree` answered nonsense')
-    if (revoked.length === 0) return
-    const { redactor, fragment } = this.#belongings(session)
-    const data = { reason: redactor.text(String(reason)).slice(0, 200), sessions: revoked.length }
-    await this.#house.trail.conclude({ type: 'session-revoked', session: fragment, data })
-  }
-
-  #belongings(session: Session): Belongings {
-    return this.#house.belongings.get(session) as Belongings
-  }
-
-  /** Read once per process and tenant. */
-  #digestKey(tenant: string): Promise<Belongings['digestKey']> {
-    let found = this.#digestKeys.get(tenant)
-    if (!found) {
-      found = this.#house.vault.digestKey(tenant).then(({ id, key, sealed }) => {
-        if (!sealed) this.#warnings.add('digest keys are stored unsealed: set `vault.keys`')
-        return { id, key: createSecretKey(key) }
-      })
-      found.catch(() => this.#digestKeys.delete(tenant))
-      this.#digestKeys.set(tenant, found)
+  async #announce({ hash, compiled }: LoadedPolicy): Promise<void> {
+    const { name, version, rules } = compiled.policy
+    const data = {
+      ...(name === undefined ? {} : { name }),
+      ...(version === undefined ? {} : { version }),
+      rules: rules.length,
     }
-    return found
-  }
-
-  #mustBeOpen(): void {
-    if (!this.#house.open) throw new Unavailable('this haldir is closed')
+    await this.#house.trail.record({ type: 'policy-loaded', session: NOBODY, policyHash: hash, data })
   }
 
   async #idle(): Promise<void> {
@@ -260,22 +245,8 @@ export class Haldir {
   }
 }
 
-/** How many haldirs use a store object: the last one to close closes it. */
-const users = new WeakMap<Store, number>()
-
-function joinStore(store: Store): void {
-  users.set(store, (users.get(store) ?? 0) + 1)
-}
-
-async function leaveStore(store: Store): Promise<void> {
-  const left = (users.get(store) ?? 1) - 1
-  users.set(store, left)
-  if (left === 0) await store.close?.()
-}
-
-/** A store that answers nonsense has no session. */
-function isSessionRow(row: SessionRow | undefined): row is SessionRow {
-  const { id, agent, tenant, scopes, chain, expiresAt } = row ?? {}
-  const named = [id, agent, tenant].every((text) => typeof text === 'string')
-  return named && Array.isArray(scopes) && Array.isArray(chain) && Number.isFinite(expiresAt)
+/** A policy must not read arguments that a tool it names does not have. */
+function checkFit(policy: LoadedPolicy | undefined, tool: GovernedTool): void {
+  const misfit = policy?.misfits(tool)[0]
+  if (misfit) throw new ConfigError('invalid-policy', misfit.at, misfit.message)
 }

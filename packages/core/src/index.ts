@@ -7,27 +7,35 @@
  *   scope       a permission such as `read`, `gmail:read`, `spend:50`
  *   call        one pass of one tool call through the path: session, tool, snapshot of its arguments, digest
  *   verdict     what judging gives: allow, deny or ask, always with the rule that decided and why
+ *   policy      the document that judges calls beyond scopes, rule by rule
+ *   guard       a decision point outside, which can only make a verdict stricter
  *   meter       anything counted with a limit; a hold is an amount set aside on it, ending settled or released
  *   secret      a credential at rest in the vault, revealed only inside a running call
  *   trail       the audit log, of entries, going to sinks
  *   store       where shared state lives
  */
+export type { Authorization } from './authorization.ts'
 export { type Clock, type MaybePromise, systemClock } from './clock.ts'
 export { currentCall } from './context.ts'
 export type { CurrentCall, Secret } from './current-call.ts'
 export type { Duration } from './duration.ts'
 export { type ConfigCode, ConfigError, type DenialCode, Denied, HaldirError } from './errors.ts'
 export type { Fault } from './faults.ts'
+export { type Guard, type GuardAnswer, type GuardCall, type PolicyClient, policyGuard } from './gate/guards.ts'
 export type { BudgetLine } from './gate/meters.ts'
-export type { Session } from './gate/sessions.ts'
+export type { Policy, Rule } from './gate/policy/policy.ts'
+export type { DelegateOptions, Session } from './gate/sessions.ts'
+export type { MeterOptions } from './gate/standing.ts'
 export { type FunctionOptions, type GovernableFunction, governed } from './governed.ts'
 export { createHaldir, type Haldir, type Health } from './haldir.ts'
 export type { HaldirOptions } from './haldir-options.ts'
 export { type Amount, amount, money, usd } from './money.ts'
+export type { PaymentOptions, Payments } from './payments.ts'
 export type { SessionOptions } from './session-options.ts'
 export type { Sink, SinkOpened, StoredLine } from './sinks/sink.ts'
 export type { Store } from './stores/store.ts'
-export type { Amounts, ToolOptions } from './tool-options.ts'
+export type { CallExplanation, ExplainCall, Surface, SurfaceTool } from './surface.ts'
+export type { Amounts, ToolAnnotations, ToolOptions } from './tool-options.ts'
 export { type EnvKeyOptions, envKey, type KeyProvider } from './vault/keys.ts'
 export type { PutOptions, Vault } from './vault/vault.ts'
 export { type Entry, type EntryType, entrySchema } from './watch/entry.ts'

@@ -19,7 +19,7 @@ export function checkKeys(options: unknown, known: readonly string[], what: stri
 }
 
 /** The known name that a misspelt one is at most two edits away from. */
-function nearest(key: string, known: readonly string[]): string | undefined {
+export function nearest(key: string, known: readonly string[]): string | undefined {
   let best: string | undefined
   let least = 3
   for (const name of known) {

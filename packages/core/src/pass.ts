@@ -6,8 +6,11 @@ import type { Frame } from './context.ts'
 import type { CurrentCall } from './current-call.ts'
 import { type DenialCode, Denied } from './errors.ts'
 import type { Faults } from './faults.ts'
-import type { Holds } from './gate/meters.ts'
+import type { NamedGuard } from './gate/guards.ts'
+import type { Holds, Meter } from './gate/meters.ts'
+import type { LoadedPolicy } from './gate/policy/loaded.ts'
 import type { Session } from './gate/sessions.ts'
+import type { StandingMeters } from './gate/standing.ts'
 import type { CallRequest, GovernedTool, Identity, NotRun } from './governor.ts'
 import type { Amount } from './money.ts'
 import type { Charge, Store } from './stores/store.ts'
@@ -22,6 +25,8 @@ export interface Refusal {
   readonly code: DenialCode
   readonly reason: string
   readonly rule?: string
+  /** Of a rate: after how many seconds it has room again. */
+  readonly retryAfter?: number
 }
 
 /** What the house keeps for a session, beside the session itself. */
@@ -31,6 +36,8 @@ export interface Belongings {
   readonly digestKey: { readonly id: string; readonly key: KeyObject }
   /** The secrets revealed in it so far. */
   readonly redactor: Redactor
+  /** What its calls of a tool count on, by the tool's name. */
+  readonly meters: Map<string, readonly Meter[]>
 }
 
 /** Everything the path needs of the haldir it belongs to. */
@@ -41,6 +48,18 @@ export interface House {
   readonly trail: WrittenTrail
   readonly vault: SealedVault
   readonly holds: Holds
+  readonly standing: StandingMeters
+  readonly guards: readonly NamedGuard[]
+  /** Swapped as a whole when another is loaded: a call is judged by one of them from first to last. */
+  policy: LoadedPolicy | undefined
+  /** Calls are judged, metered apart and recorded, but not refused. */
+  readonly shadow: boolean
+  /** Begins the keys of everything that is counted apart. */
+  readonly apart: string
+  /** In shadow mode: who acts when there is no session. */
+  nobody: Session | undefined
+  /** In shadow mode: what would have been refused, by code. */
+  readonly observed: Map<DenialCode, number>
   /** What failed outside, for `health()`. */
   readonly faults: Faults
   /** How long any part outside may take to answer. */
@@ -59,18 +78,22 @@ export class Pass {
   /** Ours, minted for this pass. Empty until then, and when judging is all that is asked. */
   id = ''
   /** Of the session, as soon as there is one: a call that is refused before step 2 is recorded as its doing, too. */
-  readonly belongings: Belongings | undefined
+  belongings: Belongings | undefined
 
   // Step 1
   snapshot!: Snapshot
   // Step 2
   session!: Session
   digest: string | undefined
-  // Step 3: what it rests on, the most it costs, and what that means for the session's meters
+  // Step 3: what it rests on, whether a person has to decide, the most it costs, and what that means for its meters
   rule: string | undefined
+  policyHash: string | undefined
+  ask: { readonly rule: string; readonly reason: string } | undefined
+  meters: readonly Meter[] = []
   amounts: readonly Amount[] = []
   charges: readonly Charge[] = []
-  // Step 4: whether a hold was taken
+  // Step 4: whether the store has let it in, and whether a hold was taken
+  admitted = false
   holding = false
   // Step 5: whether an intent stands in the chain
   intended = false
@@ -94,22 +117,30 @@ export class Pass {
     this.belongings = typeof who === 'string' ? undefined : house.belongings.get(who)
   }
 
-  /** Refuses when nothing was taken yet. */
+  /** Refuses. What was taken goes back, and an intent is closed by its outcome. */
   async refuse(refusal: Refusal): Promise<NotRun> {
-    const { code, reason, rule } = this.#shown(refusal)
-    this.house.running.delete(this)
-    const data = this.amounts.length > 0 ? { reason, cost: this.amounts } : { reason }
-    await this.house.trail.conclude(this.draft('refusal', { verdict: 'deny', code, rule, data }))
-    return { status: 'denied', denial: new Denied(code, reason, this.id, rule) }
+    await this.#giveBack()
+    const { code, reason, rule, retryAfter } = this.shown(refusal)
+    await this.house.trail.conclude(
+      this.intended
+        ? this.draft('outcome', { code, rule, data: { ended: NOT_RUN, reason } })
+        : this.#refusal(code, reason, rule),
+    )
+    return { status: 'denied', denial: new Denied(code, reason, this.id, rule, retryAfter) }
   }
 
-  /** Refuses after something was taken: the hold goes back, and an intent is closed by its outcome. */
-  async callOff(refusal: Refusal): Promise<NotRun> {
-    await this.#giveBack()
-    if (!this.intended) return this.refuse(refusal)
-    const { code, reason, rule } = this.#shown(refusal)
-    await this.house.trail.conclude(this.draft('outcome', { code, rule, data: { ended: NOT_RUN, reason } }))
-    return { status: 'denied', denial: new Denied(code, reason, this.id, rule) }
+  /** Shadow mode: records what would have been refused. Nothing is given back: the call goes on. */
+  async observe(refusal: Refusal): Promise<void> {
+    const { observed, trail } = this.house
+    const { code, reason, rule } = this.shown(refusal)
+    observed.set(code, (observed.get(code) ?? 0) + 1)
+    await trail.conclude(this.#refusal(code, reason, rule))
+  }
+
+  #refusal(code: DenialCode, reason: string, rule: string | undefined): Draft {
+    const data = this.amounts.length > 0 ? { reason, cost: this.amounts } : { reason }
+    const verdict = code === 'approval-unavailable' ? 'ask' : 'deny'
+    return this.draft('refusal', { verdict, code, rule, data })
   }
 
   /** The caller gave up before the tool ran: no refusal, but its own reason. */
@@ -129,7 +160,8 @@ export class Pass {
       tool.fragment,
       belongings?.digestKey.id,
     )
-    return { ...rest, type, session: belongings?.fragment ?? NOBODY, call: this.#fragment }
+    const { policyHash } = this
+    return { ...rest, type, policyHash, session: belongings?.fragment ?? NOBODY, call: this.#fragment }
   }
 
   /** Waits for a part outside the path, but only so long; what answers at once costs nothing. */
@@ -143,10 +175,10 @@ export class Pass {
     return this.belongings?.redactor.text(ref).slice(0, MAX_REF).toWellFormed() ?? ref.slice(0, MAX_REF).toWellFormed()
   }
 
-  /** A reason may name a path in the arguments; a secret that was put there as a key is not repeated. */
-  #shown(refusal: Refusal): Refusal {
+  /** A reason may come from a guard, or name a path in the arguments: a secret that got there is not repeated. */
+  shown<T extends { readonly reason: string }>(told: T): T {
     const redactor = this.belongings?.redactor
-    return !redactor || redactor.empty ? refusal : { ...refusal, reason: redactor.text(refusal.reason) }
+    return !redactor || redactor.empty ? told : { ...told, reason: redactor.text(told.reason) }
   }
 
   async #giveBack(): Promise<void> {

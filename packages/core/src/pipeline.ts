@@ -5,11 +5,13 @@
  *   1 snapshot   2 identify   3 judge   4 admit   5 intend   6 unseal   7 run   8 settle   9 redact   10 record
  */
 import { record, redact, settle } from './after.ts'
-import { admit, fix, identify, intend, judge, price, stillLive, unseal } from './before.ts'
+import { admit, fix, identify, intend, stillLive, unseal } from './before.ts'
 import { inFrame } from './context.ts'
 import type { CurrentCall } from './current-call.ts'
 import type { CallRequest, Executed, GovernedTool, Identity, NotRun, Prepared, Streamed } from './governor.ts'
-import { type House, Pass } from './pass.ts'
+import { ask, guard, judge, price } from './judge.ts'
+import { type House, Pass, type Refusal } from './pass.ts'
+import { letThrough } from './shadow.ts'
 import { followItems } from './stream.ts'
 
 /** The whole line, for a tool that answers once. */
@@ -40,52 +42,74 @@ export async function prepare(
   who: Identity,
 ): Promise<Prepared> {
   const pass = new Pass(house, tool, request, who)
-  const refused = fix(pass) ?? identify(pass) ?? judge(pass)
+  let refused: Refusal | undefined
+  try {
+    refused = fix(pass) ?? identify(pass) ?? judge(pass)
+    if (!refused && house.guards.length > 0) refused = await guard(pass)
+    refused ??= price(pass)
+  } catch (error) {
+    house.faults.note('call', error)
+    refused = UNFORESEEN
+  }
   const digest = pass.digest === undefined ? {} : { digest: pass.digest }
-  if (refused) return { verdict: 'deny', ...refused, ...digest }
-  return { verdict: 'allow', rule: pass.rule as string, reason: 'the session holds what the tool requires', ...digest }
+  // Hostile arguments are refused in shadow mode, too.
+  if (house.shadow && pass.snapshot) return { verdict: 'allow', reason: 'shadow mode refuses nothing', ...digest }
+  if (refused) return { verdict: 'deny', ...pass.shown(refused), ...digest }
+  if (pass.ask) return { verdict: 'ask', ...pass.shown(pass.ask), ...digest }
+  return { verdict: 'allow', rule: pass.rule as string, reason: 'the session may make this call', ...digest }
 }
 
 /** Steps 1 to 6. Answers the pass, ready to run, or what the caller is told instead. */
 async function start(house: House, tool: GovernedTool, request: CallRequest, who: Identity): Promise<Pass | NotRun> {
   const pass = new Pass(house, tool, request, who)
+  let refusal: Refusal | undefined
   try {
     pass.id = house.ids()
-
-    // 1 snapshot: what is judged, hashed, recorded and run all come from one private copy.
-    const hostile = fix(pass)
-    if (hostile) return await pass.refuse(hostile)
-
-    // 2 identify: no live session, no access.
-    const nobody = identify(pass)
-    if (nobody) return await pass.refuse(nobody)
-
-    // 3 judge: pure and synchronous; nothing is taken yet.
-    const denied = judge(pass) ?? price(pass)
-    if (denied) return await pass.refuse(denied)
-
-    // 4 admit: one atomic step of the store takes everything, or nothing.
-    const full = await admit(pass)
-    if (full) return await pass.refuse(full)
-
-    // 5 intend. Invariant: nothing runs without an accepted intent entry.
-    const unwritten = await intend(pass)
-    if (unwritten) return await pass.callOff(unwritten)
-
-    // 6 unseal: the secrets that the tool names, and no others.
-    const sealed = tool.secrets.length > 0 ? await unseal(pass) : undefined
-    if (sealed) return await pass.callOff(sealed)
-
-    // Time has passed since step 2: what ended meanwhile does not run.
-    const over = stillLive(pass.session)
-    if (over) return await pass.callOff(over)
-    if (request.signal?.aborted) return await pass.abandon(request.signal.reason)
-    return pass
+    refusal = await gate(pass)
+    if (!refusal && request.signal?.aborted) return await pass.abandon(request.signal.reason)
   } catch (error) {
     house.faults.note('call', error)
     // Invariant: a step that fails in a way nobody foresaw refuses, too.
-    return pass.callOff({ code: 'unavailable', reason: 'the call could not be governed' })
+    refusal = UNFORESEEN
   }
+  // Shadow mode: what would have been refused is recorded, and runs, unless nothing sane could run.
+  if (refusal && house.shadow) refusal = await letThrough(pass, refusal)
+  return refusal ? pass.refuse(refusal) : pass
+}
+
+const UNFORESEEN: Refusal = { code: 'unavailable', reason: 'the call could not be governed' }
+
+async function gate(pass: Pass): Promise<Refusal | undefined> {
+  // 1 snapshot: what is judged, hashed, recorded and run all come from one private copy.
+  const hostile = fix(pass)
+  if (hostile) return hostile
+
+  // 2 identify: no live session, no access.
+  const nobody = identify(pass)
+  if (nobody) return nobody
+
+  // 3 judge: pure and synchronous, but for guards; nothing is taken yet.
+  const denied = judge(pass)
+  if (denied) return denied
+  const guarded = pass.house.guards.length > 0 ? await guard(pass) : undefined
+  if (guarded) return guarded
+  const undecided = price(pass) ?? ask(pass)
+  if (undecided) return undecided
+
+  // 4 admit: one atomic step of the store takes everything, or nothing.
+  const full = await admit(pass)
+  if (full) return full
+
+  // 5 intend. Invariant: nothing runs without an accepted intent entry.
+  const unwritten = await intend(pass)
+  if (unwritten) return unwritten
+
+  // 6 unseal: the secrets that the tool names, and no others.
+  const sealed = pass.tool.secrets.length > 0 ? await unseal(pass) : undefined
+  if (sealed) return sealed
+
+  // Time has passed since step 2: what ended meanwhile does not run.
+  return stillLive(pass.session)
 }
 
 /** 7 run: the original tool, with what was judged. */

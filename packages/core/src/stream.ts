@@ -97,7 +97,7 @@ class Items {
     if (!this.#source) {
       const over = stillLive(pass.session)
       const aborted = pass.request.signal?.aborted
-      if (over) return this.#notRun(await pass.callOff(over))
+      if (over && !pass.house.shadow) return this.#notRun(await pass.refuse(over))
       if (aborted) return this.#notRun(await pass.abandon(pass.request.signal?.reason))
     }
     let step: IteratorResult<unknown>

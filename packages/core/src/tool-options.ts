@@ -4,6 +4,7 @@ import { canonical, Hostile, snapshot } from './call.ts'
 import { disregard } from './clock.ts'
 import { ConfigError } from './errors.ts'
 import { amountsOf } from './gate/meters.ts'
+import type { ToolFacts } from './gate/policy/policy.ts'
 import { parseRequired } from './gate/scopes.ts'
 import type { GovernedTool, Requirement } from './governor.ts'
 import type { Amount } from './money.ts'
@@ -20,6 +21,13 @@ export interface ToolOptions<Args = any, Result = any> {
   readonly cost?: Amounts | ((args: Args) => Amounts)
   /** What a call really cost, read from its result. Absent: what was set aside. */
   readonly actual?: (result: Result, args: Args) => Amounts
+  /**
+   * At most once: a key, read from the arguments, that no other call of this tool in the tenant may have while one that
+   * has it runs, nor for 24 hours after that. Freed when the call does not run, or fails and `onFailure` is `release`.
+   */
+  readonly once?: (args: Args) => string
+  /** What the tool does, for policies. */
+  readonly annotations?: ToolAnnotations
   /** Names of the secrets the tool may reveal. */
   readonly secrets?: readonly string[]
   /** What a failed call costs: what was set aside (`keep`, the default: it may have gone through), or nothing. */
@@ -28,7 +36,22 @@ export interface ToolOptions<Args = any, Result = any> {
   readonly unscanned?: 'refuse' | 'allow'
 }
 
-const KEYS = ['scope', 'cost', 'actual', 'secrets', 'onFailure', 'unscanned'] as const
+/** In the words of MCP's annotations. Unsaid, a tool is what is worse. */
+export interface ToolAnnotations {
+  /** It changes nothing. `false` unless said. */
+  readonly readOnly?: boolean
+  /** It may delete or overwrite. `true` unless said, or read-only. */
+  readonly destructive?: boolean
+  /** Calling it again with the same arguments changes nothing more. `false` unless said. */
+  readonly idempotent?: boolean
+  /** It reaches beyond a closed set of things: the web, mail. `true` unless said. */
+  readonly openWorld?: boolean
+  /** Labels of your own, as policies read them: `tool.labels.team`. */
+  readonly labels?: Readonly<Record<string, string | number | boolean>>
+}
+
+const KEYS = ['scope', 'cost', 'actual', 'once', 'annotations', 'secrets', 'onFailure', 'unscanned'] as const
+const HINTS = ['readOnly', 'destructive', 'idempotent', 'openWorld'] as const
 const TOOL_NAME = /^[A-Za-z0-9_.:/-]{1,128}$/
 
 /** A tool as an adapter describes it. */
@@ -38,17 +61,20 @@ export interface ToolDefinition {
   readonly options: ToolOptions
   /** Plain data that says what the tool is (description, schema): its hash stands in every entry. */
   readonly definition?: unknown
+  /** JSON Schema of its arguments. */
+  readonly schema?: unknown
   readonly run: GovernedTool['run']
 }
 
 /** Throws `ConfigError`, naming the field. */
-export function compileTool({ framework, name, options, definition, run }: ToolDefinition): GovernedTool {
+export function compileTool({ framework, name, options, definition, schema, run }: ToolDefinition): GovernedTool {
   if (typeof name !== 'string' || !TOOL_NAME.test(name)) {
     throw invalid('name', 'is 1 to 128 letters, digits, `_`, `.`, `:`, `/` or `-`')
   }
   checkKeys(options, KEYS, `options of \`${name}\``)
-  const { scope, cost, actual, secrets = [], onFailure = 'keep', unscanned = 'refuse' } = options
+  const { scope, cost, actual, once, secrets = [], onFailure = 'keep', unscanned = 'refuse' } = options
   if (actual !== undefined && typeof actual !== 'function') throw invalid('actual', 'is a function of the result')
+  if (once !== undefined && typeof once !== 'function') throw invalid('once', 'is a function of the arguments')
   if (!Array.isArray(secrets) || !secrets.every((secret) => typeof secret === 'string')) {
     throw invalid('secrets', 'is a list of names')
   }
@@ -58,15 +84,36 @@ export function compileTool({ framework, name, options, definition, run }: ToolD
     framework,
     name,
     fragment: toolFragment({ name, hash: definition === undefined ? undefined : definitionHash(definition) }),
+    scopes: typeof scope === 'function' ? undefined : [scope].flat(),
     required: compileScope(scope, cost !== undefined),
     cost: compileCost(cost),
     actual,
+    once,
+    facts: factsOf(framework, name, options.annotations),
+    schema,
     secrets: [...secrets],
     releaseOnFailure: onFailure === 'release',
     allowUnscanned: unscanned === 'allow',
     run,
   }
 }
+
+function factsOf(framework: string, name: string, annotations: ToolAnnotations = {}): ToolFacts {
+  checkKeys(annotations, [...HINTS, 'labels'], 'annotations', 'annotations')
+  for (const hint of HINTS) {
+    const said = annotations[hint]
+    if (said !== undefined && typeof said !== 'boolean') throw invalid(`annotations.${hint}`, 'is true or false')
+  }
+  const { readOnly = false, destructive = !readOnly, idempotent = false, openWorld = true, labels = {} } = annotations
+  const taken = snapshot(labels)
+  const plain = taken instanceof Hostile ? undefined : (taken.args as Record<string, string | number | boolean>)
+  if (!plain || Array.isArray(plain) || !Object.values(plain).every((one) => SCALARS.has(typeof one))) {
+    throw invalid('annotations.labels', 'is an object of strings, numbers and booleans')
+  }
+  return Object.freeze({ name, framework, readOnly, destructive, idempotent, openWorld, labels: plain })
+}
+
+const SCALARS = new Set(['string', 'number', 'boolean'])
 
 function compileScope(scope: ToolOptions['scope'], priced: boolean): GovernedTool['required'] {
   if (typeof scope === 'function') {

@@ -6,13 +6,20 @@ import type { Clock, MaybePromise, Store } from '@haldir/core'
 import { afterEach, describe, expect, test } from 'vitest'
 import { fakeClock } from './clock.ts'
 import { ADMIT } from './store-contract/admit.ts'
+import { CAPS } from './store-contract/caps.ts'
 import { EXPIRY } from './store-contract/expiry.ts'
+import { EXTENDING } from './store-contract/extending.ts'
+import { HOLDS } from './store-contract/holds.ts'
+import { ONCE } from './store-contract/once.ts'
 import { PERSISTENCE } from './store-contract/persistence.ts'
+import { RATES } from './store-contract/rates.ts'
 import { Scene, type StoreCase } from './store-contract/scene.ts'
 import { SECRETS } from './store-contract/secrets.ts'
 import { SESSIONS } from './store-contract/sessions.ts'
 import { SETTLE } from './store-contract/settle.ts'
+import { STANDING } from './store-contract/standing.ts'
 import { WINDOWS } from './store-contract/windows.ts'
+import { ZONES } from './store-contract/zones.ts'
 
 export interface StoreContract {
   readonly name: string
@@ -32,10 +39,17 @@ export interface OpenedStore {
 
 const CASES: Readonly<Record<string, readonly StoreCase[]>> = {
   sessions: SESSIONS,
+  'extending sessions': EXTENDING,
+  'caps on sessions and agents': CAPS,
   admit: ADMIT,
+  holds: HOLDS,
   'settle and cancel': SETTLE,
   leases: EXPIRY,
   'calendar windows': WINDOWS,
+  'calendars of zones': ZONES,
+  'standing meters': STANDING,
+  rates: RATES,
+  '`once` keys': ONCE,
   'secrets and writers': SECRETS,
   'what is kept': PERSISTENCE,
 }

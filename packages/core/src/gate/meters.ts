@@ -2,22 +2,30 @@
 import { ask, background, type Clock, isPromise, type MaybePromise, within } from '../clock.ts'
 import { Unavailable } from '../errors.ts'
 import { Amount, asAmount } from '../money.ts'
-import type { Charge, NewMeter, Settlement, Store } from '../stores/store.ts'
+import type { Charge, MeterKey, Settlement, Store } from '../stores/store.ts'
 import type { Window } from '../stores/window.ts'
 import type { Budget } from './scopes.ts'
 
-/** A meter of a session: one limit of its scopes. */
-export interface SessionMeter extends NewMeter {
+/** One limit as a call meets it: of its session, of one that was delegated from, or a standing one. */
+export interface Meter {
+  /** As the store is asked for it. */
+  readonly at: MeterKey
   readonly unit: string
-  /** What it limits, as a rule is named in refusals: `budget:USD`, `budget:USD/day`. */
+  readonly limit: bigint
+  /** What it limits, as refusals name it: `budget:USD`, `quota:calls/month@tenant`. */
   readonly rule: string
+  readonly code: 'budget-exceeded' | 'quota-exceeded' | 'rate-exceeded'
+  /** Why a call that does not fit is refused. */
+  readonly reason: string
 }
 
 /** One limit, and how much of it is gone. */
 export interface BudgetLine {
   readonly unit: string
-  /** `total`, or the calendar window (UTC) that the limit is for. */
+  /** `total`, or the calendar window that the limit is for. */
   readonly window: Window
+  /** As refusals name it: `budget:USD` is the session's own; `parent:budget:USD` of one it was delegated from. */
+  readonly rule: string
   readonly limit: Amount
   /** Spent by calls that have ended, or that nobody can tell the end of. */
   readonly used: Amount
@@ -27,22 +35,32 @@ export interface BudgetLine {
   readonly left: Amount
 }
 
-/** The meters that a session's budgets create. */
-export function sessionMeters(tenant: string, session: string, budgets: readonly Budget[]): SessionMeter[] {
+/** The meters that a session's budgets create. `apart` begins the keys of a haldir that counts apart (shadow mode). */
+export function sessionMeters(tenant: string, session: string, budgets: readonly Budget[], apart = ''): Meter[] {
   return budgets.map(({ unit, limit, window }) => ({
-    key: `${tenant}|session:${session}|${unit}|${window}|budget`,
+    at: { key: `${apart}${tenant}|session:${session}|${unit}|${window}|budget`, window },
     rule: `budget:${unit}${window === 'total' ? '' : `/${window}`}`,
     unit,
     limit,
-    window,
+    code: 'budget-exceeded',
+    reason: "the call costs more than is left of the session's budget",
   }))
 }
 
-/** Reads meters as people ask for them. A missing meter is not zero: throws `Unavailable`. */
-export async function budgetLines(store: Store, meters: readonly SessionMeter[]): Promise<readonly BudgetLine[]> {
-  const states = await store.meters.read(meters)
+/** The same meters, as a session meets them that was delegated from their own. */
+export function asParents(meters: readonly Meter[]): Meter[] {
+  const reason = 'the call costs more than is left of the budget of a session that this one was delegated from'
+  return meters.map((meter) => {
+    const rule = meter.rule.startsWith('parent:') ? meter.rule : `parent:${meter.rule}`
+    return { ...meter, rule, reason }
+  })
+}
+
+/** Reads meters as people ask for them. A session's meter that is missing is not zero: throws `Unavailable`. */
+export async function budgetLines(store: Store, meters: readonly Meter[]): Promise<readonly BudgetLine[]> {
+  const states = await store.meters.read(meters.map(({ at }) => at))
   if (!Array.isArray(states)) throw new Unavailable('`store.meters.read` answered nonsense')
-  return meters.map(({ unit, window, key }, index): BudgetLine => {
+  return meters.map(({ unit, rule, at: { key, window } }, index): BudgetLine => {
     const state = states[index]
     if (!state) throw new Unavailable(`the meter \`${key}\` is missing from the store`)
     const { limit, used, held } = state
@@ -51,7 +69,7 @@ export async function budgetLines(store: Store, meters: readonly SessionMeter[])
     }
     const left = limit - used - held
     const [l, u, h, r] = [limit, used, held, left > 0n ? left : 0n].map((micros) => new Amount(unit, micros))
-    return { unit, window, limit: l as Amount, used: u as Amount, held: h as Amount, left: r as Amount }
+    return { unit, window, rule, limit: l as Amount, used: u as Amount, held: h as Amount, left: r as Amount }
   })
 }
 
@@ -75,19 +93,23 @@ export function sum(amounts: readonly Amount[]): readonly Amount[] {
   return [...totals].map(([unit, micros]) => new Amount(unit, micros))
 }
 
-/** What amounts mean for a session's meters: every meter of a unit is charged. Nothing is charged for nothing. */
-export function chargesOn(meters: readonly SessionMeter[], amounts: readonly Amount[]): Charge[] {
+/** What one call counts for on meters of the unit `calls`. */
+export const CALLS = 'calls'
+const ONE = 1_000_000n
+
+/**
+ * What amounts mean for meters: every meter of a unit is charged. Nothing is charged for nothing. With `calls`, the
+ * meters that count calls are charged for one.
+ */
+export function chargesOn(meters: readonly Meter[], amounts: readonly Amount[], calls = false): Charge[] {
   const charges: Charge[] = []
-  for (const { unit, micros } of amounts) {
-    if (micros === 0n) continue
-    for (const meter of meters) if (meter.unit === unit) charges.push({ meter, micros })
+  for (const { at, unit } of meters) {
+    if (calls && unit === CALLS) charges.push({ meter: at, micros: ONE })
+    else
+      for (const one of amounts)
+        if (one.unit === unit && one.micros > 0n) charges.push({ meter: at, micros: one.micros })
   }
   return charges
-}
-
-/** The first unit that costs something and that no meter of the session counts. */
-export function unmetered(meters: readonly SessionMeter[], amounts: readonly Amount[]): string | undefined {
-  return amounts.find(({ unit, micros }) => micros > 0n && !meters.some((meter) => meter.unit === unit))?.unit
 }
 
 const STATES = new Set<unknown>(['settled', 'released', 'orphaned', 'unknown'] satisfies Settlement['state'][])

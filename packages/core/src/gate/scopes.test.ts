@@ -175,7 +175,7 @@ describe('refused scopes', () => {
     'spend:*:*',
     'spend:**',
     'spend:50:USD:x',
-    'spend:50:USD/week',
+    'spend:50:USD/year',
     'spend:50:USD/',
     'spend:50:USD/total',
     'spend:50:USD/day/x',

@@ -30,6 +30,8 @@ export interface Budget {
   readonly unit: string
   readonly limit: bigint
   readonly window: Window
+  /** As it was written. */
+  readonly scope: string
 }
 
 /** Reads the scopes of a session. Throws `ConfigError` with code `invalid-scope`, naming the field. */
@@ -45,7 +47,7 @@ export function parseGrant(scopes: readonly string[], path = 'scopes'): Grant {
     if (segments[0] !== 'spend') patterns.push(segments)
     else if (scope === 'spend:*') unlimited = true
     else {
-      const budget = parseBudget(segments, at)
+      const budget = parseBudget(segments, at, scope)
       const name = `${budget.unit}/${budget.window}`
       const other = limited.get(name)
       if (other) throw invalid(at, `\`${at}\` limits the same currency and window as \`${other}\``)
@@ -93,7 +95,7 @@ function segmentsOf(scope: unknown, path: string): string[] {
   return segments
 }
 
-function parseBudget(segments: readonly string[], path: string): Budget {
+function parseBudget(segments: readonly string[], path: string, scope: string): Budget {
   const [, limit = '', tail = 'USD', ...rest] = segments
   const [unit = '', window = 'total', ...more] = tail.split('/')
   const shape = `\`${path}\` is \`spend:50\`, \`spend:50:EUR\`, \`spend:50:USD/day\`, or \`spend:*\` for no limit`
@@ -102,7 +104,7 @@ function parseBudget(segments: readonly string[], path: string): Budget {
     throw invalid(path, `\`${path}\` names a window other than ${WINDOWS.filter((w) => w !== 'total').join(', ')}`)
   }
   try {
-    return { unit, limit: parseDecimal(limit), window }
+    return { unit, limit: parseDecimal(limit), window, scope }
   } catch {
     throw invalid(path, shape)
   }

@@ -2,26 +2,49 @@
 import { hash } from 'node:crypto'
 import { background, type Clock } from '../clock.ts'
 import { currentFrame, type Frame, keepFrame } from '../context.ts'
+import type { Duration } from '../duration.ts'
 import { ConfigError, Denied } from '../errors.ts'
 import type { Governor } from '../governor.ts'
+import type { Amount } from '../money.ts'
 import { showAs } from '../show.ts'
 import type { SessionRow } from '../stores/store.ts'
-import type { BudgetLine, SessionMeter } from './meters.ts'
-import type { Grant } from './scopes.ts'
+import { CallSignal } from './call-signal.ts'
+import type { Leave } from './leaves.ts'
+import type { BudgetLine } from './meters.ts'
 
 /** What a session is made of; only this package sees it. */
 export interface SessionParts {
   readonly row: SessionRow
   readonly token: string
-  readonly grant: Grant
-  readonly meters: readonly SessionMeter[]
+  /** Its own leave to act, and then that of every session it was delegated from, the nearest first. */
+  readonly leaves: readonly [Leave, ...Leave[]]
   readonly governor: Governor
   readonly clock: Clock
   /** How long it lives from now on, in milliseconds. */
   readonly leftMs: number
+  readonly acts: SessionActs
+}
+
+/** What a session can be asked to do beyond this process: its haldir does it. */
+export interface SessionActs {
   /** Ends it in the store, and records that. */
-  readonly revoke: (session: Session, reason: string) => Promise<void>
-  readonly readMeters: (meters: readonly SessionMeter[]) => Promise<readonly BudgetLine[]>
+  revoke(session: Session, reason: string): Promise<void>
+  delegate(session: Session, options: DelegateOptions): Promise<Session>
+  extend(session: Session, ttl: Duration): Promise<void>
+  charge(session: Session, amount: Amount | readonly Amount[], why: string): Promise<void>
+  budget(session: Session): Promise<readonly BudgetLine[]>
+}
+
+/** What a session passes on of its leave to act. */
+export interface DelegateOptions {
+  /** Which agent acts with it. */
+  readonly agent: string
+  /** No more than the session holds itself; limits within its limits. */
+  readonly scopes: readonly string[]
+  /** How long it lives: an hour unless given, and never longer than the session it comes from. */
+  readonly ttl?: Duration
+  /** Plain data about the session. */
+  readonly attributes?: Readonly<Record<string, unknown>>
 }
 
 /** Why a session admits nothing any more. */
@@ -32,8 +55,9 @@ const BRAND = Symbol.for('haldir.session')
 /** A handle on a session. `id` may be shown and logged; `token` is the bearer secret and never shows by itself. */
 export class Session {
   readonly #parts: SessionParts
+  #row: SessionRow
   /** When it ends by the monotonic clock, which nobody can set back. */
-  readonly #deadline: number
+  #deadline: number
   readonly #live = new Set<CallSignal>()
   #over: Over | undefined
   #controller: AbortController | undefined
@@ -41,32 +65,33 @@ export class Session {
 
   constructor(parts: SessionParts) {
     this.#parts = parts
+    this.#row = parts.row
     this.#deadline = parts.clock.monotonic() + parts.leftMs
     if (parts.row.revokedAt !== undefined) this.#over = 'session-revoked'
   }
 
   get id(): string {
-    return this.#parts.row.id
+    return this.#row.id
   }
 
   get agent(): string {
-    return this.#parts.row.agent
+    return this.#row.agent
   }
 
   get tenant(): string {
-    return this.#parts.row.tenant
+    return this.#row.tenant
   }
 
   get scopes(): readonly string[] {
-    return this.#parts.grant.scopes
+    return this.#parts.leaves[0].grant.scopes
   }
 
   get attributes(): Readonly<Record<string, unknown>> {
-    return this.#parts.row.attributes
+    return this.#row.attributes
   }
 
   get expiresAt(): Date {
-    return new Date(this.#parts.row.expiresAt)
+    return new Date(this.#row.expiresAt)
   }
 
   /** The bearer secret: `haldir.attach(token)` in another process acts as this session. */
@@ -104,12 +129,37 @@ export class Session {
    */
   async revoke(reason = 'revoked'): Promise<void> {
     this.end('session-revoked')
-    await this.#parts.revoke(this, reason)
+    await this.#parts.acts.revoke(this, reason)
   }
 
-  /** What is left to spend, one line for each limit. */
+  /**
+   * Passes on part of this leave to another agent. What the child does is judged and metered as this session's doing,
+   * too, and revoking this session ends it. Throws `ConfigError` for more than the session holds itself or a chain that
+   * grows too long, `Denied` when it is over or a quota leaves no room, `Unavailable` when store or trail do not take it.
+   */
+  delegate(options: DelegateOptions): Promise<Session> {
+    return this.#parts.acts.delegate(this, options)
+  }
+
+  /**
+   * Lets the session live for `ttl` from now, if that is longer than it would have: no longer than the sessions it was
+   * delegated from. Handles in other processes learn of it when they attach again. Throws `Denied` when it is over.
+   */
+  extend(ttl: Duration): Promise<void> {
+    return this.#parts.acts.extend(this, ttl)
+  }
+
+  /**
+   * Counts a cost that is no tool call, such as the tokens of a model, and records it. It has been spent, so it counts
+   * even where it goes beyond a limit; then this rejects with `Denied` (`budget-exceeded`), so that a loop stops.
+   */
+  charge(amount: Amount | readonly Amount[], why: string): Promise<void> {
+    return this.#parts.acts.charge(this, amount, why)
+  }
+
+  /** What is left to spend: one line for each limit on it, on those it was delegated from, and standing ones. */
   budget(): Promise<readonly BudgetLine[]> {
-    return this.#parts.readMeters(this.#parts.meters)
+    return this.#parts.acts.budget(this)
   }
 
   toJSON(): { id: string; agent: string; tenant: string; scopes: readonly string[]; expiresAt: Date } {
@@ -118,18 +168,13 @@ export class Session {
   }
 
   /** @internal */
-  get grant(): Grant {
-    return this.#parts.grant
-  }
-
-  /** @internal */
-  get meters(): readonly SessionMeter[] {
-    return this.#parts.meters
+  get leaves(): readonly [Leave, ...Leave[]] {
+    return this.#parts.leaves
   }
 
   /** @internal */
   get chain(): readonly string[] {
-    return this.#parts.row.chain
+    return this.#row.chain
   }
 
   /** @internal */
@@ -141,6 +186,17 @@ export class Session {
   over(): Over | undefined {
     if (!this.#over && this.#parts.clock.monotonic() >= this.#deadline) this.end('session-expired')
     return this.#over
+  }
+
+  /** The row as the store has it now: it may have ended, or live longer, for `leftMs` at most. @internal */
+  refresh(row: SessionRow, leftMs: number): void {
+    if (row.revokedAt !== undefined) this.end('session-revoked')
+    if (this.over()) return
+    // Invariant: a wall clock that was set back extends nothing. What was gained is told by the store's clock alone.
+    const gained = row.expiresAt - this.#row.expiresAt
+    this.#row = row
+    if (gained > 0) this.#deadline = Math.min(this.#deadline + gained, this.#parts.clock.monotonic() + leftMs)
+    // The timer that is set notices that time is left, and is set again.
   }
 
   /** Marks it over here and aborts what runs. @internal */
@@ -192,48 +248,6 @@ showAs(Session, ({ id, agent }) => `Session ${id} (${agent})`)
 
 export function isSession(value: unknown): value is Session {
   return typeof value === 'object' && value !== null && (value as { [BRAND]?: boolean })[BRAND] === true
-}
-
-/** The signal of one call, made only when somebody looks at it. */
-export class CallSignal {
-  readonly #caller: AbortSignal | undefined
-  readonly #session: Session
-  readonly #live: Set<CallSignal>
-  #controller: AbortController | undefined
-  #ended = false
-
-  constructor(caller: AbortSignal | undefined, session: Session, live: Set<CallSignal>) {
-    this.#caller = caller
-    this.#session = session
-    this.#live = live
-  }
-
-  get signal(): AbortSignal {
-    if (this.#controller) return this.#controller.signal
-    this.#controller = new AbortController()
-    const over = this.#session.endsNow()
-    if (over) this.#controller.abort(over)
-    else if (this.#caller?.aborted) this.#controller.abort(this.#caller.reason)
-    else if (!this.#ended) {
-      this.#caller?.addEventListener('abort', this.#follow, { once: true })
-      this.#live.add(this)
-    }
-    return this.#controller.signal
-  }
-
-  abort(reason: unknown): void {
-    this.#controller?.abort(reason)
-  }
-
-  /** The call has ended: nothing long-lived may keep hold of it. */
-  end(): void {
-    this.#ended = true
-    if (!this.#controller) return
-    this.#caller?.removeEventListener('abort', this.#follow)
-    this.#live.delete(this)
-  }
-
-  readonly #follow = (): void => this.abort(this.#caller?.reason)
 }
 
 /** Why a session that is over admits nothing. */

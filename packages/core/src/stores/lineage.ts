@@ -7,6 +7,11 @@ export interface Life {
   readonly revokedAt?: number
 }
 
+/** Whether a session may act at this moment. A child ends no later than its parent, so its own life speaks for both. */
+export function isLive({ expiresAt, revokedAt }: Life, at: number): boolean {
+  return revokedAt === undefined && at < expiresAt
+}
+
 /**
  * A new row as its ancestors allow it: it ends no later than any of them, and one that is made after an ancestor was
  * revoked is revoked from the start. Throws when an ancestor is not known: then nobody can tell whether it lives.
@@ -19,4 +24,17 @@ export function bornInto(row: SessionRow, ancestors: readonly (Life | undefined)
     revokedAt ??= ancestor.revokedAt
   }
   return { ...row, expiresAt, ...(revokedAt === undefined ? {} : { revokedAt }) }
+}
+
+/** A live row with a later end, as far as its ancestors allow one; otherwise the row as it is. */
+export function extended(
+  row: SessionRow,
+  ttlMs: number,
+  ancestors: readonly (Life | undefined)[],
+  at: number,
+): SessionRow {
+  if (!isLive(row, at)) return row
+  // Invariant: a session ends no later than those it was made from. One that is not known allows nothing.
+  const end = ancestors.reduce((least, ancestor) => Math.min(least, ancestor?.expiresAt ?? 0), at + ttlMs)
+  return end > row.expiresAt ? { ...row, expiresAt: end } : row
 }

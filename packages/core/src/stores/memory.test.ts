@@ -24,7 +24,7 @@ describe('the memory store stays flat', () => {
     for (let n = 0; n < 3_000; n++) await store.session.create(row(`new ${n}`), [meter(`new ${n}`)])
     expect(await store.session.get({ id: 'old 0' })).toBeUndefined()
     expect(await store.session.get({ tokenHash: 'old 0' })).toBeUndefined()
-    expect(await store.meters.read([meter('old 0'), meter('younger')])).toEqual([
+    expect(await store.meters.read(['old 0', 'younger'].map((key) => ({ key, window: 'total' as const })))).toEqual([
       undefined,
       { limit: 5n, used: 0n, held: 0n },
     ])
@@ -33,7 +33,7 @@ describe('the memory store stays flat', () => {
 
   it('remembers at least ten thousand ended holds, and not every one there ever was', async () => {
     const store = memoryStore({ clock: fakeClock() })
-    for (let n = 0; n < 20_000; n++) await store.cancel(`c${n}`)
+    for (let n = 0; n <= 20_000; n++) await store.cancel(`c${n}`)
     for (const late of ['c10000', 'c19999'])
       expect(await store.settle({ call: late })).toMatchObject({ state: 'released' })
     expect(await store.settle({ call: 'c0' })).toMatchObject({ state: 'unknown' })

@@ -1,15 +1,24 @@
 /** Rows of the SQLite store, as the driver answers them, and what they mean. */
-import type { HoldState, SealedSecret, SessionRow } from './store.ts'
+import type { Life } from './lineage.ts'
+import type { HoldRow, HoldState, SealedSecret, SessionRow } from './store.ts'
 
 export interface LifeRow {
   readonly expires_at: number
   readonly revoked_at: number | null
 }
 
-export interface HoldRow {
+export interface HeldRow {
+  readonly session: string
   readonly state: HoldState
   readonly lease: number
   readonly parts: string
+}
+
+/** What a hold keeps of each charge: the row it is held on, and micro-units as text. */
+export type Part = readonly [row: string, micros: string]
+
+export function partsOf(hold: Pick<HeldRow, 'parts'> | undefined): readonly Part[] {
+  return hold ? JSON.parse(hold.parts) : []
 }
 
 export interface MeterRow {
@@ -18,11 +27,18 @@ export interface MeterRow {
   readonly held: bigint
 }
 
-/** The hold of a call that was admitted without one. */
-export const NOTHING: HoldRow = { state: 'running', lease: 0, parts: '[]' }
-
 export function isEnded(state: HoldState): boolean {
   return state === 'settled' || state === 'released'
+}
+
+export function lifeFrom(row: LifeRow | undefined): Life | undefined {
+  return row && { expiresAt: row.expires_at, ...(row.revoked_at === null ? {} : { revokedAt: row.revoked_at }) }
+}
+
+export function holdFrom(row: Record<string, unknown> | undefined): HoldRow | undefined {
+  if (!row) return undefined
+  const { session, state, memo } = row as { session: string; state: HoldState; memo: string | null }
+  return { session, state, ...(memo === null ? {} : { memo }) }
 }
 
 export function sessionFrom(row: Record<string, unknown>): SessionRow {

@@ -1,28 +1,38 @@
 /** What the SQLite store keeps, and every statement it runs. Amounts are micro-units, times milliseconds. */
 
+/** Which layout a file has. A file of another layout is refused when it is opened. */
+export const VERSION = 1
+
 export const SCHEMA: string = `
-  CREATE TABLE IF NOT EXISTS sessions (
+  CREATE TABLE sessions (
     id TEXT PRIMARY KEY, token_hash TEXT NOT NULL UNIQUE, tenant TEXT NOT NULL, agent TEXT NOT NULL,
     scopes TEXT NOT NULL, attributes TEXT NOT NULL, chain TEXT NOT NULL,
     created_at INTEGER NOT NULL, expires_at INTEGER NOT NULL, revoked_at INTEGER
   ) STRICT, WITHOUT ROWID;
-  CREATE TABLE IF NOT EXISTS lineage (
+  CREATE INDEX sessions_of_tenant ON sessions (tenant, expires_at, agent) WHERE revoked_at IS NULL;
+  CREATE INDEX sessions_of_agent ON sessions (tenant, agent, expires_at) WHERE revoked_at IS NULL;
+  CREATE TABLE lineage (
     ancestor TEXT NOT NULL, session TEXT NOT NULL, PRIMARY KEY (ancestor, session)
   ) STRICT, WITHOUT ROWID;
-  CREATE TABLE IF NOT EXISTS meters (
+  -- One row for each window: its name, '|', the key of its meter. The row of a total has no name before the '|'.
+  CREATE TABLE meters (
     key TEXT PRIMARY KEY, cap INTEGER NOT NULL, used INTEGER NOT NULL DEFAULT 0, held INTEGER NOT NULL DEFAULT 0
   ) STRICT, WITHOUT ROWID;
-  CREATE TABLE IF NOT EXISTS holds (
-    call TEXT NOT NULL UNIQUE, session TEXT NOT NULL, state TEXT NOT NULL, lease INTEGER NOT NULL, parts TEXT NOT NULL
+  CREATE TABLE rates (key TEXT PRIMARY KEY, level INTEGER NOT NULL, at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+  CREATE TABLE holds (
+    call TEXT NOT NULL UNIQUE, session TEXT NOT NULL, state TEXT NOT NULL, lease INTEGER NOT NULL, parts TEXT NOT NULL,
+    once TEXT, memo TEXT
   ) STRICT;
-  CREATE INDEX IF NOT EXISTS holds_due ON holds (lease) WHERE state IN ('reserved', 'running');
-  CREATE TABLE IF NOT EXISTS secrets (
+  CREATE INDEX holds_due ON holds (lease) WHERE state IN ('reserved', 'running');
+  CREATE INDEX holds_once ON holds (once) WHERE once IS NOT NULL;
+  CREATE TABLE secrets (
     tenant TEXT NOT NULL, name TEXT NOT NULL, version INTEGER NOT NULL, data TEXT NOT NULL,
     PRIMARY KEY (tenant, name, version)
   ) STRICT, WITHOUT ROWID;
-  CREATE TABLE IF NOT EXISTS writers (id TEXT PRIMARY KEY, data TEXT NOT NULL) STRICT, WITHOUT ROWID;
-  CREATE TABLE IF NOT EXISTS clock (id INTEGER PRIMARY KEY CHECK (id = 1), value INTEGER NOT NULL) STRICT;
-  INSERT OR IGNORE INTO clock (id, value) VALUES (1, 0);
+  CREATE TABLE writers (id TEXT PRIMARY KEY, data TEXT NOT NULL) STRICT, WITHOUT ROWID;
+  CREATE TABLE clock (id INTEGER PRIMARY KEY CHECK (id = 1), value INTEGER NOT NULL) STRICT;
+  INSERT INTO clock (id, value) VALUES (1, 0);
+  PRAGMA user_version = ${VERSION};
 `
 
 export const STATEMENTS = {
@@ -40,20 +50,38 @@ export const STATEMENTS = {
   sessionById: 'SELECT * FROM sessions WHERE id = ?',
   sessionByToken: 'SELECT * FROM sessions WHERE token_hash = ?',
   sessionLife: 'SELECT expires_at, revoked_at FROM sessions WHERE id = ?',
+  extendSession: 'UPDATE sessions SET expires_at = ? WHERE id = ?',
   revokeTree: `UPDATE sessions SET revoked_at = ? WHERE revoked_at IS NULL
     AND (id = ? OR id IN (SELECT session FROM lineage WHERE ancestor = ?)) RETURNING id`,
+  // The live sessions of a tenant, and of one agent in it; no more are counted than the limit and one.
+  sessionsOfTenant: `SELECT count(*) AS count FROM
+    (SELECT 1 FROM sessions WHERE tenant = ? AND revoked_at IS NULL AND expires_at > ? LIMIT ?)`,
+  sessionsOfAgent: `SELECT count(*) AS count FROM
+    (SELECT 1 FROM sessions WHERE tenant = ? AND agent = ? AND revoked_at IS NULL AND expires_at > ? LIMIT ?)`,
+  agentsOfTenant: `SELECT count(*) AS count FROM
+    (SELECT DISTINCT agent FROM sessions WHERE tenant = ? AND revoked_at IS NULL AND expires_at > ? LIMIT ?)`,
 
   insertMeter: 'INSERT INTO meters (key, cap) VALUES (?, ?)',
   readMeter: 'SELECT cap, used, held FROM meters WHERE key = ?',
-  holdWithin: 'UPDATE meters SET held = held + ? WHERE key = ? AND used + held + ? <= cap',
-  holdMeter: 'UPDATE meters SET held = held + ? WHERE key = ?',
-  useMeter: 'UPDATE meters SET used = used + ? WHERE key = ?',
+  holdWithin: 'UPDATE meters SET held = held + ?1 WHERE key = ?2 AND used + held + ?1 <= cap',
   openWindow: 'INSERT INTO meters (key, cap) SELECT ?, cap FROM meters WHERE key = ?',
-  isOver: 'SELECT 1 FROM meters WHERE key = ? AND used + held > cap',
+  moveMeter: 'UPDATE meters SET held = held + ?1, used = used + ?2 WHERE key = ?3 RETURNING used + held > cap AS over',
+  // A standing meter: its row is made on first use, and keeps the limit it was last used with.
+  holdStanding: `INSERT INTO meters (key, cap, held) VALUES (?, ?, ?) ON CONFLICT (key) DO UPDATE
+    SET held = held + excluded.held, cap = excluded.cap WHERE used + held + excluded.held <= excluded.cap`,
+  moveStanding: `INSERT INTO meters (key, cap, held, used) VALUES (?, ?, ?, ?) ON CONFLICT (key) DO UPDATE
+    SET held = held + excluded.held, used = used + excluded.used, cap = excluded.cap RETURNING used + held > cap AS over`,
 
-  // While a hold lives, `lease` is when its lease is over; once it has ended, when it ended.
-  insertHold: 'INSERT INTO holds (call, session, state, lease, parts) VALUES (?, ?, ?, ?, ?)',
-  readHold: 'SELECT state, lease, parts FROM holds WHERE call = ?',
+  readRate: 'SELECT level, at FROM rates WHERE key = ?',
+  writeRate:
+    'INSERT INTO rates (key, level, at) VALUES (?, ?, ?) ON CONFLICT (key) DO UPDATE SET level = excluded.level, at = excluded.at',
+
+  // While a hold lives, `lease` is when its lease is over; once it has ended or is orphaned, since when that is so.
+  insertHold: 'INSERT INTO holds (call, session, state, lease, parts, once, memo) VALUES (?, ?, ?, ?, ?, ?, ?)',
+  readHold: 'SELECT session, state, lease, parts FROM holds WHERE call = ?',
+  getHold: 'SELECT session, state, memo FROM holds WHERE call = ?',
+  onceTaken: `SELECT 1 FROM holds WHERE once = ? AND (state = 'running'
+    OR (state = 'reserved' AND lease > ?) OR (state IN ('settled', 'orphaned') AND lease > ?)) LIMIT 1`,
   endHold: 'UPDATE holds SET state = ?, lease = ? WHERE call = ?',
   renew: `UPDATE holds SET lease = max(lease, ?) WHERE call = ? AND state = 'running'`,
   due: `SELECT call, state, lease, parts FROM holds WHERE state IN ('reserved', 'running') AND lease <= ? ORDER BY lease LIMIT ?`,

@@ -10,6 +10,7 @@ import type { Store } from './store.ts'
 
 const DAY = 86_400_000
 const meter = { key: 'usd', window: 'total', limit: 1_000_000n } as const
+const usd = { key: 'usd', window: 'total' } as const
 
 let directory: string
 let path: string
@@ -36,7 +37,7 @@ function session(to: Store, id = 's', attributes: Record<string, unknown> = {}, 
 }
 
 function request(call: string, leaseMs = 1_000) {
-  return { call, session: 's', charges: [{ meter, micros: 1n }], leaseMs }
+  return { call, session: 's', charges: [{ meter: usd, micros: 1n }], leaseMs }
 }
 
 /** Another process that has the file to itself. */
@@ -92,7 +93,7 @@ describe('a verb that fails half way', () => {
     expect(() => session(one, 'o', {}, [fresh, meter] as never)).toThrow()
     expect(() => session(one, 'o', { big: 1n })).toThrow()
     expect(await one.session.get({ id: 'o' })).toBeUndefined()
-    expect(await one.meters.read([fresh])).toEqual([undefined])
+    expect(await one.meters.read([{ ...usd, key: 'fresh' }])).toEqual([undefined])
     expect(await one.admit(request('c'))).toMatchObject({ ok: true })
     expect(await session(one, 'o', {}, [fresh] as never)).toMatchObject({ id: 'o' })
   })
@@ -111,7 +112,7 @@ describe('a database that another process holds', () => {
     other.exec('COMMIT')
     await clock.advance(100)
     expect(await admission).toMatchObject({ ok: true })
-    expect(await one.meters.read([meter])).toMatchObject([{ held: 1n }])
+    expect(await one.meters.read([usd])).toMatchObject([{ held: 1n }])
   })
 
   it('for too long is unavailable, and nothing was taken', async () => {
@@ -125,7 +126,7 @@ describe('a database that another process holds', () => {
     await clock.advance(1_000)
     expect(await admission).toBeInstanceOf(Unavailable)
     other.exec('COMMIT')
-    expect(await one.meters.read([meter])).toMatchObject([{ held: 0n }])
+    expect(await one.meters.read([usd])).toMatchObject([{ held: 0n }])
   })
 
   it('can still be read from', async () => {
@@ -157,7 +158,7 @@ describe('holds that have ended', () => {
     for (let turn = 0; turn < 4; turn++) await one.expire(1)
     expect(count()).toBe(2_000)
     // What they counted for stays.
-    expect(await one.meters.read([meter])).toMatchObject([{ used: 2_500n, held: 0n }])
+    expect(await one.meters.read([usd])).toMatchObject([{ used: 2_500n, held: 0n }])
   })
 
   it('are forgotten by admits alone, too', async () => {

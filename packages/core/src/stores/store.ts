@@ -9,24 +9,31 @@ import type { Window } from './window.ts'
 export interface Store {
   readonly session: SessionVerbs
   readonly meters: { read(keys: readonly MeterKey[]): MaybePromise<readonly (MeterState | undefined)[]> }
+  readonly hold: { get(call: string): MaybePromise<HoldRow | undefined> }
   readonly secret: SecretVerbs
   readonly writer: WriterVerbs
 
   /**
-   * Takes everything a call needs, or nothing: the session and all its ancestors are live, and every charge fits its
-   * meter. The hold is made `running`, with a lease. The same call again is the same hold; a cancelled one is refused.
+   * Takes everything a call needs, or nothing: the session and all its ancestors are live, its `once` key is free, and
+   * every charge fits its meter. The hold is made `running`, with a lease. The same call again is the same hold; one
+   * that has ended is refused. A call that charges nothing and has no `once` key leaves no hold.
    */
   admit(request: AdmitRequest): MaybePromise<Admission>
-  /** As `admit`, but the hold is `reserved`: not running yet, and given back when its lease is over. */
+  /**
+   * As `admit`, but the hold is `reserved`: not running yet, and given back when its lease is over. There is always a
+   * hold. An admit of the same call lets it run, whatever that admit charges: nothing more is taken.
+   */
   reserve(request: AdmitRequest): MaybePromise<Admission>
   /**
-   * Ends a hold with what was really spent. A hold that has ended stays as it is. A call that held nothing, and is not
-   * known, but has spent is counted as well, once.
+   * Ends a running or orphaned hold with what was really spent. One that has ended, or is only reserved, stays as it
+   * is. A call that held nothing, and is not known, but has spent is counted as well, once; rates too, even beyond
+   * their limit. Of a call that was admitted, rates have counted already and are left alone.
    */
   settle(request: SettleRequest): MaybePromise<Settlement>
   /**
    * Gives a hold back in full: the tool did not run, or declared that failing costs nothing. An unknown call leaves a
    * tombstone, so that an admit which arrives late is refused. A hold that has ended or is orphaned stays as it is.
+   * The `once` key is free again; what a rate has counted is not given back.
    */
   cancel(call: string): MaybePromise<Settlement>
   /** Extends the leases of holds that are still running; others are left alone. */
@@ -58,26 +65,54 @@ export interface SessionVerbs {
   /**
    * Makes a session and its meters. `ttlMs` runs from the store's now. One that is made from others ends no later than
    * they do, and is revoked from the start when one of them is. Throws when its id, its token or the key of a meter is
-   * taken, or when it comes from a session that is not known; then nothing was made.
+   * taken, or when it comes from a session that is not known; then nothing was made. Answers the cap that leaves no
+   * room for it, if there is one: nothing was made then, either.
    */
-  create(row: NewSession, meters: readonly NewMeter[]): MaybePromise<SessionRow>
+  create(row: NewSession, meters: readonly NewMeter[], caps?: readonly Cap[]): MaybePromise<SessionRow | CapReached>
   get(by: { readonly id: string } | { readonly tokenHash: string }): MaybePromise<SessionRow | undefined>
+  /**
+   * Moves the end of a live session to `ttlMs` from now, if that is later than it was and no later than the ends of its
+   * ancestors. One that is over stays as it is. Answers the row as it stands then; `undefined` when it is not known.
+   */
+  extend(id: string, ttlMs: number): MaybePromise<SessionRow | undefined>
   /** Revokes a session and everything delegated from it; answers the ids this call ended. */
   revokeTree(id: string): MaybePromise<readonly string[]>
 }
 
 export type NewSession = Omit<SessionRow, 'createdAt' | 'expiresAt' | 'revokedAt'> & { readonly ttlMs: number }
 
-/** What names a meter: `tenant|level:id|unit|window|name`, and the window its rows are cut by. */
+/**
+ * What names a meter, and how it counts. A meter of a session is a row made with the session, its limit in the row. A
+ * standing meter carries its limit (or its rate) with every request; its row is made on first use.
+ */
 export interface MeterKey {
+  /** `tenant|level:id|unit|window|name`. */
   readonly key: string
   readonly window: Window
+  /** The IANA zone whose calendar cuts the window; UTC unless given. */
+  readonly zone?: string
+  /** Of a standing budget or quota. A changed limit holds from the next request on. */
+  readonly limit?: bigint
+  /** Of a standing rate; its window is `total`. */
+  readonly rate?: Rate
+}
+
+/**
+ * A rate, as a leaky bucket: what is admitted fills it, `limit` leaks out evenly in every `periodMs`, and an amount
+ * that would raise it above `burst` is refused. This is the generic cell rate algorithm (ITU-T I.371, annex A, the
+ * continuous-state form), so no boundary lets twice the rate through. The leak is rounded down to whole micro-units.
+ */
+export interface Rate {
+  readonly limit: bigint
+  readonly periodMs: number
+  readonly burst: bigint
 }
 
 export interface NewMeter extends MeterKey {
   readonly limit: bigint
 }
 
+/** Of a rate: `limit` is its burst, `used` what is in the bucket now. */
 export interface MeterState {
   readonly limit: bigint
   readonly used: bigint
@@ -95,14 +130,57 @@ export interface AdmitRequest {
   readonly session: string
   readonly charges: readonly Charge[]
   readonly leaseMs: number
+  /**
+   * A key that only one call at a time may have, and none for 24 hours after one that had it settled (or was orphaned,
+   * as far as anyone knows it ran). Cancelling frees it.
+   */
+  readonly once?: string
+  /** Kept with the hold and answered by `hold.get`. */
+  readonly memo?: string
 }
 
-/** Why a store refuses. `unavailable`: a meter of a live session is missing. */
-export type AdmitRefusal = 'no-session' | 'session-expired' | 'session-revoked' | 'budget-exceeded' | 'unavailable'
+/** A hold as it stands. */
+export interface HoldRow {
+  readonly session: string
+  readonly state: HoldState
+  readonly memo?: string
+}
+
+/** How many sessions of a tenant may live at once: all of them, or of different agents; or the sessions of one agent. */
+export interface Cap {
+  readonly count: 'sessions' | 'agents'
+  readonly per: 'tenant' | 'agent'
+  readonly limit: number
+}
+
+export interface CapReached {
+  readonly refused: 'quota-exceeded'
+  readonly cap: Cap
+}
+
+/**
+ * Why a store refuses. `budget-exceeded`: a limit, of whatever is counted; `unavailable`: a meter of a live session is
+ * missing, or the call has ended already.
+ */
+export type AdmitRefusal =
+  | 'no-session'
+  | 'session-expired'
+  | 'session-revoked'
+  | 'duplicate-call'
+  | 'budget-exceeded'
+  | 'rate-exceeded'
+  | 'unavailable'
 
 export type Admission =
   | { readonly ok: true; readonly at: number }
-  | { readonly ok: false; readonly refused: AdmitRefusal; readonly meter?: string }
+  | {
+      readonly ok: false
+      readonly refused: AdmitRefusal
+      /** Key of the meter that refused. */
+      readonly meter?: string
+      /** Of a rate: after how many milliseconds the same would be admitted, if nothing else is meanwhile. */
+      readonly retryMs?: number
+    }
 
 export interface SettleRequest {
   readonly call: string

@@ -14,6 +14,7 @@ export interface Draft {
   readonly call?: string
   readonly verdict?: 'allow' | 'deny' | 'ask'
   readonly rule?: string | undefined
+  readonly policyHash?: string | undefined
   readonly code?: string
   readonly held?: readonly Amount[]
   readonly spent?: readonly Amount[]
@@ -58,14 +59,17 @@ export function callFragment(
 export class Chain {
   readonly writer: string
   readonly #head: string
+  readonly #enforced: boolean
   #seq = 0
   #prev = GENESIS
   #genesis = GENESIS
   #at = 0
   #atText = ''
 
-  constructor(writer: string, haldir: string) {
+  /** `enforced: false` stands in every entry of a haldir in shadow mode. */
+  constructor(writer: string, haldir: string, enforced = true) {
     this.writer = writer
+    this.#enforced = enforced
     this.#head = `,"haldir":${json(haldir)},`
   }
 
@@ -91,8 +95,9 @@ export class Chain {
     text += `,"type":"${draft.type}"${this.#head}${draft.session},${draft.call ?? ''}`
     if (draft.verdict !== undefined) text += `"verdict":"${draft.verdict}",`
     if (draft.rule !== undefined) text += `"rule":${json(draft.rule)},`
+    if (draft.policyHash !== undefined) text += `"policyHash":"${draft.policyHash}",`
     if (draft.code !== undefined) text += `"code":"${draft.code}",`
-    text += `"held":${amounts(draft.held)},"spent":${amounts(draft.spent)},"enforced":true,`
+    text += `"held":${amounts(draft.held)},"spent":${amounts(draft.spent)},"enforced":${this.#enforced},`
     if (draft.durationMs !== undefined) text += `"durationMs":${draft.durationMs},`
     text += `"data":${draft.data === undefined ? '{}' : json(draft.data)},"prev":"${this.#prev}"}`
     const digest = lineHash(text)

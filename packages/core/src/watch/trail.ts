@@ -21,6 +21,8 @@ export interface TrailParts {
   readonly registry: WriterVerbs
   readonly clock: Clock
   readonly deadlineMs: number
+  /** `false`: what these entries tell of was judged, not enforced. */
+  readonly enforced?: boolean
 }
 
 /** What the trail could not do, for `health()`. */
@@ -56,7 +58,7 @@ export class WrittenTrail implements Trail {
 
   constructor(parts: TrailParts) {
     this.#parts = parts
-    this.#chain = new Chain(parts.writer, parts.haldir)
+    this.#chain = new Chain(parts.writer, parts.haldir, parts.enforced)
     const channels = parts.sinks.map((sink) => new Channel(sink, parts.clock, parts.deadlineMs))
     this.#required = channels.filter((channel) => channel.required)
     this.#optional = channels.filter((channel) => !channel.required)
@@ -148,7 +150,8 @@ export class WrittenTrail implements Trail {
   }
 
   #append(draft: Draft): MaybePromise<void> {
-    const must = draft.type === 'outcome' || draft.type === 'writer-closed'
+    // In shadow mode calls run without an intent, for as long as a sink is down: their outcomes have no claim to a place.
+    const must = draft.type === 'writer-closed' || (draft.type === 'outcome' && this.#parts.enforced !== false)
     for (const channel of this.#required) {
       // While a sink is down only so much is kept for it. Past that, what has not happened yet gets no place at all,
       // so that the chain has no hole; how much was left out is recorded when the sink accepts again.

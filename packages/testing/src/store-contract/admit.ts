@@ -1,5 +1,5 @@
 import { expect } from 'vitest'
-import { MINUTE, meter, on, type StoreCase } from './scene.ts'
+import { bare, MINUTE, meter, on, type StoreCase } from './scene.ts'
 
 const usd = meter('usd', 50n)
 const eur = meter('eur', 10n)
@@ -129,7 +129,7 @@ export const ADMIT: readonly StoreCase[] = [
       await scene.settle('c')
       await scene.settle('e', [on(large, most)])
       await scene.expectMeter(large, 2n * most - 1n, 0n)
-      expect(await scene.store.meters.read([large])).toEqual([{ limit: most, used: 2n * most - 1n, held: 0n }])
+      expect(await scene.store.meters.read([bare(large)])).toEqual([{ limit: most, used: 2n * most - 1n, held: 0n }])
     },
   },
   {
@@ -137,7 +137,7 @@ export const ADMIT: readonly StoreCase[] = [
     async run(scene) {
       await scene.session({ meters: [usd, eur] })
       await scene.expectAdmitted('c', [on(eur, 4n)])
-      expect(await scene.store.meters.read([eur, ghost, usd])).toEqual([
+      expect(await scene.store.meters.read([eur, ghost, usd].map(bare))).toEqual([
         { limit: 10n, used: 0n, held: 4n },
         undefined,
         { limit: 50n, used: 0n, held: 0n },

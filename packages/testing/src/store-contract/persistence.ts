@@ -1,6 +1,6 @@
 import { expect } from 'vitest'
 import { fakeClock } from '../clock.ts'
-import { DAY, HOUR, MINUTE, meter, on, type StoreCase } from './scene.ts'
+import { DAY, HOUR, MINUTE, meter, newSession, on, onStanding, type StoreCase } from './scene.ts'
 
 const usd = meter('usd', 50n)
 
@@ -70,6 +70,56 @@ export const PERSISTENCE: readonly StoreCase[] = [
       await scene.expectAdmitted('c', [on(daily, 10n)])
       const again = await scene.reopened(fakeClock(scene.clock.now() - 2 * HOUR))
       await again.expectRefused('d', [on(daily, 1n)], 'budget-exceeded', daily)
+    },
+  },
+  {
+    title: 'standing meters, rates, `once` keys, memos and extensions are there when the store is opened again',
+    async run(scene) {
+      const daily = { key: 't|day', window: 'day', zone: 'Asia/Tokyo', limit: 9n } as const
+      const rate = { key: 't|rate', window: 'total', rate: { limit: 10n, periodMs: MINUTE, burst: 4n } } as const
+      await scene.session()
+      await scene.store.session.extend('s', DAY)
+      await scene.reserve('c', [onStanding(daily, 5n), onStanding(rate, 4n)], { once: 'k', memo: 'two pens' })
+      const again = await scene.reopened(fakeClock(scene.clock.now() + 6_000))
+      await again.expectStanding(daily, 0n, 5n)
+      await again.expectStanding(rate, 3n)
+      await again.expectRefused('d', [onStanding(daily, 5n)], 'budget-exceeded', daily)
+      expect(await again.admit('d', [], { once: 'k' })).toEqual({ ok: false, refused: 'duplicate-call' })
+      expect(await again.store.hold.get('c')).toEqual({ session: 's', state: 'reserved', memo: 'two pens' })
+      expect(await again.store.session.get({ id: 's' })).toMatchObject({ expiresAt: scene.clock.now() + DAY })
+      await again.expectAdmitted('c', [])
+      await again.settle('c')
+      expect(await scene.admit('d', [], { once: 'k' })).toEqual({ ok: false, refused: 'duplicate-call' })
+    },
+  },
+  {
+    title: 'a store that only refused anything keeps the time that passed',
+    async run(scene) {
+      await scene.session({ ttlMs: HOUR })
+      await scene.clock.advance(30 * MINUTE)
+      await scene.expectRefused('c', [on(usd, 1n)], 'unavailable', usd)
+      const again = await scene.reopened(fakeClock(scene.clock.now() - 2 * HOUR))
+      await again.clock.advance(30 * MINUTE + 1_000)
+      await again.expectRefused('d', [], 'session-expired')
+    },
+  },
+  {
+    title: 'two processes on one store share caps, rates and `once` keys',
+    async run(scene) {
+      const rate = { key: 't|rate', window: 'total', rate: { limit: 10n, periodMs: MINUTE, burst: 4n } } as const
+      const caps = [{ count: 'sessions', per: 'tenant', limit: 2 }] as const
+      const other = await scene.reopened(scene.clock)
+      await scene.session()
+      await other.session({ id: 'o' })
+      for (const each of [scene, other]) {
+        const made = await each.store.session.create(newSession({ id: 'x' }), [], caps)
+        expect(made).toEqual({ refused: 'quota-exceeded', cap: caps[0] })
+      }
+      await scene.expectAdmitted('a', [onStanding(rate, 2n)], { once: 'k' })
+      await other.expectAdmitted('b', [onStanding(rate, 2n)])
+      expect(await other.admit('d', [], { once: 'k' })).toEqual({ ok: false, refused: 'duplicate-call' })
+      expect(await other.admit('e', [onStanding(rate, 1n)])).toMatchObject({ refused: 'rate-exceeded', retryMs: 6_000 })
+      expect(await scene.admit('e', [onStanding(rate, 1n)])).toMatchObject({ refused: 'rate-exceeded', retryMs: 6_000 })
     },
   },
   {

@@ -31,7 +31,7 @@ export const SESSIONS: readonly StoreCase[] = [
       await scene.expectAdmitted('c', [on(usd, 20n)])
       await expect(async () => scene.session({ ttlMs: 99 * HOUR, meters: [meter('more', 9n)] })).rejects.toThrow()
       expect(await scene.store.session.get({ id: 's' })).toEqual(first)
-      expect(await scene.store.meters.read([meter('more', 9n)])).toEqual([undefined])
+      expect(await scene.store.meters.read([{ key: 'more', window: 'total' }])).toEqual([undefined])
       await scene.expectMeter(usd, 0n, 20n)
     },
   },

@@ -1,12 +1,12 @@
 import { expect } from 'vitest'
-import { MINUTE, meter, on, type Scene, type StoreCase } from './scene.ts'
+import { bare, MINUTE, meter, on, type Scene, type StoreCase } from './scene.ts'
 
 const usd = meter('usd', 50n)
 const eur = meter('eur', 10n)
 
 /** Every verb that could touch a hold, on one that has ended: none may change anything. */
 async function expectFinal(scene: Scene, call: string, state: 'settled' | 'released'): Promise<void> {
-  const [before] = await scene.store.meters.read([usd])
+  const [before] = await scene.store.meters.read([bare(usd)])
   const ended = { state, overrun: false }
   expect(await scene.settle(call, [on(usd, 7n)])).toEqual(ended)
   expect(await scene.settle(call)).toEqual(ended)
@@ -18,7 +18,7 @@ async function expectFinal(scene: Scene, call: string, state: 'settled' | 'relea
   await scene.clock.advance(20 * MINUTE)
   expect(await scene.store.expire(10)).toEqual({ released: [], orphaned: [] })
   expect(await scene.settle(call, [on(usd, 7n)])).toEqual(ended)
-  expect(await scene.store.meters.read([usd])).toEqual([before])
+  expect(await scene.store.meters.read([bare(usd)])).toEqual([before])
 }
 
 export const SETTLE: readonly StoreCase[] = [

@@ -1,5 +1,5 @@
 import { expect } from 'vitest'
-import { DAY, HOUR, MINUTE, meter, type NewMeter, on, type Scene, type StoreCase } from './scene.ts'
+import { bare, DAY, HOUR, MINUTE, meter, type NewMeter, on, type Scene, type StoreCase } from './scene.ts'
 
 const TTL = 400 * DAY
 
@@ -12,7 +12,7 @@ async function expectFresh(scene: Scene, window: NewMeter['window'], lastMoment:
   await scene.settle('c')
   await scene.expectRefused('d', [on(limited, 1n)], 'budget-exceeded', limited)
   await scene.clock.advance(1)
-  expect(await scene.store.meters.read([limited])).toEqual([{ limit: 10n, used: 0n, held: 0n }])
+  expect(await scene.store.meters.read([bare(limited)])).toEqual([{ limit: 10n, used: 0n, held: 0n }])
   await scene.expectAdmitted('d', [on(limited, 10n)])
   await scene.expectRefused('e', [on(limited, 1n)], 'budget-exceeded', limited)
 }
@@ -25,6 +25,23 @@ export const WINDOWS: readonly StoreCase[] = [
   {
     title: 'a day begins anew at midnight UTC',
     run: (scene) => expectFresh(scene, 'day', Date.UTC(2026, 2, 29) - 1),
+  },
+  {
+    title: 'a week begins anew on Monday',
+    run: (scene) => expectFresh(scene, 'week', Date.UTC(2026, 0, 5) - 1),
+  },
+  {
+    title: 'a week goes on over the end of a year',
+    async run(scene) {
+      const weekly = meter('weekly', 10n, 'week')
+      await scene.session({ ttlMs: TTL, meters: [weekly] })
+      await scene.clock.advance(Date.UTC(2026, 11, 31, 23) - scene.clock.now())
+      await scene.expectAdmitted('c', [on(weekly, 10n)])
+      await scene.clock.advance(Date.UTC(2027, 0, 4) - 1 - scene.clock.now())
+      await scene.expectMeter(weekly, 0n, 10n)
+      await scene.clock.advance(1)
+      await scene.expectMeter(weekly, 0n, 0n)
+    },
   },
   {
     title: 'a month begins anew on its first day, short months too',
@@ -50,7 +67,7 @@ export const WINDOWS: readonly StoreCase[] = [
     async run(scene) {
       const daily = meter('daily', 10n, 'day')
       await scene.session({ ttlMs: TTL, meters: [daily] })
-      expect(await scene.store.meters.read([daily])).toEqual([{ limit: 10n, used: 0n, held: 0n }])
+      expect(await scene.store.meters.read([bare(daily)])).toEqual([{ limit: 10n, used: 0n, held: 0n }])
     },
   },
   {

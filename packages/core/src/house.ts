@@ -1,0 +1,71 @@
+/** The parts of a haldir, made from its options. */
+import { Faults } from './faults.ts'
+import { Holds } from './gate/meters.ts'
+import { LoadedPolicy } from './gate/policy/loaded.ts'
+import { parseRequired } from './gate/scopes.ts'
+import type { CheckedOptions } from './haldir-options.ts'
+import type { House } from './pass.ts'
+import type { Store } from './stores/store.ts'
+import { SealedVault } from './vault/vault.ts'
+import { sessionFragment } from './watch/chain.ts'
+import { WrittenTrail } from './watch/trail.ts'
+
+export function assemble(options: CheckedOptions): House {
+  const { clock, ids, store, deadlineMs, leaseMs, shadow, apart, guards, standing, policy } = options
+  const faults = new Faults()
+  const trail = trailOf(options)
+  joinStore(store)
+  return {
+    clock,
+    ids,
+    store,
+    trail,
+    vault: vaultOf(options, trail),
+    holds: new Holds(store, clock, deadlineMs, leaseMs, (error) => faults.note('store.settle', error)),
+    standing,
+    guards,
+    policy: policy && new LoadedPolicy(policy),
+    shadow,
+    apart,
+    nobody: undefined,
+    observed: new Map(),
+    faults,
+    deadlineMs,
+    belongings: new WeakMap(),
+    running: new Set(),
+    open: true,
+  }
+}
+
+function trailOf({ name, ids, sinks, store, clock, deadlineMs, shadow }: CheckedOptions): WrittenTrail {
+  const registry = store.writer
+  return new WrittenTrail({ haldir: name, writer: ids(), sinks, registry, clock, deadlineMs, enforced: !shadow })
+}
+
+function vaultOf({ keys, store, random, clock, deadlineMs }: CheckedOptions, trail: WrittenTrail): SealedVault {
+  return new SealedVault({
+    keys,
+    secrets: store.secret,
+    random,
+    clock,
+    deadlineMs,
+    checkScope: parseRequired,
+    recordPut: ({ tenant, name: secret, version }) => {
+      const session = sessionFragment({ tenant, agent: null, id: null, chain: [] })
+      return trail.record({ type: 'secret-put', session, data: { secret, version } })
+    },
+  })
+}
+
+/** How many haldirs use a store object: the last one to close closes it. */
+const users = new WeakMap<Store, number>()
+
+function joinStore(store: Store): void {
+  users.set(store, (users.get(store) ?? 0) + 1)
+}
+
+export async function leaveStore(store: Store): Promise<void> {
+  const left = (users.get(store) ?? 1) - 1
+  users.set(store, left)
+  if (left === 0) await store.close?.()
+}

@@ -1,0 +1,277 @@
+/** What a haldir does for sessions beyond one process: opens, delegates, extends and ends them in the store. */
+import { createSecretKey } from 'node:crypto'
+import { chargeSession } from './charge.ts'
+import { ask, type MaybePromise } from './clock.ts'
+import { type Duration, parseDuration } from './duration.ts'
+import { ConfigError, Denied, HaldirError, Unavailable } from './errors.ts'
+import { checkWithin, DEEPEST, type Leave, leaveOf } from './gate/leaves.ts'
+import { asParents, type BudgetLine, budgetLines } from './gate/meters.ts'
+import { type DelegateOptions, Session, type SessionActs, tokenHash, whyOver } from './gate/sessions.ts'
+import type { Governor } from './governor.ts'
+import type { Amount } from './money.ts'
+import { checkKeys } from './options.ts'
+import type { Belongings, House } from './pass.ts'
+import { type CheckedSession, checkSessionOptions, type SessionOptions } from './session-options.ts'
+import type { Cap, CapReached, NewSession, SessionRow } from './stores/store.ts'
+import { Redactor } from './vault/redact.ts'
+import { sessionFragment } from './watch/chain.ts'
+import type { EntryType } from './watch/entry.ts'
+
+export interface SessionsParts {
+  readonly house: House
+  readonly governor: Governor
+  readonly random: (bytes: number) => Uint8Array
+  readonly warn: (warning: string) => void
+}
+
+export class Sessions implements SessionActs {
+  readonly #house: House
+  readonly #governor: Governor
+  readonly #random: (bytes: number) => Uint8Array
+  readonly #warn: (warning: string) => void
+  readonly #digestKeys = new Map<string, Promise<Belongings['digestKey']>>()
+  /** The handles in use, by id: two of one session would not know of each other's secrets and end. */
+  readonly #handles = new Map<string, WeakRef<Session>>()
+  readonly #forgotten = new FinalizationRegistry<string>((id) => {
+    if (!this.#handles.get(id)?.deref()) this.#handles.delete(id)
+  })
+
+  constructor({ house, governor, random, warn }: SessionsParts) {
+    this.#house = house
+    this.#governor = governor
+    this.#random = random
+    this.#warn = warn
+  }
+
+  create(options: SessionOptions): Promise<Session> {
+    return this.#make(checkSessionOptions(options), undefined)
+  }
+
+  async delegate(parent: Session, options: DelegateOptions): Promise<Session> {
+    checkKeys(options, ['agent', 'scopes', 'ttl', 'attributes'], 'options of `delegate`')
+    const checked = checkSessionOptions({ ...options, tenant: parent.tenant })
+    if (parent.chain.length >= DEEPEST) {
+      const message = `a session is delegated through at most ${DEEPEST} others`
+      throw new ConfigError('invalid-option', 'delegate', message)
+    }
+    const { shadow, nobody } = this.#house
+    // What could not be attached in shadow mode has nothing to pass on, and stops nobody all the same.
+    if (parent === nobody) return this.#make(checked)
+    // Every one of them: a limit from further up need not stand in the parent's own grant.
+    for (const { grant } of parent.leaves) checkWithin(grant, checked.grant)
+    const over = parent.over()
+    if (over && !shadow) throw new Denied(over, whyOver(over), '')
+    return this.#make(checked, parent)
+  }
+
+  attach(token: string): Promise<Session> {
+    return this.#shadowed(() => this.#attached(token), this.#house.nobody as Session)
+  }
+
+  async #attached(token: string): Promise<Session> {
+    const { store, clock } = this.#house
+    const by = { tokenHash: tokenHash(token) }
+    const row = await this.#ask(() => store.session.get(by), 'store.session.get')
+    if (row === undefined || row === null) throw new HaldirError('no-session', 'no session has this token')
+    if (!isSessionRow(row)) throw new Unavailable('`store.session.get` answered nonsense')
+    return this.#open(row, token, row.expiresAt - clock.now(), () => this.#ancestors(row.chain))
+  }
+
+  async revoke(session: Session, reason: string): Promise<void> {
+    const { trail } = this.#house
+    // Invariant: when this returns, no process admits a call of the session: the store has it before the trail does.
+    const revoked = await this.#shadowed(() => this.#revokeTree(session.id), [])
+    // Handles of what was delegated from it learn of it at once, in this process.
+    for (const id of revoked) this.#handles.get(id)?.deref()?.end('session-revoked')
+    if (revoked.length === 0) return
+    const { redactor, fragment } = this.#belongings(session)
+    const data = { reason: redactor.text(String(reason)).slice(0, 200), sessions: revoked.length }
+    await trail.conclude({ type: 'session-revoked', session: fragment, data })
+  }
+
+  async #revokeTree(id: string): Promise<readonly string[]> {
+    const { store } = this.#house
+    const revoked = await this.#ask(() => store.session.revokeTree(id), 'store.session.revokeTree')
+    if (!Array.isArray(revoked)) throw new Unavailable('`store.session.revokeTree` answered nonsense')
+    return revoked
+  }
+
+  async extend(session: Session, ttl: Duration): Promise<void> {
+    const ttlMs = parseDuration(ttl, 'ttl')
+    await this.#shadowed(() => this.#extended(session, ttlMs), undefined)
+  }
+
+  async #extended(session: Session, ttlMs: number): Promise<void> {
+    const { store, trail } = this.#house
+    const row = await this.#ask(() => store.session.extend(session.id, ttlMs), 'store.session.extend')
+    if (row === undefined || row === null) throw new HaldirError('no-session', 'the store does not know this session')
+    if (!isSessionRow(row)) throw new Unavailable('`store.session.extend` answered nonsense')
+    session.refresh(row, ttlMs)
+    const over = session.over()
+    if (over) throw new Denied(over, whyOver(over), '')
+    const data = { expiresAt: session.expiresAt.toISOString() }
+    await trail.record({ type: 'session-extended', session: this.#belongings(session).fragment, data })
+  }
+
+  charge(session: Session, amount: Amount | readonly Amount[], why: string): Promise<void> {
+    return chargeSession(this.#house, session, amount, why)
+  }
+
+  budget(session: Session): Promise<readonly BudgetLine[]> {
+    const { store, standing } = this.#house
+    const meters = standing.lasting(session.leaves)
+    const read = () => this.#ask(() => budgetLines(store, meters), 'store.meters.read')
+    // In shadow mode nothing limits a session whose meters can't be read.
+    return this.#shadowed(read, [])
+  }
+
+  async #make({ agent, tenant, grant, ttlMs, attributes }: CheckedSession, parent?: Session): Promise<Session> {
+    const { store, trail } = this.#house
+    const id = this.#house.ids()
+    const token = Buffer.from(this.#random(32)).toString('base64url')
+    const chain = parent ? [...parent.chain, parent.id] : []
+    const { scopes } = grant
+    const made: NewSession = { id, tokenHash: tokenHash(token), tenant, agent, scopes, attributes, chain, ttlMs }
+    const row = await this.#create(made)
+    const leftMs = Math.min(ttlMs, row.expiresAt - row.createdAt)
+    const session = await this.#open(row, token, leftMs, () => Promise.resolve(parent ? inherited(parent.leaves) : []))
+    const over = session.over()
+    if (over && !this.#house.shadow) throw new Denied(over, whyOver(over), '')
+    const data = { scopes, expiresAt: session.expiresAt.toISOString() }
+    const type: EntryType = parent ? 'session-delegated' : 'session-created'
+    try {
+      const { fragment } = this.#belongings(session)
+      await this.#shadowed(async () => trail.record({ type, session: fragment, data }), undefined)
+    } catch (error) {
+      // The token was never handed out; a session nobody recorded must not live on in the store either.
+      await this.#ask(() => store.session.revokeTree(id), 'store.session.revokeTree').catch(() => {})
+      throw error
+    }
+    return session
+  }
+
+  /** The row of a new session, with its meters. Throws `Denied` when a quota leaves no room for it. */
+  async #create(made: NewSession): Promise<SessionRow> {
+    const { store, standing, apart, clock, shadow } = this.#house
+    const now = clock.now()
+    const own: SessionRow = { ...made, createdAt: now, expiresAt: now + made.ttlMs }
+    const meters = leaveOf(own, apart).meters.map(({ at, limit }) => ({ ...at, limit }))
+    const create = async (caps: readonly Cap[]) => {
+      const row = await this.#ask(() => store.session.create(made, meters, caps), 'store.session.create')
+      if (isCapReached(row) && caps.length > 0) return row
+      if (isCapReached(row) || !isSessionRow(row) || row.id !== made.id) {
+        throw new Unavailable('`store.session.create` answered nonsense')
+      }
+      return row
+    }
+    const row = await this.#shadowed<SessionRow | CapReached>(() => create(standing.capsOn(made.tenant)), own)
+    if (!isCapReached(row)) return row
+    const refused = await this.#full(row.cap, made)
+    if (!shadow) throw refused
+    return (await this.#shadowed(() => create([]), own)) as SessionRow
+  }
+
+  /** A quota of sessions or agents is used up: that is recorded, and told. */
+  async #full({ count, per }: Cap, { tenant, agent, chain }: NewSession): Promise<Denied> {
+    const { trail, observed, shadow } = this.#house
+    const code = 'quota-exceeded'
+    const rule = `quota:${count}@${per}`
+    const reason = `as many ${count} as this ${per} may have live already`
+    if (shadow) observed.set(code, (observed.get(code) ?? 0) + 1)
+    const session = sessionFragment({ tenant, agent, id: null, chain })
+    await trail.conclude({ type: 'refusal', session, verdict: 'deny', code, rule, data: { reason } })
+    return new Denied(code, reason, '', rule)
+  }
+
+  async #open(
+    row: SessionRow,
+    token: string,
+    leftMs: number,
+    ancestors: () => Promise<readonly Leave[]>,
+  ): Promise<Session> {
+    const known = this.#handles.get(row.id)?.deref()
+    known?.refresh(row, leftMs)
+    // A handle that has ended stays ended; of a session that was extended elsewhere meanwhile, there is a new one.
+    const revived = known?.over() === 'session-expired' && row.revokedAt === undefined && leftMs > 0
+    if (known && !revived) return known
+    const { clock, belongings, apart } = this.#house
+    const leaves = [leaveOf(row, apart), ...(await ancestors())] as const
+    const own = known && belongings.get(known)
+    const digestKey = own?.digestKey ?? (await this.#digestKey(row.tenant))
+    // Someone else may have attached it while this one waited.
+    const meanwhile = this.#handles.get(row.id)?.deref()
+    if (meanwhile && meanwhile !== known) {
+      meanwhile.refresh(row, leftMs)
+      return meanwhile
+    }
+    const session = new Session({ row, token, leaves, governor: this.#governor, clock, leftMs, acts: this })
+    this.#handles.set(row.id, new WeakRef(session))
+    this.#forgotten.register(session, row.id)
+    const fresh = { fragment: sessionFragment(row), digestKey, redactor: new Redactor(), meters: new Map() }
+    belongings.set(session, own ?? fresh)
+    return session
+  }
+
+  /** The leaves to act of the sessions that one was delegated from, the nearest first. */
+  async #ancestors(chain: readonly string[]): Promise<readonly Leave[]> {
+    const { store, apart } = this.#house
+    const leaves: Leave[] = []
+    for (const id of [...chain].reverse()) {
+      const row = await this.#ask(() => store.session.get({ id }), 'store.session.get')
+      if (!isSessionRow(row) || row.id !== id) throw new Unavailable('a session that this one comes from is not known')
+      leaves.push(leaveOf(row, apart))
+    }
+    return inherited(leaves)
+  }
+
+  #belongings(session: Session): Belongings {
+    return this.#house.belongings.get(session) as Belongings
+  }
+
+  /** Read once per process and tenant. */
+  #digestKey(tenant: string): Promise<Belongings['digestKey']> {
+    let found = this.#digestKeys.get(tenant)
+    if (!found) {
+      found = this.#house.vault.digestKey(tenant).then(({ id, key, sealed }) => {
+        if (!sealed) this.#warn('digest keys are stored unsealed: set `vault.keys`')
+        return { id, key: createSecretKey(key) }
+      })
+      found.catch(() => this.#digestKeys.delete(tenant))
+      this.#digestKeys.set(tenant, found)
+    }
+    const key = found
+    // Of no use to anyone later, but a call can be recorded with it.
+    return this.#shadowed(() => key, { id: 'unkept', key: createSecretKey(this.#random(32)) })
+  }
+
+  /** In shadow mode a part that fails is counted, and work goes on with `instead`. */
+  async #shadowed<T>(work: () => Promise<T>, instead: T): Promise<T> {
+    if (!this.#house.shadow) return work()
+    try {
+      return await work()
+    } catch (error) {
+      this.#house.faults.note('session', error)
+      return instead
+    }
+  }
+
+  #ask<T>(work: () => MaybePromise<T>, what: string): Promise<T> {
+    return ask(work, this.#house.deadlineMs, this.#house.clock, what)
+  }
+}
+
+/** Leaves as those that delegate pass them on: their meters are named as a parent's. */
+function inherited(leaves: readonly Leave[]): readonly Leave[] {
+  return leaves.map((leave) => ({ ...leave, meters: asParents(leave.meters) }))
+}
+
+/** A store that answers nonsense has no session. */
+function isSessionRow(row: SessionRow | undefined): row is SessionRow {
+  const { id, agent, tenant, scopes, chain, expiresAt } = row ?? {}
+  const named = [id, agent, tenant].every((text) => typeof text === 'string')
+  return named && Array.isArray(scopes) && Array.isArray(chain) && Number.isFinite(expiresAt)
+}
+
+function isCapReached(row: SessionRow | CapReached): row is CapReached {
+  return (row as CapReached | null)?.refused === 'quota-exceeded'
+}
