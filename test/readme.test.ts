@@ -7,7 +7,7 @@ import { Denied } from '@haldir/core'
 import { describe, expect, it } from 'vitest'
 
 const root = new URL('..', import.meta.url).pathname
-const readmes = ['README.md', ...globSync('{packages,examples}/*/README.md', { cwd: root })]
+const readmes = ['README.md', ...globSync('{docs/*.md,{packages,examples}/*/README.md}', { cwd: root })]
 
 /** A block of TypeScript, the example it names, and the output shown for it, if any. */
 function blocksOf(text: string) {
