@@ -7,7 +7,7 @@ import { amountsOf, chargesOn } from './gate/meters.ts'
 import { type Session, whyOver } from './gate/sessions.ts'
 import type { Executed, Spending } from './governor.ts'
 import { price } from './judge.ts'
-import type { Amount } from './money.ts'
+import { type Amount, amount as amountOf } from './money.ts'
 import { type Belongings, type House, Pass, type Refusal } from './pass.ts'
 import { letThrough } from './shadow.ts'
 import { compileTool } from './tool-options.ts'
@@ -99,14 +99,18 @@ export async function spendAhead(
     return told.status === 'denied' ? told.denial : new Denied('unavailable', 'it was refused', pass.id)
   }
   return {
-    async end(spent) {
-      const ended: Executed = spent ? { status: 'ran', value: undefined } : { status: 'failed', error: undefined }
-      const counted = spent?.filter(limited) ?? []
-      if (counted.length > 0) pass.current?.spent(counted)
+    async end(spent, failure) {
+      const ended: Executed = failure ? { status: 'failed', ...failure } : { status: 'ran', value: undefined }
+      const counted = spent?.filter(limited)
+      if (counted && most.length > 0) pass.current?.spent(counted.length > 0 ? counted : most.map(nothing))
       await settle(pass, ended)
       // What nothing limits stands in the entry all the same.
       if (spent) pass.spent = spent
       await record(pass, ended, ended)
     },
   }
+}
+
+function nothing({ unit }: Amount): Amount {
+  return amountOf(unit, 0)
 }

@@ -80,8 +80,11 @@ export interface Prepared {
 
 /** Something that costs and is no tool call, while it goes on. */
 export interface Spending {
-  /** It is over: counts what was spent, or, when nobody can tell, what was set aside. Never rejects. Once. */
-  end(spent: readonly Amount[] | undefined): Promise<void>
+  /**
+   * It is over: counts what was spent (nothing, of a unit that is not named), or, when nobody can tell, what was set
+   * aside. `failure` says that it ended with an error. Never rejects. Once.
+   */
+  end(spent: readonly Amount[] | undefined, failure?: { readonly error: unknown }): Promise<void>
 }
 
 export interface Governor {
