@@ -27,7 +27,21 @@ export const PROMISES = {
   'invariant-5': 'After revoke returns nothing of that session or its descendants is admitted, in any process',
   'invariant-6': 'A broken store, sink, key or policy refuses',
   'invariant-7': 'Revealed secrets appear in no entry, error, result, print or yield',
+  'invariant-9': 'A child session can never do what its parent could not',
   'invariant-10': 'Time, randomness and ids are injected; a clock going backwards extends nothing',
+
+  // Policy, guards, and seeing what is governed
+  'policy-judges': 'A call is judged by a policy: deny, then ask, then allow; each decision names rule and reason',
+  'policy-swap': 'A policy is swapped in one step and recorded before its first verdict',
+  'policy-fits': 'A rule that reads an argument its tool does not have is found before it is relied on',
+  'guards-stricter': 'A guard can only make a verdict stricter; one that fails refuses in time',
+  'surface-complete': 'Everything that is governed, and what is not, can be listed',
+  'explain-true': 'What is explained is what a call decides',
+
+  // Trying it out
+  'shadow-runs': 'In shadow mode whatever would be refused runs, and is recorded and counted as such',
+  'shadow-apart': 'In shadow mode nothing counts on a real meter',
+  'shadow-broken-parts': 'In shadow mode a broken part stops nothing',
 } as const
 
 export type PromiseId = keyof typeof PROMISES

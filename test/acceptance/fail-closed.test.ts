@@ -258,3 +258,176 @@ it('refuses after one deadline when the store hangs, in admit and in the cancel 
   await clock.advance(5_000)
   expectRefused(refused)
 })
+
+describe('the matrix: every part, broken in every way', () => {
+  type Good = () => unknown
+  type Way = (good: Good, clock: FakeClock) => unknown
+  const later = (ms: number): Way => {
+    return (good, clock) => new Promise((resolve) => clock.setTimeout(() => resolve(good()), ms))
+  }
+  const WAYS: Record<string, Way> = {
+    throws: () => {
+      throw new Error('disk on fire, password hunter2hunter2')
+    },
+    rejects: async () => {
+      throw new Error('connection reset, password hunter2hunter2')
+    },
+    hangs: () => new Promise(() => {}),
+    'does as it is told, but too late': later(30_000),
+    'answers nothing': () => undefined,
+    'answers null later': async () => null,
+    'answers nonsense': () => ({ ok: 'yes', at: 'now', state: 7, verdict: 'sure', refused: 'because', id: 'x' }),
+    'answers a number': () => 1,
+    'answers a list': () => [{}],
+  }
+
+  /** A house of which every part outside goes through here, and can be broken by its name. */
+  async function matrix() {
+    const clock = fakeClock()
+    const broken = new Map<string, Way>()
+    const through = (part: string, good: Good) =>
+      broken.get(part)?.(good, clock) ?? (broken.has(part) ? undefined : good())
+    const breakable = (verbs: object, name: string): object =>
+      new Proxy(verbs, {
+        get(target, verb) {
+          const found = Reflect.get(target, verb)
+          const part = `${name}.${String(verb)}`
+          if (typeof found === 'function') return (...of: never[]) => through(part, () => found.apply(target, of))
+          return typeof found === 'object' && found !== null ? breakable(found, part) : found
+        },
+      })
+    const trail = memorySink()
+    const haldir = createHaldir({
+      clock,
+      store: breakable(memoryStore({ clock }), 'store') as Store,
+      sinks: [{ name: 'trail', write: (lines) => through('sink.write', () => trail.write(lines)) as undefined }],
+      vault: { keys: [breakable(key, 'key') as KeyProvider] },
+      policy: {
+        version: 1,
+        default: 'deny',
+        rules: [{ id: 'base', then: 'allow', when: () => through('policy', () => true) as boolean }],
+      },
+      guards: [{ name: 'watch', decide: () => through('guard', () => 'allow') as never }],
+    })
+    await haldir.vault.put('api_key', 'a-secret-of-the-service', { scope: 'spend' })
+    const session = await haldir.createSession({ agent: 'bot', scopes: ['spend:50'], ttl: '1h' })
+    const tool = vi.fn(async () => 'ran')
+    const pay = governed(tool, { name: 'pay', scope: 'spend', cost: () => usd(1), secrets: ['api_key'] }, { haldir })
+    const acts: Record<string, () => Promise<unknown>> = {
+      call: () => session.run(() => pay()),
+      payment: async () => (await haldir.payments.authorize(session, { amount: usd(1), description: 'a book' })).status,
+      create: async () => (await haldir.createSession({ agent: 'other', scopes: ['spend:1'] })).agent,
+      attach: async () => (await haldir.attach(session.token)).agent,
+      extend: () => session.extend('2h').then(() => session.expiresAt.getTime()),
+      budget: async () => `${(await session.budget())[0]?.left}`,
+    }
+    /** How long an act took by the clock, and what came of it. */
+    const timed = async (act: string) => {
+      const began = clock.monotonic()
+      let ended = Number.POSITIVE_INFINITY
+      const answer = (acts[act] as Good)() as Promise<unknown>
+      const end = () => {
+        ended = clock.monotonic()
+      }
+      answer.then(end, end)
+      return { told: await soon(clock, answer), took: ended - began }
+    }
+    return { haldir, clock, broken, tool, session, timed }
+  }
+
+  interface Row {
+    readonly part: string
+    readonly act: string
+    /** What it comes to when nothing is broken. */
+    readonly good: unknown
+    readonly deadline: number
+    /** Codes other than `unavailable`, for an answer that means something else. */
+    readonly codes?: Readonly<Record<string, string>>
+    /** Answers that are as good as any. */
+    readonly fine?: readonly string[]
+  }
+  const none = { 'answers nothing': 'no-session', 'answers null later': 'no-session' }
+  const sealed = { 'answers nothing': 'secret-unavailable', 'answers null later': 'secret-unavailable' }
+  const rule = Object.fromEntries(Object.keys(WAYS).map((way) => [way, 'policy-denied']))
+  const ROWS: readonly Row[] = [
+    { part: 'store.admit', act: 'call', good: 'ran', deadline: 5_000 },
+    { part: 'store.secret.get', act: 'call', good: 'ran', deadline: 5_000, codes: sealed },
+    { part: 'key.unwrap', act: 'call', good: 'ran', deadline: 5_000 },
+    { part: 'policy', act: 'call', good: 'ran', deadline: 0, codes: rule },
+    { part: 'guard', act: 'call', good: 'ran', deadline: 1_000 },
+    {
+      part: 'sink.write',
+      act: 'call',
+      good: 'ran',
+      deadline: 5_000,
+      fine: ['answers nothing', 'answers null later', 'answers nonsense', 'answers a number', 'answers a list'],
+    },
+    { part: 'store.reserve', act: 'payment', good: 'authorized', deadline: 5_000 },
+    { part: 'policy', act: 'payment', good: 'authorized', deadline: 0, codes: rule },
+    { part: 'guard', act: 'payment', good: 'authorized', deadline: 1_000 },
+    { part: 'store.session.create', act: 'create', good: 'other', deadline: 5_000 },
+    { part: 'store.session.get', act: 'attach', good: 'bot', deadline: 5_000, codes: none },
+    { part: 'store.session.extend', act: 'extend', good: Date.UTC(2026, 0, 1, 2), deadline: 5_000, codes: none },
+    { part: 'store.meters.read', act: 'budget', good: '50 USD', deadline: 5_000 },
+  ]
+
+  describe.each(ROWS)('$part, when what is asked is: $act', ({ part, act, good, deadline, codes = {}, fine = [] }) => {
+    it.each(Object.entries(WAYS).filter(([name]) => !fine.includes(name)))(
+      '%s: refused in time, nothing run, nothing taken, and all is well afterwards',
+      async (name, way) => {
+        proves('invariant-6')
+        const { haldir, clock, broken, tool, session, timed } = await matrix()
+        const expires = session.expiresAt.getTime()
+        broken.set(part, way)
+        const { told, took } = await timed(act)
+        expect(HaldirError.isInstance(told)).toBe(true)
+        const { code, message } = told as HaldirError
+        expect(code).toBe(codes[name] ?? 'unavailable')
+        expect(`${message} ${JSON.stringify(haldir.health())}`).not.toContain('hunter2')
+        expect(took).toBeLessThanOrEqual(deadline)
+        expect(tool).not.toHaveBeenCalled()
+        expect(session.expiresAt.getTime()).toBe(expires)
+
+        broken.clear()
+        // Whatever was under way arrives now.
+        await clock.advance(60_000)
+        expect(tool).not.toHaveBeenCalled()
+        expect((await session.budget()).map(({ used, held }) => `${used}, ${held}`)).toEqual(['0 USD, 0 USD'])
+        if (part === 'sink.write' && name === 'hangs') return
+        expect((await timed('call')).told).toBe('ran')
+        expect(haldir.health().ok).toBe(true)
+      },
+    )
+
+    it('is slow, but in time: then all goes on', async () => {
+      const { broken, tool, timed, session, clock } = await matrix()
+      broken.set(part, later(900))
+      const { told } = await timed(act)
+      // A rule is synchronous: one that answers a promise has not answered.
+      if (part === 'policy') expect(told).toMatchObject({ code: 'policy-denied' })
+      else if (act === 'extend') expect(told).toBeGreaterThanOrEqual(good as number)
+      else expect(told).toBe(good)
+      broken.clear()
+      await clock.advance(1_000)
+      const ran = act === 'call' && part !== 'policy'
+      expect(tool).toHaveBeenCalledTimes(ran ? 1 : 0)
+      expect(`${(await session.budget())[0]?.used}`).toBe(ran ? '1 USD' : '0 USD')
+    })
+  })
+})
+
+it.each(Object.entries(GARBAGE))('a payment is not captured by a store that %s', async (_, broken) => {
+  proves('invariant-6')
+  const { haldir, session, parts, clock, sound } = await houseThatBreaks()
+  const payment = await haldir.payments.authorize(session, { amount: usd(5), description: 'a book' })
+  for (const admit of [broken, () => ({ ok: 'yes', at: 1 }), () => ({ ok: false, refused: 'toString' })]) {
+    parts.store = { admit: admit as Store['admit'] }
+    const error = await soon(clock, payment.capture())
+    expect(HaldirError.isInstance(error) && error.code).toBe('unavailable')
+    expect(payment.status).toBe('authorized')
+  }
+  delete parts.store
+  await payment.capture()
+  expect(`${(await session.budget())[0]?.used}`).toBe('5 USD')
+  expect(entriesOf(sound.sink.lines).filter(({ type }) => type === 'outcome')).toHaveLength(1)
+})

@@ -54,7 +54,7 @@ export function governTool(definition: ToolDefinition, where: Where = {}): Gover
   const tool = compileTool(definition)
   checkWhere(where)
   const { name, framework } = tool
-  const governor = (where.haldir && governorOf(where.haldir)) ?? where.session?.governor
+  const governor = governorAt(where)
   // Where the haldir is known already, a policy that does not fit the tool is an error at once.
   governor?.check(tool)
   const listed: WrappedTool = { name, framework, tool, governor }
@@ -100,7 +100,8 @@ export function leaveUngoverned(
   where: Where = {},
 ): unknown {
   if (ungovernable !== 'allow') throw new ConfigError('ungovernable', name, `\`${name}\` ${why}`)
-  const listed: WrappedTool = { name, framework, tool: undefined, governor: where.haldir && governorOf(where.haldir) }
+  checkWhere(where)
+  const listed: WrappedTool = { name, framework, tool: undefined, governor: governorAt(where) }
   listTool(listed)
   return listed
 }
@@ -149,6 +150,11 @@ function checkWhere(where: Where): void {
   if (where.haldir !== undefined && !governorOf(where.haldir)) {
     throw new ConfigError('invalid-option', 'haldir', '`haldir` is what `createHaldir` answered')
   }
+}
+
+/** The haldir that a tool belongs to, where that is known when it is wrapped. */
+function governorAt({ haldir, session }: Where): Governor | undefined {
+  return (haldir && governorOf(haldir)) ?? session?.governor
 }
 
 /**

@@ -1,12 +1,12 @@
-import { refusalOf } from './before.ts'
+import { checked, refusalOf } from './before.ts'
 import { ask } from './clock.ts'
-import { ConfigError, Denied, HaldirError } from './errors.ts'
+import { ConfigError, Denied } from './errors.ts'
 import { chargesOn } from './gate/meters.ts'
 import type { Session } from './gate/sessions.ts'
 import { type Amount, amount as amountOf, asAmount } from './money.ts'
 import type { Belongings, House } from './pass.ts'
 import { showAs } from './show.ts'
-import type { Admission } from './stores/store.ts'
+import type { Admission, AdmitRequest, HoldState } from './stores/store.ts'
 import { callFragment, type Draft, toolFragment } from './watch/chain.ts'
 
 /** What was authorized, as the hold's memo keeps it. */
@@ -63,26 +63,28 @@ export class Authorization {
    * captured before, with `ConfigError` for more than was authorized.
    */
   async capture(part: Amount = this.amount): Promise<void> {
-    const { store, holds, standing, shadow } = this.#house
+    const { holds, ids, shadow, standing } = this.#house
     const given = asAmount(part)
     const { unit, micros } = this.amount
     if (!given || given.unit !== unit || given.micros > micros || given.micros === 0n) {
       throw new ConfigError('invalid-amount', 'amount', '`amount` is more than zero and no more than was authorized')
     }
     if (this.#status !== 'authorized') throw this.#ended()
-    const meters = standing.forCall(this.#session.leaves, PAYMENTS)
-    // The store lets the hold run only if the session still lives and the hold has not expired: what was authorized
-    // before a revoke is not spent after it.
-    const request = { call: this.id, session: this.#session.id, charges: [], leaseMs: holds.leaseMs }
-    const admission = await this.#ask(() => store.admit(request), 'store.admit').catch((error) => {
-      // In shadow mode a store that is down stops no payment.
-      if (shadow) return undefined
-      throw error
-    })
-    if (admission?.ok === false) await this.#refused(admission)
-    else if (admission) {
-      const settlement = await holds.settle(this.id, chargesOn(meters, [given], true))
-      if (settlement && settlement.state !== 'settled' && !shadow) throw this.#ended()
+    const attempt = ids()
+    const refused = await this.#begin(attempt)
+    if (refused) void holds.cancel(attempt)
+    // In shadow mode nothing stops a payment, nor does a store that is down.
+    if (refused && !shadow) throw refused
+    if (!refused) {
+      // All of it: whatever it was held on, also by a process that knows of other meters.
+      const all = given.micros === micros
+      const spent = all ? undefined : chargesOn(standing.forCall(this.#session.leaves, PAYMENTS), [given], true)
+      const settlement = await holds.settle(this.id, spent)
+      const lost = settlement !== undefined && settlement.state !== 'settled'
+      // Not waited for: a store that hangs would take a second deadline.
+      void (lost ? holds.cancel(attempt) : holds.settle(attempt, undefined))
+      if (lost) this.#status = statusOf(settlement.state)
+      if (lost && !shadow) throw this.#ended()
     }
     this.#status = 'captured'
     this.#captured = given
@@ -107,16 +109,42 @@ export class Authorization {
     return { id, amount, status, expiresAt }
   }
 
-  async #refused(admission: Extract<Admission, { ok: false }>): Promise<void> {
-    const { store, shadow } = this.#house
-    if (shadow) return
-    if (admission.refused === 'unavailable') {
+  /** Lets the hold run, for this attempt alone. Answers why it can't be captured. */
+  async #begin(attempt: string): Promise<Denied | undefined> {
+    const { store, holds, apart, open, faults } = this.#house
+    const { id: session, tenant } = this.#session
+    if (!open) return new Denied('unavailable', 'this haldir is closed', this.id)
+    const request = { session, charges: [], leaseMs: holds.leaseMs }
+    // Invariant: a payment is captured once. One attempt at a time has this key, in all processes on the store, and the
+    // one that succeeds keeps it; meanwhile nobody else lets the hold run and settles it.
+    const once = `${apart}${tenant}|${PAYMENTS}|capture ${this.id}`
+    try {
+      const only = await this.#admit({ ...request, call: attempt, once })
+      if (!only.ok && only.refused !== 'duplicate-call') return this.#refused(only)
+      // A hold that ended long ago is forgotten, and an admit would know nothing against it.
       const row = await this.#ask(() => store.hold.get(this.id), 'store.hold.get')
-      this.#status = row?.state === 'settled' ? 'captured' : 'voided'
-      throw this.#ended()
+      this.#status = statusOf(row?.state)
+      if (this.#status !== 'authorized') return this.#ended()
+      if (!only.ok) return new Denied('duplicate-call', 'this payment is being captured already', this.id)
+      // The store lets it run only if the session still lives and the hold has not expired: what was authorized before
+      // a revoke is not spent after it.
+      const admission = await this.#admit({ ...request, call: this.id })
+      return admission.ok ? undefined : this.#refused(admission)
+    } catch (error) {
+      faults.note('store.admit', error)
+      return new Denied('unavailable', 'the store did not answer for this payment', this.id)
+    }
+  }
+
+  #refused(admission: Extract<Admission, { ok: false }>): Denied {
+    const { refused } = admission
+    if (refused === 'session-revoked' || refused === 'session-expired') this.#session.end(refused)
+    if (refused === 'unavailable') {
+      this.#status = 'voided'
+      return this.#ended()
     }
     const { code, reason } = refusalOf(admission, [])
-    throw new Denied(code, reason, this.id)
+    return new Denied(code, reason, this.id)
   }
 
   #ended(): Denied {
@@ -132,18 +160,23 @@ export class Authorization {
     await this.#house.trail.conclude({ type: 'outcome', session: fragment, call, ...rest })
   }
 
-  async #ask<T>(work: () => T | PromiseLike<T>, what: string): Promise<T> {
-    const { deadlineMs, clock, faults } = this.#house
-    try {
-      return await ask(work, deadlineMs, clock, what)
-    } catch (error) {
-      faults.note(what, error)
-      throw HaldirError.isInstance(error) ? error : new Denied('unavailable', 'the store did not answer', this.id)
-    }
+  async #admit(request: AdmitRequest): Promise<Admission> {
+    return checked(await this.#ask(() => this.#house.store.admit(request), 'store.admit'))
+  }
+
+  #ask<T>(work: () => T | PromiseLike<T>, what: string): Promise<T> {
+    return ask(work, this.#house.deadlineMs, this.#house.clock, what)
   }
 }
 
 showAs(Authorization, ({ id, amount, status }) => `Authorization ${id} (${amount}, ${status})`)
+
+/** What a hold's state means for its payment. One that is not known was given back long ago. */
+export function statusOf(state: HoldState | 'unknown' | undefined): AuthorizationStatus {
+  // Of an orphan a capture was begun, and nobody knows how it ended: it counts as spent.
+  if (state === 'settled' || state === 'orphaned') return 'captured'
+  return state === 'reserved' || state === 'running' ? 'authorized' : 'voided'
+}
 
 /** Reads a memo; `undefined` when the hold is no payment's. */
 export function termsIn(memo: string | undefined): Terms | undefined {

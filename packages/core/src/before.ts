@@ -143,8 +143,9 @@ const REASONS: Record<AdmitRefusal, string> = {
 }
 
 /** A store that answers nonsense has not admitted anything. */
-function checked(answer: Admission): Admission {
+export function checked(answer: Admission): Admission {
   if (answer?.ok === true && typeof answer.at === 'number') return answer
-  if (answer?.ok === false && Object.hasOwn(REASONS, answer.refused)) return answer
+  const { ok, refused, retryMs = 0 } = (answer ?? {}) as Partial<Extract<Admission, { ok: false }>>
+  if (ok === false && Object.hasOwn(REASONS, refused as string) && Number.isFinite(retryMs)) return answer
   throw new Error('the store answered nonsense')
 }

@@ -80,7 +80,9 @@ export async function ask<T>(work: () => MaybePromise<T>, ms: number, clock: Clo
  * monotonic clock, so nothing gains life and no window comes twice; `floor` carries the highest time seen before.
  */
 export function steadyTime(clock: Clock, floor = 0): () => number {
-  let time = floor
+  // Read at once: a wall clock that is set back before the first question is noticed, too.
+  const began = clock.now()
+  let time = Number.isFinite(began) ? Math.max(floor, began) : floor
   let ticked = clock.monotonic()
   return () => {
     const tick = clock.monotonic()

@@ -3,7 +3,7 @@ import { paymentFragment } from './authorization.ts'
 import { spendAhead } from './charge.ts'
 import { ask, type MaybePromise } from './clock.ts'
 import { joinHaldirs, toolsOf } from './context.ts'
-import { ConfigError, Unavailable } from './errors.ts'
+import { ConfigError, Unavailable, Unplaced } from './errors.ts'
 import type { Fault } from './faults.ts'
 import { compilePolicy } from './gate/policy/compile.ts'
 import { LoadedPolicy } from './gate/policy/loaded.ts'
@@ -121,9 +121,17 @@ export class Haldir {
   async loadPolicy(policy: Policy): Promise<{ readonly hash: string }> {
     const loaded = new LoadedPolicy(compilePolicy(policy))
     for (const { tool, governor } of toolsOf(this.#governor)) if (tool && governor) checkFit(loaded, tool)
-    if (!this.#house.open) throw new Unavailable('this haldir is closed')
+    // The old one is on record first: entries of policies stand in the order in which they came into force.
+    await this.#ready()
     const announced = { policy: loaded, done: this.#announce(loaded) }
-    await announced.done
+    try {
+      await announced.done
+    } catch (error) {
+      // The entry may still reach the sink. Whoever reads it then must not take it for the policy in force.
+      const old = this.#house.policy
+      if (old && !(error instanceof Unplaced)) void this.#announce(old).catch(() => {})
+      throw error
+    }
     this.#announced = announced
     this.#house.policy = loaded
     return { hash: loaded.hash }

@@ -54,7 +54,7 @@ function checkPolicy(pass: Pass): Refusal | undefined {
   for (const { facts } of session.leaves) {
     const decision = rules.judge({ args: pass.snapshot.args, session: facts, tool: tool.facts, now })
     if (decision.verdict === 'deny') return denied(decision.rule, decision.reason)
-    if (!strictest || decision.verdict === 'ask') strictest = decision
+    if (!strictest || (decision.verdict === 'ask' && strictest.verdict !== 'ask')) strictest = decision
   }
   const { verdict, rule, reason } = strictest as Decision
   pass.rule = rule
@@ -69,14 +69,10 @@ function denied(rule: string, reason: string): Refusal {
 /** Guards see what the rules have let through, for every identity; each has a second, and may only be stricter. */
 export async function guard(pass: Pass): Promise<Refusal | undefined> {
   const { house, tool, session, snapshot } = pass
+  const said = { verdict: pass.ask ? 'ask' : 'allow', rule: pass.rule as string } as const
+  // Frozen: what one guard does to its view, no other one sees.
   const views = session.leaves.map(
-    ({ facts }): GuardCall => ({
-      tool: tool.facts,
-      args: snapshot.args,
-      session: facts,
-      verdict: pass.ask ? 'ask' : 'allow',
-      rule: pass.rule as string,
-    }),
+    ({ facts }): GuardCall => Object.freeze({ tool: tool.facts, args: snapshot.args, session: facts, ...said }),
   )
   for (const one of house.guards) {
     const rule = `guard:${one.name}`
@@ -180,5 +176,8 @@ export function onceOf(apart: string, tenant: string, tool: string, { digestKey 
 
 /** A reason stands inside a sentence: without a full stop of its own, and not at any length. */
 function sentence(reason: string): string {
-  return reason.slice(0, 300).replace(/[.\s]+$/, '')
+  return reason
+    .slice(0, 300)
+    .toWellFormed()
+    .replace(/[.\s]+$/, '')
 }

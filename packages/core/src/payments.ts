@@ -3,11 +3,11 @@
  * An authorization is judged, admitted and recorded as a call of the tool `payments.authorize` is; its hold is only
  * reserved, so what is never captured is given back when it expires.
  */
-import { Authorization, PAYMENTS, type Terms, termsIn } from './authorization.ts'
-import { fix, identify, refusalOf } from './before.ts'
-import { ask as askFor, background } from './clock.ts'
+import { Authorization, PAYMENTS, statusOf, type Terms, termsIn } from './authorization.ts'
+import { checked as asAdmission, fix, identify, refusalOf } from './before.ts'
+import { ask as askFor, background, MAX_TIMEOUT } from './clock.ts'
 import { type Duration, parseDuration } from './duration.ts'
-import { ConfigError, type Denied, Unavailable } from './errors.ts'
+import { ConfigError, type Denied, Unavailable, Unplaced } from './errors.ts'
 import { isSession, type Session } from './gate/sessions.ts'
 import type { GovernedTool } from './governor.ts'
 import { ask, guard, judge, onceOf, price } from './judge.ts'
@@ -15,6 +15,7 @@ import { type Amount, asAmount } from './money.ts'
 import { checkKeys } from './options.ts'
 import { type Belongings, type House, Pass, type Refusal } from './pass.ts'
 import { letThrough } from './shadow.ts'
+import type { HoldRow } from './stores/store.ts'
 import { compileTool } from './tool-options.ts'
 
 export interface PaymentOptions {
@@ -23,7 +24,8 @@ export interface PaymentOptions {
   readonly description: string
   /**
    * Makes asking twice the same as asking once, for a day, also from another process: the same key with the same amount
-   * and description is the same authorization, and with others it is refused (`duplicate-call`).
+   * and description is the same authorization, and with others it is refused (`duplicate-call`). What was refused,
+   * voided or has expired frees its key.
    */
   readonly idempotencyKey?: string
   /** How long the amount stays set aside; 10 minutes unless given. */
@@ -51,8 +53,20 @@ const PAYMENT: GovernedTool = compileTool({
 
 /** Held apart from the class `Haldir`, so that nothing else of the house is reachable from it. */
 export function paymentsOf(house: House, sweep: () => Promise<unknown>): Payments {
+  /** What is being authorized under a key: whoever asks for the same meanwhile gets the same, under one intent. */
+  const pending = new WeakMap<Session, Map<string, Promise<Authorization>>>()
   return Object.freeze({
-    authorize: (session: Session, options: PaymentOptions) => authorize(house, session, options, sweep),
+    async authorize(session: Session, options: PaymentOptions): Promise<Authorization> {
+      const order = checked(session, options)
+      const { idempotencyKey: key, amount, description } = order
+      if (key === undefined) return authorize(house, session, order, sweep)
+      const own = pending.get(session) ?? new Map<string, Promise<Authorization>>()
+      pending.set(session, own)
+      const same = JSON.stringify([key, amount, description])
+      const making = own.get(same) ?? authorize(house, session, order, sweep).finally(() => own.delete(same))
+      own.set(same, making)
+      return making
+    },
     find: (session: Session, id: string) => find(house, session, id),
   })
 }
@@ -60,10 +74,9 @@ export function paymentsOf(house: House, sweep: () => Promise<unknown>): Payment
 async function authorize(
   house: House,
   session: Session,
-  options: PaymentOptions,
+  { amount, description, idempotencyKey, expiresMs }: Order,
   sweep: () => Promise<unknown>,
 ): Promise<Authorization> {
-  const { amount, description, idempotencyKey, expiresMs } = checked(session, options)
   const args = { amount: Number(amount.decimal), currency: amount.unit, description }
   const pass = new Pass(house, { ...PAYMENT, cost: () => amount }, { args }, session)
   const terms: Terms = { amount, expiresAt: new Date(house.clock.now() + expiresMs) }
@@ -75,9 +88,7 @@ async function authorize(
     refusal ??= price(pass) ?? ask(pass)
     if (!refusal && idempotencyKey !== undefined) {
       const once = keyed(pass, idempotencyKey)
-      // The id says which key and which payment: the same again is the same hold, and another one finds the key taken.
-      pass.id = `pay-${once.slice(-24)}-${(pass.digest as string).slice(0, 24)}`
-      const known = await find(house, session, pass.id)
+      const known = await place(pass, once)
       if (known) return known
       refusal = await reserve(pass, expiresMs, terms, once)
     } else if (!refusal) refusal = await reserve(pass, expiresMs, terms, undefined)
@@ -90,8 +101,33 @@ async function authorize(
   house.running.delete(pass)
   if (refusal) throw denialOf(await pass.refuse(refusal))
   // What is not captured in time is given back without anyone having to ask for it.
-  background(house.clock, expiresMs + 1, () => void sweep().catch(() => {}))
+  sweepAfter(house, expiresMs + 1, sweep)
   return new Authorization(house, session, pass.id, terms, 'authorized')
+}
+
+function sweepAfter(house: House, ms: number, sweep: () => Promise<unknown>): void {
+  const rest = ms - MAX_TIMEOUT
+  background(house.clock, ms, () => (rest > 0 ? sweepAfter(house, rest, sweep) : void sweep().catch(() => {})))
+}
+
+/** How often a key may be given back. */
+const TURNS = 1_000
+
+/**
+ * The id of a payment says which key and which request it is of: the same again finds the same hold, and another
+ * request finds the key taken. After one that was given back comes the next. Answers the payment that there is.
+ */
+async function place(pass: Pass, once: string): Promise<Authorization | undefined> {
+  const { house, session, digest = '' } = pass
+  for (let turn = 1; turn <= TURNS; turn++) {
+    pass.id = `pay-${once.slice(-24)}-${digest.slice(0, 24)}-${turn}`
+    const row = await askFor(() => house.store.hold.get(pass.id), house.deadlineMs, house.clock, 'store.hold.get')
+    if (row === undefined || row === null) return undefined
+    const found = authorizationOf(house, session, pass.id, row)
+    const late = row.state === 'reserved' && found !== undefined && found.expiresAt.getTime() <= house.clock.now()
+    if (found && found.status !== 'voided' && !late) return found
+  }
+  throw new Unavailable('this key was given back too often')
 }
 
 /** Steps 4 and 5, for a hold that is only reserved. */
@@ -106,8 +142,13 @@ async function reserve(
   const memo = JSON.stringify({ amount: amount.decimal, unit: amount.unit, expiresAt: expiresAt.toISOString() })
   const request = { call: id, session: session.id, charges, leaseMs, memo, ...(once && { once }) }
   try {
-    const admission = await askFor(() => house.store.reserve(request), house.deadlineMs, house.clock, 'store.reserve')
-    if (admission?.ok !== true) return refusalOf(admission, pass.meters)
+    const answer = await askFor(() => house.store.reserve(request), house.deadlineMs, house.clock, 'store.reserve')
+    const admission = asAdmission(answer)
+    if (!admission.ok) {
+      const { refused } = admission
+      if (refused === 'session-revoked' || refused === 'session-expired') session.end(refused)
+      return refusalOf(admission, pass.meters)
+    }
     pass.admitted = true
     pass.holding = true
   } catch (error) {
@@ -124,6 +165,8 @@ async function reserve(
     return undefined
   } catch (error) {
     house.faults.note('trail', error)
+    // As of any call: an intent that is in the chain must be closed.
+    pass.intended = !(error instanceof Unplaced)
     return { code: 'unavailable', reason: 'the audit trail did not accept the payment' }
   }
 }
@@ -132,12 +175,12 @@ async function find(house: House, session: Session, id: string): Promise<Authori
   if (!isSession(session) || !house.belongings.has(session)) throw invalid('session', 'is a session of this haldir')
   if (typeof id !== 'string') throw invalid('id', 'is the id of an authorization')
   const row = await askFor(() => house.store.hold.get(id), house.deadlineMs, house.clock, 'store.hold.get')
-  if (row === undefined || row === null || row.session !== session.id) return undefined
-  const terms = termsIn(row.memo)
-  if (!terms) return undefined
-  const { state } = row
-  if (state === 'settled') return new Authorization(house, session, id, terms, 'captured')
-  return new Authorization(house, session, id, terms, state === 'released' ? 'voided' : 'authorized')
+  return row === undefined || row === null ? undefined : authorizationOf(house, session, id, row)
+}
+
+function authorizationOf(house: House, session: Session, id: string, row: HoldRow): Authorization | undefined {
+  const terms = row.session === session.id ? termsIn(row.memo) : undefined
+  return terms && new Authorization(house, session, id, terms, statusOf(row.state))
 }
 
 interface Args {
@@ -149,7 +192,14 @@ function keyed({ house, session, belongings }: Pass, key: string): string {
   return onceOf(house.apart, session.tenant, PAYMENTS, belongings as Belongings, `${session.id} ${key}`)
 }
 
-function checked(session: Session, options: PaymentOptions) {
+interface Order {
+  readonly amount: Amount
+  readonly description: string
+  readonly idempotencyKey: string | undefined
+  readonly expiresMs: number
+}
+
+function checked(session: Session, options: PaymentOptions): Order {
   if (!isSession(session)) throw invalid('session', 'is what `createSession`, `delegate` or `attach` answered')
   checkKeys(options, ['amount', 'description', 'idempotencyKey', 'expires'], 'options of `authorize`')
   const { description, idempotencyKey, expires = '10m' } = options

@@ -56,6 +56,7 @@ describe('YAML 1.2 of the core schema', () => {
 
   it('takes the anchor that stands nearest before an alias', () => {
     expect(read('a: &x 1\nb: *x\nc: &x 2\nd: *x\n')).toEqual({ a: 1, b: 1, c: 2, d: 2 })
+    expect(read('a: &x [&y 1]\nb: &y 2\nc: *x\nd: *y\n')).toEqual({ a: [1], b: 2, c: [1], d: 2 })
   })
 })
 
@@ -81,7 +82,7 @@ const BROKEN: readonly [string, string, string, string][] = [
   ['an anchor around itself', 'a: &x [*x]\n', 'levels deep', 'line 1'],
   ['a prototype', '__proto__: { a: 1 }\n', '__proto__', 'line 1, column 1'],
   ['a tab', 'a:\n\tb: 1\n', 'tab', 'line 2'],
-  ['an open bracket', 'a: [1, 2\n', 'lacks', 'line '],
+  ['an open bracket', 'a: [1, 2\n', 'bracket', 'line '],
   ['uneven indentation', 'a:\n    b: 1\n  c: 2\n', 'indent', 'line 3'],
   ['a backslash that means nothing', 'a: "\\d+"\n', 'backslash', 'line 1'],
 ]
@@ -152,14 +153,14 @@ describe('JSON', () => {
   })
 
   it('refuses what readers of JSON take differently, with its line', () => {
-    expect(refusal('{"a": 1,\n "a": 2}', 'json').message).toContain('twice, at line 2, column 2')
+    expect(refusal('{"a": 1,\n "a": 2}', 'json').message).toContain('twice in one map, at line 2, column 2')
     expect(refusal('{"a": 9007199254740993}', 'json').message).toContain('2^53')
     expect(refusal('{"__proto__": {}}', 'json').message).toContain('__proto__')
   })
 })
 
 describe('a place in a document', () => {
-  const text = 'rules:\n  - id: a\n    when:\n      args.amount:\n        gt: 5\n      args: { exists: true }\n'
+  const text = 'rules:\n  - id: a\n    when:\n      args: { exists: true }\n      args.amount:\n        gt: 5\n'
   const document = new PolicyDocument(text, 'yaml', 'the policy')
   const placeOf = (path: string) =>
     (document.located(new ConfigError('invalid-policy', path, 'it')) as ConfigError).message
@@ -169,14 +170,14 @@ describe('a place in a document', () => {
     ['rules', 'line 1, column 1'],
     ['rules.0', 'line 2, column 5'],
     ['rules.0.id', 'line 2, column 5'],
-    ['rules.0.when.args.amount', 'line 4, column 7'],
-    ['rules.0.when.args.amount.gt', 'line 5, column 9'],
-    ['rules.0.when.args.exists', 'line 6, column 15'],
+    ['rules.0.when.args.amount', 'line 5, column 7'],
+    ['rules.0.when.args.amount.gt', 'line 6, column 9'],
+    ['rules.0.when.args.exists', 'line 4, column 15'],
     ['rules.0.then', 'line 2, column 5'],
     ['rules.7.id', 'line 1, column 1'],
     ['elsewhere', 'line 1, column 1'],
   ])('%s is found, or what is around it', (path, place) => {
-    expect(placeOf(path)).toBe(`it, at ${place} of the policy`)
+    expect(placeOf(path)).toBe(`${place} of the policy: it`)
   })
 
   it('is added to errors of ours alone', () => {

@@ -45,7 +45,7 @@ export class PolicyDocument {
   located(error: unknown): unknown {
     if (!ConfigError.isInstance(error)) return error
     const offset = this.#offsetOf(error.path)
-    return new ConfigError(error.code, error.path, `${error.message}, ${this.#place(offset)}`)
+    return new ConfigError(error.code, error.path, `${this.#place(offset)} of ${this.#what}: ${error.message}`)
   }
 
   #parse(text: string): Document {
@@ -89,13 +89,13 @@ export class PolicyDocument {
   }
 
   #invalid(message: string, offset?: number): ConfigError {
-    const place = offset === undefined ? '' : `, ${this.#place(offset)}`
+    const place = offset === undefined ? '' : `, at ${this.#place(offset)}`
     return new ConfigError('invalid-policy', '', `${this.#what} ${message}${place}`)
   }
 
   #place(offset = 0): string {
     const { line, col } = this.#lines.linePos(offset)
-    return `at line ${Math.max(1, line)}, column ${Math.max(1, col)} of ${this.#what}`
+    return `line ${Math.max(1, line)}, column ${Math.max(1, col)}`
   }
 }
 
@@ -120,7 +120,7 @@ const WORDS: Readonly<Record<string, string>> = {
   BAD_ALIAS: 'has an alias or anchor without a proper name',
   BAD_DIRECTIVE: 'has a directive other than `%YAML 1.2`',
   BAD_DQ_ESCAPE: 'has a backslash in double quotes that begins no known escape; single quotes take it as it is',
-  BAD_INDENT: 'is not indented evenly',
+  BAD_INDENT: 'is not indented evenly, or has a bracket that is not closed',
   BAD_SCALAR_START: 'has a text that begins with a character YAML keeps for itself; put it in quotes',
   BLOCK_AS_IMPLICIT_KEY: 'has a map or list on the line of a key; begin it on the next line',
   BLOCK_IN_FLOW: 'has an indented list or map inside of brackets',

@@ -108,14 +108,10 @@ async function readBytes(file: string): Promise<Buffer | undefined> {
   try {
     await using handle = await open(file, 'r')
     if (!(await handle.stat()).isFile()) return undefined
-    const bytes = Buffer.alloc(MOST_BYTES + 1)
-    let length = 0
-    while (length < bytes.length) {
-      const { bytesRead } = await handle.read(bytes, length)
-      if (bytesRead === 0) break
-      length += bytesRead
-    }
-    return bytes.subarray(0, length)
+    const chunks: Buffer[] = []
+    // `end` is the last byte that is read: one more than may be.
+    for await (const chunk of handle.createReadStream({ end: MOST_BYTES, autoClose: false })) chunks.push(chunk)
+    return Buffer.concat(chunks)
   } catch {
     return undefined
   }

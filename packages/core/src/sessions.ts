@@ -71,9 +71,8 @@ export class Sessions implements SessionActs {
   async #attached(token: string): Promise<Session> {
     const { store, clock } = this.#house
     const by = { tokenHash: tokenHash(token) }
-    const row = await this.#ask(() => store.session.get(by), 'store.session.get')
-    if (row === undefined || row === null) throw new HaldirError('no-session', 'no session has this token')
-    if (!isSessionRow(row)) throw new Unavailable('`store.session.get` answered nonsense')
+    const row = await this.#row(() => store.session.get(by), 'store.session.get')
+    if (!row) throw new HaldirError('no-session', 'no session has this token')
     return this.#open(row, token, row.expiresAt - clock.now(), () => this.#ancestors(row.chain))
   }
 
@@ -103,9 +102,8 @@ export class Sessions implements SessionActs {
 
   async #extended(session: Session, ttlMs: number): Promise<void> {
     const { store, trail } = this.#house
-    const row = await this.#ask(() => store.session.extend(session.id, ttlMs), 'store.session.extend')
-    if (row === undefined || row === null) throw new HaldirError('no-session', 'the store does not know this session')
-    if (!isSessionRow(row)) throw new Unavailable('`store.session.extend` answered nonsense')
+    const row = await this.#row(() => store.session.extend(session.id, ttlMs), 'store.session.extend')
+    if (!row) throw new HaldirError('no-session', 'the store does not know this session')
     session.refresh(row, ttlMs)
     const over = session.over()
     if (over) throw new Denied(over, whyOver(over), '')
@@ -156,19 +154,33 @@ export class Sessions implements SessionActs {
     const now = clock.now()
     const own: SessionRow = { ...made, createdAt: now, expiresAt: now + made.ttlMs }
     const meters = leaveOf(own, apart).meters.map(({ at, limit }) => ({ ...at, limit }))
+    const kept = { ...made, tenant: apart + made.tenant }
     const create = async (caps: readonly Cap[]) => {
-      const row = await this.#ask(() => store.session.create(made, meters, caps), 'store.session.create')
+      const row = await this.#ask(() => store.session.create(kept, meters, caps), 'store.session.create')
       if (isCapReached(row) && caps.length > 0) return row
       if (isCapReached(row) || !isSessionRow(row) || row.id !== made.id) {
         throw new Unavailable('`store.session.create` answered nonsense')
       }
-      return row
+      return { ...row, tenant: made.tenant }
     }
     const row = await this.#shadowed<SessionRow | CapReached>(() => create(standing.capsOn(made.tenant)), own)
     if (!isCapReached(row)) return row
     const refused = await this.#full(row.cap, made)
     if (!shadow) throw refused
     return (await this.#shadowed(() => create([]), own)) as SessionRow
+  }
+
+  /**
+   * A row of the store, checked. In shadow mode sessions are made under a tenant apart, so that no real quota counts
+   * them; and none of them is a leave to act where calls are not only watched.
+   */
+  async #row(work: () => MaybePromise<SessionRow | undefined>, what: string): Promise<SessionRow | undefined> {
+    const row = await this.#ask(work, what)
+    if (row === undefined || row === null) return undefined
+    if (!isSessionRow(row)) throw new Unavailable(`\`${what}\` answered nonsense`)
+    const { apart } = this.#house
+    const tenant = row.tenant.startsWith(apart) ? row.tenant.slice(apart.length) : row.tenant
+    return tenant.includes('|') ? undefined : { ...row, tenant }
   }
 
   /** A quota of sessions or agents is used up: that is recorded, and told. */
@@ -217,8 +229,8 @@ export class Sessions implements SessionActs {
     const { store, apart } = this.#house
     const leaves: Leave[] = []
     for (const id of [...chain].reverse()) {
-      const row = await this.#ask(() => store.session.get({ id }), 'store.session.get')
-      if (!isSessionRow(row) || row.id !== id) throw new Unavailable('a session that this one comes from is not known')
+      const row = await this.#row(() => store.session.get({ id }), 'store.session.get')
+      if (row?.id !== id) throw new Unavailable('a session that this one comes from is not known')
       leaves.push(leaveOf(row, apart))
     }
     return inherited(leaves)

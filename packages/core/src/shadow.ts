@@ -1,6 +1,11 @@
 /**
  * Shadow mode: everything is judged, metered apart and recorded, and nothing is refused that could run. Trying Haldir
  * out must not take anything down.
+ *
+ * What a session does follows the same rule. Making, delegating, extending and revoking one, `charge`, `budget` and
+ * payments do what the store lets them do and otherwise go on: what failed stands in `health().faults`, what would have
+ * been refused in `health().observed`. `attach` then answers a session that stands for nobody, `budget` no lines. Only
+ * what is written wrongly is still thrown, as `ConfigError`.
  */
 import { createSecretKey } from 'node:crypto'
 import { enter, fix, unseal } from './before.ts'

@@ -3,6 +3,7 @@ import { Hostile, snapshot } from './call.ts'
 import { toolsOf, type WrappedTool } from './context.ts'
 import { ConfigError } from './errors.ts'
 import { type Explanation, explainPolicy } from './gate/policy/explain.ts'
+import type { Misfit } from './gate/policy/misfits.ts'
 import type { SessionFacts, ToolFacts } from './gate/policy/policy.ts'
 import { covers, type Grant, parseGrant, parseRequired } from './gate/scopes.ts'
 import { isSession, type Session } from './gate/sessions.ts'
@@ -119,11 +120,13 @@ export function explainCall(house: House, governor: Governor, call: ExplainCall)
       ? explainPolicy(loaded.compiled, { args: taken.args, session, tool: facts, now })
       : { verdict: 'allow' as const, rule: 'no-policy', reason: 'there is no policy; scopes alone judge', rules: [] }),
   }))
-  return { ...strictest(scopes, policy), scopes, policy }
+  const misfit = tool && loaded?.misfits(tool)[0]
+  return { ...strictest(scopes, misfit, policy), scopes, policy }
 }
 
 function strictest(
   scopes: CallExplanation['scopes'],
+  misfit: Misfit | undefined,
   policy: CallExplanation['policy'],
 ): Pick<CallExplanation, 'verdict' | 'rule' | 'reason'> {
   const missing = scopes.find(({ held }) => !held)
@@ -131,13 +134,14 @@ function strictest(
     const reason = `the session does not hold the scope \`${missing.scope}\``
     return { verdict: 'deny', rule: `scope:${missing.scope}`, reason }
   }
+  if (misfit) return { verdict: 'deny', rule: misfit.rule, reason: misfit.message }
   const { verdict, rule, reason } = (policy.find((one) => one.verdict === 'deny') ??
     policy.find((one) => one.verdict === 'ask') ??
     policy[0]) as Explanation
   return { verdict, rule, reason }
 }
 
-/** The scopes a call requires. A function of the tool's that fails requires what nobody holds. */
+/** The scopes a call requires. */
 function scopesOf(tool: GovernedTool | undefined, args: unknown): readonly string[] {
   if (!tool) return []
   try {

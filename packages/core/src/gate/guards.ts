@@ -18,12 +18,12 @@ export interface GuardCall {
 /** What a guard answers: a verdict, and why if it wants to say. The model may read the reason. */
 export type GuardAnswer = PolicyVerdict | { readonly verdict: PolicyVerdict; readonly reason?: string }
 
-export type GuardFunction = (
-  call: GuardCall,
-  options: { readonly signal: AbortSignal },
-) => GuardAnswer | PromiseLike<GuardAnswer>
+export type GuardFunction = (call: GuardCall, options: { readonly signal: AbortSignal }) => Promise<GuardAnswer>
 
-/** A decision point. One that throws, answers nothing it may, or takes longer than a second refuses the call. */
+/**
+ * A decision point. One that throws, answers nothing it may, or takes longer than a second refuses the call. It may
+ * answer at once, too; its type says that it does not, for only so TypeScript infers the verdict of a short function.
+ */
 export type Guard = GuardFunction | { readonly name: string; readonly decide: GuardFunction }
 
 /** A guard as it is asked. */
@@ -128,10 +128,12 @@ const WORDS: Readonly<Record<string, PolicyVerdict>> = {
 function verdictIn(result: unknown): GuardAnswer {
   if (typeof result === 'boolean') return result ? 'allow' : 'deny'
   if (typeof result === 'string') return wordOf(result)
-  const { verdict, decision, type, allow, reason } = (result ?? {}) as Record<string, unknown>
+  const { verdict, decision, type, allow, deny, reason } = (result ?? {}) as Record<string, unknown>
   // An engine that answers several of these must mean the same by all of them; the strictest is taken.
   const said = [verdict, decision, type].filter((one) => one !== undefined).map(wordOf)
   if (allow !== undefined) said.push(allow === true ? 'allow' : 'deny')
+  // `deny` is a boolean, or the list of reasons that rules give for it; only `false` and an empty list deny nothing.
+  if (deny !== undefined && deny !== false && !(Array.isArray(deny) && deny.length === 0)) said.push('deny')
   const strictest = (['deny', 'ask', 'allow'] as const).find((one) => said.includes(one))
   if (!strictest) throw new Unavailable('the policy engine answered no verdict')
   return typeof reason === 'string' ? { verdict: strictest, reason } : strictest

@@ -25,7 +25,14 @@ export const DEEPEST = 8
 export function leaveOf({ id, agent, tenant, scopes, attributes, chain }: SessionRow, apart: string): Leave {
   const grant = parseGrant(scopes)
   const facts = { id, agent, tenant, scopes: grant.scopes, attributes, depth: chain.length }
-  return { facts: Object.freeze(facts), grant, meters: sessionMeters(tenant, id, grant.budgets, apart) }
+  return { facts: frozen(facts), grant, meters: sessionMeters(tenant, id, grant.budgets, apart) }
+}
+
+/** Policies and guards are functions of the application's: none of them may change what the next one is told. */
+function frozen<T>(value: T): T {
+  if (typeof value !== 'object' || value === null) return value
+  for (const part of Object.values(Object.freeze(value))) frozen(part)
+  return value
 }
 
 /** Whether every identity of a chain holds a scope. */

@@ -99,15 +99,14 @@ const ONE = 1_000_000n
 
 /**
  * What amounts mean for meters: every meter of a unit is charged. Nothing is charged for nothing. With `calls`, the
- * meters that count calls are charged for one.
+ * meters that count calls are charged for one, or for as many as the amounts say.
  */
 export function chargesOn(meters: readonly Meter[], amounts: readonly Amount[], calls = false): Charge[] {
   const charges: Charge[] = []
   for (const { at, unit } of meters) {
-    if (calls && unit === CALLS) charges.push({ meter: at, micros: ONE })
-    else
-      for (const one of amounts)
-        if (one.unit === unit && one.micros > 0n) charges.push({ meter: at, micros: one.micros })
+    let micros = calls && unit === CALLS ? ONE : 0n
+    for (const one of amounts) if (one.unit === unit && one.micros > micros) micros = one.micros
+    if (micros > 0n) charges.push({ meter: at, micros })
   }
   return charges
 }

@@ -103,8 +103,9 @@ export class Session {
   get signal(): AbortSignal {
     if (!this.#controller) {
       this.#controller = new AbortController()
-      if (this.over()) this.#controller.abort(this.#reason())
-      else this.#arm()
+      const over = this.over()
+      if (over && this.#stops(over)) this.#controller.abort(this.#reason())
+      else if (!over) this.#arm()
     }
     return this.#controller.signal
   }
@@ -203,6 +204,7 @@ export class Session {
   end(why: Over): void {
     this.#over ??= why
     this.#disarm?.()
+    if (!this.#stops(why)) return
     this.#controller?.abort(this.#reason())
     for (const call of this.#live) call.abort(this.#reason())
     this.#live.clear()
@@ -221,6 +223,11 @@ export class Session {
   /** Why it ends a call now; when it does not yet, a timer is set to notice. @internal */
   endsNow(): Denied | undefined {
     return this.over() ? this.#reason() : this.#arm()
+  }
+
+  /** In shadow mode time stops nothing; a revoke is what somebody has asked for. */
+  #stops(over: Over): boolean {
+    return over === 'session-revoked' || !this.#parts.governor.shadow
   }
 
   #reason(): Denied {

@@ -44,7 +44,7 @@ describe('an option that can not work', () => {
     ['meters.0.limit', { limit: Number.POSITIVE_INFINITY }, '`meters.0.limit`'],
     ['meters.0.limit', { limit: '1e3' }, '`meters.0.limit`'],
     ['meters.0.limit', { limit: undefined }, '`meters.0.limit`'],
-    ['meters.0.limit', { limit: 1_000n }, '`meters.0.limit`'],
+    ['meters.0.limit', { limit: [1] }, '`meters.0.limit`'],
     ['meters.0.limit', { limit: 0.0000001 }, '`meters.0.limit`'],
     ['meters.0.unit', { unit: 'so many calls' }, '`meters.0.unit`'],
     ['meters.0.unit', { unit: undefined }, '`meters.0.unit`'],
@@ -68,7 +68,7 @@ describe('an option that can not work', () => {
     ['meters.0.tools', { tools: ['pay', 7] }, '`meters.0.tools`'],
     ['meters.0.agents', { agents: /bot/ }, '`meters.0.agents`'],
     ['meters.0.tenants', { tenants: [''] }, '`meters.0.tenants`'],
-    ['meters.0.window', { unit: 'agents' }, '`agents`'],
+    ['meters.0.window', { unit: 'agents', window: 'month' }, '`agents`'],
     ['meters.0.agents', { unit: 'sessions', window: undefined, agents: 'bot' }, '`sessions`'],
     ['meters.0.per', { unit: 'agents', per: 'agent' }, '`tenant`'],
     ['meters.0.per', { unit: 'sessions', per: 'tool' }, '`tenant`'],
@@ -244,4 +244,13 @@ it('keeps what is counted apart under keys of its own', () => {
   expect(keys(new StandingMeters([quota], 'shadow|'), [leave('s', 'bot')])).toEqual([
     'shadow|acme|tenant:acme|calls|month|standing:quota',
   ])
+})
+
+it('spells a zone as everyone does, however it was written: one window, not two', () => {
+  const keys = ['europe/berlin', 'Europe/Berlin', 'EUROPE/BERLIN'].map((zone) => {
+    const meters = new StandingMeters([{ unit: 'calls', per: 'tenant', limit: 1, window: 'day', zone }], '')
+    const [meter] = meters.forCall([leave('s', 'a')], 'read')
+    return [meter?.at.key, meter?.at.zone]
+  })
+  expect(new Set(keys.map(String)).size).toBe(1)
 })

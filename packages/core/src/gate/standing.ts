@@ -44,6 +44,14 @@ export interface MeterOptions {
 const KEYS = ['name', 'unit', 'per', 'limit', 'window', 'zone', 'every', 'burst', 'tools', 'agents', 'tenants'] as const
 const LEVELS: readonly Level[] = ['session', 'agent', 'tenant', 'tool']
 const NAME = /^[A-Za-z0-9_.-]{1,64}$/
+const ALMOST: Readonly<Record<string, string>> = {
+  call: 'calls',
+  calls: 'calls',
+  session: 'sessions',
+  sessions: 'sessions',
+  agent: 'agents',
+  agents: 'agents',
+}
 const CURRENCY = /^[A-Z]{3}$/
 
 type Matcher = (name: string) => boolean
@@ -137,11 +145,13 @@ export class StandingMeters {
 }
 
 function readMeter(options: MeterOptions, path: string): Standing {
-  const { unit, per, window = 'total', zone, every, burst, name } = options
+  const { unit, per, window = 'total', every, burst, name } = options
+  const zone = options.zone === undefined ? undefined : zoneNamed(options.zone, `${path}.zone`)
+  // Any word is a unit of someone's own; these would count nothing, ever.
+  const meant = typeof unit === 'string' ? ALMOST[unit.toLowerCase()] : undefined
+  if (meant !== undefined && meant !== unit) throw invalid(`${path}.unit`, `is not known; did you mean \`${meant}\`?`)
   if (!LEVELS.includes(per)) throw unknown(`${path}.per`, per, LEVELS)
   if (!isWindow(window)) throw unknown(`${path}.window`, window, WINDOWS)
-  if (zone !== undefined && !isZone(zone))
-    throw invalid(`${path}.zone`, 'is an IANA time zone, such as `Europe/Berlin`')
   if (zone !== undefined && window === 'total') throw invalid(`${path}.zone`, 'needs a `window`')
   if (name !== undefined && (typeof name !== 'string' || !NAME.test(name))) {
     throw invalid(`${path}.name`, 'is 1 to 64 letters, digits, `_`, `.` or `-`')
@@ -156,6 +166,7 @@ function readMeter(options: MeterOptions, path: string): Standing {
   if (every !== undefined && limit === 0n) throw invalid(`${path}.limit`, 'is more than zero for a rate')
   const span = every !== undefined ? `every:${periodMs}` : window + (zone === undefined ? '' : `@${zone}`)
   const rate = { limit, periodMs, burst: burst === undefined ? limit : micros(unit, burst, path, 'burst') }
+  if (every !== undefined && rate.burst === 0n) throw invalid(`${path}.burst`, 'is more than zero')
   const rule = name ?? `${kind}:${unit}${window === 'total' ? '' : `/${window}`}@${per}`
   return {
     per,
@@ -167,6 +178,17 @@ function readMeter(options: MeterOptions, path: string): Standing {
     agents: matcher(options.agents, `${path}.agents`),
     tenants: matcher(options.tenants, `${path}.tenants`),
   }
+}
+
+/** The zone as everyone spells it: processes that spell it differently must count in the same windows. */
+function zoneNamed(zone: unknown, path: string): string {
+  const zones = Intl.supportedValuesOf('timeZone')
+  if (!isZone(zone)) {
+    const near = typeof zone === 'string' ? nearest(zone, zones) : undefined
+    const hint = near === undefined ? 'such as `Europe/Berlin`' : `did you mean \`${near}\`?`
+    throw invalid(path, `is an IANA time zone; ${hint}`)
+  }
+  return zones.find((one) => one.toLowerCase() === zone.toLowerCase()) ?? zone
 }
 
 function readCap(options: MeterOptions, path: string): StandingMeters['caps'][number] {

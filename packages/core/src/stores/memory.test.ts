@@ -1,6 +1,7 @@
 import { fakeClock } from '@haldir/testing'
 import { describe, expect, it } from 'vitest'
 import { memoryStore } from './memory.ts'
+import type { Store } from './store.ts'
 
 const HOUR = 3_600_000
 
@@ -38,4 +39,61 @@ describe('the memory store stays flat', () => {
       expect(await store.settle({ call: late })).toMatchObject({ state: 'released' })
     expect(await store.settle({ call: 'c0' })).toMatchObject({ state: 'unknown' })
   })
+
+  it('forgets `once` keys that are free again', async () => {
+    await expectFlat(async (store, call) => {
+      await store.admit({ call, session: 's', charges: [], leaseMs: HOUR, once: `the key of ${call}` })
+      await store.settle({ call })
+    })
+  })
+
+  it('forgets windows that have passed', async () => {
+    await expectFlat((store, call) => {
+      const meter = { key: `the meter of ${call}`, window: 'day', limit: 9n } as const
+      return store.settle({ call, spent: [{ meter, micros: 1n }] })
+    })
+  })
+
+  it('forgets rates that have leaked out', async () => {
+    await expectFlat((store, call) => {
+      const rate = { limit: 1n, periodMs: 1_000, burst: 9n }
+      const meter = { key: `the rate of ${call}`, window: 'total', rate } as const
+      return store.settle({ call, spent: [{ meter, micros: 1n }] })
+    })
+  })
+
+  it('never forgets a total, nor the window it is in', async () => {
+    const clock = fakeClock()
+    const store = memoryStore({ clock })
+    const total = { key: 'total', window: 'total', limit: 9n } as const
+    const month = { key: 'month', window: 'month', limit: 9n } as const
+    await store.settle({ call: 'c', spent: [total, month].map((meter) => ({ meter, micros: 9n })) })
+    await clock.advance(24 * HOUR)
+    for (let n = 0; n < 5_000; n++) {
+      const meter = { key: `${n}`, window: 'hour', limit: 9n } as const
+      await store.settle({ call: `${n}`, spent: [{ meter, micros: 1n }] })
+      if (n % 500 === 0) await clock.advance(HOUR)
+    }
+    expect(await store.meters.read([total, month])).toEqual(Array(2).fill({ limit: 9n, used: 9n, held: 0n }))
+  })
 })
+
+/** Does the same many times a day, for many days: the later days must not add what the first ones did. */
+async function expectFlat(work: (store: Store, call: string) => unknown): Promise<void> {
+  const clock = fakeClock()
+  const store = memoryStore({ clock })
+  await store.session.create({ ...row('s'), ttlMs: 99 * 24 * HOUR }, [])
+  const days: number[] = [used()]
+  for (let day = 1; day <= 9; day++) {
+    for (let n = 0; n < 10_000; n++) await work(store, `call ${day} ${n}`)
+    await clock.advance(24 * HOUR)
+    days.push(used())
+  }
+  const [begin = 0, , , third = 0] = days
+  expect((days.at(-1) as number) - third).toBeLessThan((third - begin) / 2)
+}
+
+function used(): number {
+  ;(globalThis as { gc?: () => void }).gc?.()
+  return process.memoryUsage().heapUsed
+}

@@ -75,7 +75,9 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store {
         continue
       }
       const row = meters.spend(meter, micros, hold?.parts.find(({ key }) => key === meter.key)?.row, at)
+      // What a missing meter can't count is beyond it.
       if (row) touched.push(row)
+      else over = true
     }
     return over || touched.some((row) => row.used + row.held > row.limit)
   }

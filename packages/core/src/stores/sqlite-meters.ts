@@ -125,7 +125,8 @@ export class SqliteMeters {
     if (meter?.limit !== undefined) return moveStanding.get(row, meter.limit, held, used)?.over === 1
     const moved = moveMeter.get(held, used, row)
     if (moved) return moved.over === 1
-    if (!meter || openWindow.run(row, `|${meter.key}`).changes === 0) return false
+    // What a missing meter can't count is beyond it.
+    if (!meter || openWindow.run(row, `|${meter.key}`).changes === 0) return used > 0n
     return moveMeter.get(held, used, row)?.over === 1
   }
 

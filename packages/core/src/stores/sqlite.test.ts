@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs'
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -6,6 +6,7 @@ import { fakeClock } from '@haldir/testing'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { ConfigError, Unavailable } from '../errors.ts'
 import { sqliteStore } from './sqlite.ts'
+import { STATEMENTS } from './sqlite-schema.ts'
 import type { Store } from './store.ts'
 
 const DAY = 86_400_000
@@ -70,10 +71,26 @@ describe('the file', () => {
     }
   })
 
-  it('that is no database is refused', () => {
-    writer().exec('CREATE TABLE sessions (id TEXT)')
+  it('that something else keeps its tables in, or that is no database, is refused and left as it was', () => {
+    const other = writer()
+    other.exec('CREATE TABLE orders (id TEXT)')
     chmodSync(path, 0o600)
     expect(() => store()).toThrow(ConfigError)
+    expect(other.prepare('SELECT name FROM sqlite_schema').all()).toEqual([{ name: 'orders' }])
+    path = join(directory, 'text.db')
+    writeFileSync(path, 'these are words, and no pages of a database\n'.repeat(99))
+    expect(() => store()).toThrow(ConfigError)
+  })
+
+  it('of another version is refused, and says so', async () => {
+    await session(store())
+    const other = writer()
+    for (const version of [0, 2, 99]) {
+      other.exec(`PRAGMA user_version = ${version}`)
+      expect(() => store()).toThrow('no store of this version')
+    }
+    other.exec('PRAGMA user_version = 1')
+    expect(await store().session.get({ id: 's' })).toMatchObject({ id: 's' })
   })
 
   it('may be closed twice; a closed store throws', async () => {
@@ -129,6 +146,20 @@ describe('a database that another process holds', () => {
     expect(await one.meters.read([usd])).toMatchObject([{ held: 0n }])
   })
 
+  it('refuses a call all the same once it can tell', async () => {
+    const clock = fakeClock()
+    const one = store(clock)
+    await session(one)
+    await clock.advance(5_000)
+    const other = writer()
+    other.exec('BEGIN IMMEDIATE')
+    const admission = one.admit({ ...request('c'), charges: [{ meter: usd, micros: 9_000_000n }] })
+    await clock.advance(100)
+    other.exec('COMMIT')
+    await clock.advance(100)
+    expect(await admission).toEqual({ ok: false, refused: 'budget-exceeded', meter: 'usd' })
+  })
+
   it('can still be read from', async () => {
     const one = store()
     await session(one)
@@ -169,5 +200,24 @@ describe('holds that have ended', () => {
     await clock.advance(DAY + 1)
     for (let call = 0; call < 600; call++) await one.admit(request(`new ${call}`))
     expect(count()).toBe(600)
+  })
+})
+
+describe('what is asked for at every call', () => {
+  it('is found by an index, however much is kept', () => {
+    store()
+    const other = writer()
+    const plans = (
+      ['onceTaken', 'due', 'sessionsOfTenant', 'sessionsOfAgent', 'agentsOfTenant', 'readHold'] as const
+    ).map((name) => {
+      const steps = other.prepare(`EXPLAIN QUERY PLAN ${STATEMENTS[name]}`).all()
+      return [
+        name,
+        steps.map(({ detail }) => String(detail)).filter((detail) => /^(SCAN|SEARCH) (holds|sessions)/.test(detail)),
+      ]
+    })
+    for (const [name, steps] of plans) {
+      expect([name, steps]).toEqual([name, [expect.stringMatching(/^SEARCH .* USING .*INDEX/)]])
+    }
   })
 })

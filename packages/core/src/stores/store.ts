@@ -21,7 +21,7 @@ export interface Store {
   admit(request: AdmitRequest): MaybePromise<Admission>
   /**
    * As `admit`, but the hold is `reserved`: not running yet, and given back when its lease is over. There is always a
-   * hold. An admit of the same call lets it run, whatever that admit charges: nothing more is taken.
+   * hold. An admit of the same call, of the same session, lets it run, whatever it charges: nothing more is taken.
    */
   reserve(request: AdmitRequest): MaybePromise<Admission>
   /**
@@ -193,7 +193,10 @@ export type HoldState = 'reserved' | 'running' | 'settled' | 'released' | 'orpha
 export interface Settlement {
   /** What the hold is now; `unknown` when there is none. */
   readonly state: HoldState | 'unknown'
-  /** Whether more was spent than a meter's limit allows: it is counted, and blocks later admits. */
+  /**
+   * Whether more was spent than a meter's limit allows: it is counted, and blocks later admits. Also when a meter of a
+   * session is missing: then nobody can count it.
+   */
   readonly overrun: boolean
 }
 

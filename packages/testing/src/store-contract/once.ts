@@ -51,6 +51,21 @@ export const ONCE: readonly StoreCase[] = [
     },
   },
   {
+    title: 'a `once` key is taken for its 24 hours, however many others are used meanwhile',
+    async run(scene) {
+      await scene.session({ ttlMs: 9 * DAY })
+      const key = (hour: number) => ({ once: `order of hour ${hour}` })
+      for (let hour = 0; hour < 60; hour++) {
+        await scene.expectAdmitted(`c${hour}`, [], key(hour))
+        await scene.settle(`c${hour}`)
+        const oldest = Math.max(0, hour - 23)
+        for (const one of [oldest, hour]) expect(await scene.admit(`d${hour}`, [], key(one))).toEqual(DUPLICATE)
+        await scene.clock.advance(HOUR)
+      }
+      await scene.expectAdmitted('e', [], key(36))
+    },
+  },
+  {
     title: 'a call that charges nothing keeps its `once` key all the same',
     async run(scene) {
       await scene.session({ meters: [usd] })

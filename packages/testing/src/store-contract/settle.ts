@@ -103,6 +103,15 @@ export const SETTLE: readonly StoreCase[] = [
     },
   },
   {
+    title: 'what is spent on a meter that is missing is an overrun, and counts on the others',
+    async run(scene) {
+      await scene.session({ meters: [usd] })
+      const missing = on({ ...usd, key: 'missing' }, 1n)
+      expect(await scene.settle('c', [on(usd, 20n), missing])).toEqual({ state: 'settled', overrun: true })
+      await scene.expectMeter(usd, 20n, 0n)
+    },
+  },
+  {
     title: 'settling an unknown call that spent nothing changes nothing',
     async run(scene) {
       await scene.session({ meters: [usd] })

@@ -223,6 +223,9 @@ describe('never-matches', () => {
     ])
     expect(check([{ tools: '*', when }], [refund, other]).problems).toEqual([])
     expect(check([{ tools: '*', when }], [refund]).problems).toMatchObject([{ code: 'never-matches' }])
+    expect(check([{ tools: '*', when }], [refund, { ...refund, name: 'again' }]).problems).toMatchObject([
+      { code: 'never-matches' },
+    ])
   })
 })
 

@@ -135,6 +135,7 @@ describe('reading a path', () => {
   test('finds own properties of plain data and nothing else', () => {
     const of = subject({
       list: ['a'],
+      keyed: { 0: 'a' },
       text: 'abc',
       date,
       url: new URL('https://a.b'),
@@ -153,6 +154,7 @@ describe('reading a path', () => {
       'toString',
       'hasOwnProperty',
       'list[1]',
+      'keyed[0]',
       'bare.y',
     ]
     for (const path of absent) expect(truthOf({ [`args.${path}`]: { exists: true } }, of), path).toBe(FALSE)
@@ -166,6 +168,8 @@ describe('reading a path', () => {
     try {
       expect(truthOf({ 'args.haldirPolluted': { exists: true } }, subject({}))).toBe(FALSE)
       expect(truthOf({ 'args.o.haldirPolluted': { exists: true } }, subject({ o: {} }))).toBe(FALSE)
+      const equal = { 'args.a': { eq: { path: 'args.b' } } }
+      expect(truthOf(equal, subject({ a: { haldirPolluted: 5 }, b: { other: 5 } }))).toBe(FALSE)
       expect(truthOf({ 'session.attributes.haldirPolluted': { exists: true } }, subject({}))).toBe(FALSE)
     } finally {
       delete prototype.haldirPolluted

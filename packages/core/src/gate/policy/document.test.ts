@@ -58,7 +58,10 @@ describe('a hostile document', () => {
     [
       'a hidden property',
       'rules.0.when',
-      { default: 'deny', rules: [Object.defineProperty({ id: 'a', then: 'deny' }, 'when', { value: {} })] },
+      {
+        default: 'deny',
+        rules: [Object.defineProperty({ id: 'a', then: 'deny' }, 'when', { value: { 'args.x': 1 } })],
+      },
     ],
     ['an inherited rule', 'rules.0', { default: 'deny', rules: [Object.create({ id: 'a', then: 'deny' })] }],
     [
@@ -73,7 +76,7 @@ describe('a hostile document', () => {
     ['a date', 'rules.0.when.args.x', rule({ when: { 'args.x': new Date(0) } })],
     ['a regular expression', 'rules.0.when.args.x.matches', rule({ when: { 'args.x': { matches: /a/ } } })],
     ['a text object', 'rules.0.because', rule({ because: new String('x') })],
-    ['a subclass of lists', 'rules.0.tools', rule({ tools: new (class extends Array {})() })],
+    ['a subclass of lists', 'rules.0.tools', rule({ tools: class extends Array<string> {}.of('a') })],
     ['a list with holes', 'rules.0.when.all', rule({ when: { all: holes } })],
     ['a list with properties', 'rules.0.tools', rule({ tools: Object.assign(['a'], { extra: 1 }) })],
     ['`undefined` in a list', 'rules.0.when.all.0', rule({ when: { all: [undefined] } })],

@@ -76,4 +76,11 @@ describe('a glob', () => {
     expect(hard('a'.repeat(100_000))).toBe(false)
     expect(performance.now() - began).toBeLessThan(1_000)
   })
+
+  test('that would take too long on a text errs instead of not matching', () => {
+    const hard = compileGlob(`*${'a'.repeat(900)}b*`)
+    expect(hard('a'.repeat(10_000))).toBe(false)
+    expect(() => hard('a'.repeat(1_000_000))).toThrow(RangeError)
+    expect(compileGlob('*@example.com')(`${'a'.repeat(1_000_000)}@example.com`)).toBe(true)
+  })
 })

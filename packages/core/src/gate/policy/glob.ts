@@ -4,6 +4,8 @@ export type Matcher = (text: string) => boolean
 
 /** Stands for a `*` in a pattern's units: no text has a unit below zero. */
 const ANY = -1
+/** Units of a text times units of a pattern. Beyond it a text can't be judged in good time; a rule then errs. */
+export const MOST_STEPS = 100_000_000
 const STAR = 42
 const BACKSLASH = 92
 
@@ -24,7 +26,10 @@ export function exactText(pattern: string): string | undefined {
   return units.includes(ANY) ? undefined : String.fromCharCode(...units)
 }
 
-/** A matcher of whole texts. Its work is bounded by the lengths of text and pattern multiplied, whatever they hold. */
+/**
+ * A matcher of whole texts. Its work is at most the lengths of text and pattern multiplied, whatever they hold; it
+ * throws for a text so long that this would be too much.
+ */
 export function compileGlob(pattern: string): Matcher {
   const exact = exactText(pattern)
   if (exact !== undefined) return (text) => text === exact
@@ -40,7 +45,11 @@ export function compileGlob(pattern: string): Matcher {
     const least = head.length + tail.length
     return (text) => text.length >= least && text.startsWith(head) && text.endsWith(tail)
   }
-  return (text) => matchUnits(text, units)
+  const longest = MOST_STEPS / units.length
+  return (text) => {
+    if (text.length > longest) throw new RangeError('the text is too long for the pattern')
+    return matchUnits(text, units)
+  }
 }
 
 /** Two pointers: after a mismatch the latest star takes one unit more; an earlier star never needs to be tried again. */

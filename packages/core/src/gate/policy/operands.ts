@@ -1,5 +1,4 @@
 /** The operators: what each is compared with, and which of the known fields it makes sense for. */
-
 import { globProblem } from './glob.ts'
 import { type Field, type FieldKind, fieldAt, parsePath } from './paths.ts'
 import { regexProblem } from './patterns.ts'
@@ -122,9 +121,9 @@ export function parseOperand(op: Operator, given: unknown, at: string, allowItem
 
 function checkScalar(op: Operator, kinds: readonly ScalarKind[], given: unknown, at: string, whole: boolean): void {
   const kind = given === null ? 'null' : typeof given
-  if (!(kinds as readonly string[]).includes(kind))
+  if (!(kinds as readonly string[]).includes(kind)) {
     throw problem(at, `is not what \`${op}\` takes: ${takes(op, whole)}`)
-  if (kind === 'number' && !Number.isFinite(given)) throw problem(at, 'is not a finite number')
+  }
   const wrong =
     op === 'glob' ? globProblem(given as string) : op === 'matches' ? regexProblem(given as string) : undefined
   if (wrong !== undefined) throw problem(at, wrong)

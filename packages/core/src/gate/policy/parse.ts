@@ -39,8 +39,7 @@ export function parseTest(test: unknown, at: string, path: Path, allowItem = fal
 
 function parsePart(part: unknown, at: string, scope: Scope): Tree {
   if (typeof part === 'function') {
-    if (scope.item || scope.path)
-      throw problem(at, 'is a function, which can stand only for a whole condition of a call')
+    if (scope.path) throw problem(at, 'is a function, which can stand only for a whole condition of a call')
     return { kind: 'function', at, test: part as (call: Subject) => unknown }
   }
   if (typeof part !== 'object' || part === null) {

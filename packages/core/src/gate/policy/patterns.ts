@@ -1,6 +1,6 @@
 /** Patterns of texts, made ready once: names of tools, agents and tenants, and regular expressions. */
 import { RE2JS } from 're2js'
-import { compileGlob, exactText, type Matcher } from './glob.ts'
+import { compileGlob, exactText, type Matcher, MOST_STEPS } from './glob.ts'
 
 /** A matcher for a rule's `tools`, `agents` or `tenants`. `undefined`: every name matches. */
 export function compileNames(names: string | readonly string[] | undefined): Matcher | undefined {
@@ -35,8 +35,6 @@ export function exactNames(names: string | readonly string[] | undefined): reado
 
 /** Instructions of a compiled regular expression. Counted repeats multiply them, and each may look at each character. */
 const LARGEST_PROGRAM = 5_000
-/** Characters times instructions. Beyond it a text can't be judged in good time; a rule then errs, on the safe side. */
-const MOST_STEPS = 100_000_000
 
 /** What is wrong with a regular expression, as the end of a sentence that begins with where it stands. */
 export function regexProblem(source: string): string | undefined {

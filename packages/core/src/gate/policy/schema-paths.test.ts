@@ -60,6 +60,18 @@ const KNOWN: readonly [string, unknown, readonly Key[], object][] = [
     { optional: false, types: ['string'] },
   ],
   [
+    'an item that may be missing',
+    { type: 'array', items: string, minItems: 1 },
+    [1],
+    { optional: true, types: ['string'] },
+  ],
+  [
+    'what stands beside a reference to itself',
+    { allOf: [{ $ref: '#' }], ...object({ a: string }) },
+    ['a'],
+    { optional: true, types: ['string'] },
+  ],
+  [
     'any item',
     object({ a: { type: 'array', items: object({ b: number }, ['b']) } }, ['a']),
     ['a', ANY_ITEM, 'b'],

@@ -72,7 +72,7 @@ function search(schema: Piece, keys: readonly Key[]): Located {
       return { kind: 'unknown', at: keysText(keys.slice(0, index + 1)), ...(near === undefined ? {} : { near }) }
     }
     // Known when one case has it, required when all have.
-    optional ||= steps.some((one) => one.cases.length === 0 || !one.required)
+    optional ||= steps.some((one) => !one.required)
     cases = next
   }
   if (!cases.some(({ said }) => said)) return OPEN

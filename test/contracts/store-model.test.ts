@@ -1,0 +1,123 @@
+/** Random commands on a store and on a naive reference, side by side: every answer and every sum is the same. */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Store } from '@haldir/core'
+import { memoryStore } from '@haldir/core/stores/memory'
+import { sqliteStore } from '@haldir/core/stores/sqlite'
+import { type FakeClock, fakeClock } from '@haldir/testing'
+import fc from 'fast-check'
+import { describe, it } from 'vitest'
+import { proves } from '../promises.ts'
+import {
+  advance,
+  cancel,
+  crash,
+  create,
+  expire,
+  extend,
+  ownMeter,
+  renew,
+  revoke,
+  settle,
+  setWall,
+  take,
+} from './store-commands.ts'
+import { type Cap, DAY, HOUR, type MeterKey, RATE, Reference, SESSIONS, STANDING } from './store-reference.ts'
+
+proves('invariant-3', 'invariant-4', 'invariant-5', 'invariant-9', 'invariant-10')
+
+const CALLS = ['c0', 'c1', 'c2', 'c3', 'c4', 'c5', 'c6', 'c7']
+
+const anyCall = fc.constantFrom(...CALLS)
+const anySession = fc.constantFrom(...Object.keys(SESSIONS))
+const anyMs = fc.constantFrom(1, 999, 60_000, HOUR, 3 * HOUR)
+const micros = fc.bigInt({ min: 0n, max: 16n })
+const anyLimit = fc.constantFrom(undefined, undefined, 5n, 100n)
+const anyStanding = fc
+  .tuple(fc.constantFrom(...STANDING), anyLimit)
+  .map(([meter, limit]): MeterKey => (limit === undefined ? meter : { ...meter, limit }))
+const real = fc.oneof(
+  {
+    weight: 4,
+    arbitrary: fc.tuple(anySession, fc.nat({ max: 2 })).map(([session, place]) => ownMeter(session, place)),
+  },
+  { weight: 4, arbitrary: anyStanding },
+  { weight: 2, arbitrary: fc.constant<MeterKey>(RATE) },
+)
+const ghostly = fc.oneof({ weight: 30, arbitrary: real }, fc.constant<MeterKey>({ key: 'nobody|0', window: 'total' }))
+const chargesOn = (meter: fc.Arbitrary<MeterKey>) => fc.array(fc.record({ meter, micros }), { maxLength: 5 })
+const more = fc.record({ once: fc.constantFrom('k0', 'k1'), memo: fc.constantFrom('m0', 'm1') }, { requiredKeys: [] })
+const anyCap = fc.record<Cap>({
+  count: fc.constantFrom('sessions', 'agents'),
+  per: fc.constantFrom('tenant', 'agent'),
+  limit: fc.nat({ max: 3 }),
+})
+const both = fc.constantFrom('admit' as const, 'admit' as const, 'reserve' as const)
+
+const commands = fc.commands(
+  [
+    fc.tuple(anySession, fc.constantFrom(2 * HOUR, 30 * HOUR), fc.array(anyCap, { maxLength: 2 })).map(create),
+    fc.tuple(both, anyCall, anySession, chargesOn(ghostly), anyMs, more).map(take),
+    fc.tuple(both, anyCall, fc.constant('s0'), chargesOn(real), anyMs, more).map(take),
+    fc.tuple(fc.constant('admit' as const), anyCall, fc.constant('s3'), chargesOn(real), anyMs, more).map(take),
+    fc.tuple(anyCall, fc.option(chargesOn(real), { nil: undefined })).map(settle),
+    fc.tuple(anyCall, fc.constant(undefined)).map(settle),
+    fc.tuple(anyCall).map(cancel),
+    fc.tuple(fc.subarray(CALLS), anyMs).map(renew),
+    fc.tuple(fc.integer({ min: 1, max: 3 })).map(expire),
+    fc.tuple(fc.constantFrom(1, 999, 5_000, 60_000, HOUR, 3 * HOUR, 20 * HOUR)).map(advance),
+    fc.tuple(fc.constantFrom(-30 * HOUR, -2 * HOUR, -1, 60_000, HOUR)).map(setWall),
+    fc.tuple(fc.constantFrom('s0', 's1')).map(revoke),
+    fc.tuple(anySession, fc.constantFrom(HOUR, 20 * HOUR, 3 * DAY)).map(extend),
+    fc.constant<[]>([]).map(crash),
+  ],
+  { size: '+1' },
+)
+
+interface Opened {
+  readonly store: Store
+  readonly reopen?: () => Store
+  close(): void
+}
+
+function follows(open: (clock: FakeClock) => Opened, numRuns: number): Promise<void> {
+  const property = fc.asyncProperty(commands, async (list) => {
+    // Shortly before Lord Howe puts its clocks back by half an hour, on a Saturday.
+    const clock = fakeClock(Date.UTC(2026, 3, 4, 13, 20))
+    const opened = open(clock)
+    try {
+      const setup = () => ({ model: new Reference(clock.now()), real: { clock, ...opened } })
+      const begin = [create(['s0', 30 * HOUR, []]), create(['s3', 90 * HOUR, []])]
+      await fc.asyncModelRun(setup, [...begin, ...list])
+    } finally {
+      opened.close()
+    }
+  })
+  return fc.assert(property, { numRuns })
+}
+
+describe('a store, against a naive reference', () => {
+  it('memory: every answer and every sum is the same', { timeout: 120_000 }, () =>
+    follows((clock) => ({ store: memoryStore({ clock }), close() {} }), 2_000),
+  )
+
+  it('sqlite: every answer and every sum is the same, whenever the process dies', { timeout: 120_000 }, async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'haldir-model-'))
+    let files = 0
+    try {
+      await follows((clock) => {
+        const path = join(directory, `${files++}.db`)
+        const stores: Store[] = []
+        const reopen = () => {
+          const store = sqliteStore(path, { clock })
+          stores.push(store)
+          return store
+        }
+        return { store: reopen(), reopen, close: () => stores.forEach((store) => void store.close?.()) }
+      }, 500)
+    } finally {
+      rmSync(directory, { recursive: true })
+    }
+  })
+})
