@@ -44,14 +44,12 @@ export interface MeterOptions {
 const KEYS = ['name', 'unit', 'per', 'limit', 'window', 'zone', 'every', 'burst', 'tools', 'agents', 'tenants'] as const
 const LEVELS: readonly Level[] = ['session', 'agent', 'tenant', 'tool']
 const NAME = /^[A-Za-z0-9_.-]{1,64}$/
-const ALMOST: Readonly<Record<string, string>> = {
-  call: 'calls',
-  calls: 'calls',
-  session: 'sessions',
-  sessions: 'sessions',
-  agent: 'agents',
-  agents: 'agents',
-}
+const ALMOST: ReadonlyMap<string, string> = new Map(
+  ['calls', 'sessions', 'agents'].flatMap((unit) => [
+    [unit, unit],
+    [unit.slice(0, -1), unit],
+  ]),
+)
 const CURRENCY = /^[A-Z]{3}$/
 
 type Matcher = (name: string) => boolean
@@ -148,7 +146,7 @@ function readMeter(options: MeterOptions, path: string): Standing {
   const { unit, per, window = 'total', every, burst, name } = options
   const zone = options.zone === undefined ? undefined : zoneNamed(options.zone, `${path}.zone`)
   // Any word is a unit of someone's own; these would count nothing, ever.
-  const meant = typeof unit === 'string' ? ALMOST[unit.toLowerCase()] : undefined
+  const meant = typeof unit === 'string' ? ALMOST.get(unit.toLowerCase()) : undefined
   if (meant !== undefined && meant !== unit) throw invalid(`${path}.unit`, `is not known; did you mean \`${meant}\`?`)
   if (!LEVELS.includes(per)) throw unknown(`${path}.per`, per, LEVELS)
   if (!isWindow(window)) throw unknown(`${path}.window`, window, WINDOWS)
