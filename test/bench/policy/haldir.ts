@@ -1,13 +1,13 @@
 /** Haldir's side: the same rules as a policy document, and rows of its own for what costs it more. */
-import { compilePolicy } from '../../../packages/core/dist/gate/policy/compile.js'
-import type {
-  ConditionMap,
-  Policy,
-  Rule,
-  SessionFacts,
-  Subject,
-  ToolFacts,
-} from '../../../packages/core/dist/gate/policy/policy.js'
+import {
+  type ConditionMap,
+  compilePolicy,
+  type Policy,
+  type Rule,
+  type SessionFacts,
+  type Subject,
+  type ToolFacts,
+} from '@haldir/core/policy'
 import type { Contestant, Decide } from './contestant.ts'
 import { AGENTS, type BenchCall, type BenchRule, callsOf, reference, rulesOf } from './rules.ts'
 import type { Timed } from './timing.ts'

@@ -8,6 +8,7 @@ import { conditionProblems } from './check-conditions.ts'
 import { argumentProblems, toolProblems } from './check-paths.ts'
 import { patternProblems } from './check-patterns.ts'
 import { ruleProblems } from './check-rules.ts'
+import { textProblems } from './check-texts.ts'
 import { type CompiledPolicy, type CompiledRule, compilePolicy } from './compile.ts'
 import { compileNames } from './patterns.ts'
 import { namesExactly } from './reads.ts'
@@ -29,6 +30,7 @@ export type ProblemCode =
   | 'shadowed'
   | 'duplicate'
   | 'unanchored-pattern'
+  | 'literal-text'
   | 'wide-allow'
 
 export interface PolicyProblem {
@@ -79,7 +81,12 @@ export function checkPolicy(policy: unknown, options: { readonly tools?: readonl
   const rules = compiled.rules.map((rule) => checkedRule(rule, tools ?? []))
   const problems = [
     ...(tools === undefined ? [] : rules.flatMap((rule) => toolProblems(rule, tools))),
-    ...rules.flatMap((rule) => [...argumentProblems(rule), ...conditionProblems(rule), ...patternProblems(rule)]),
+    ...rules.flatMap((rule) => [
+      ...argumentProblems(rule),
+      ...conditionProblems(rule),
+      ...patternProblems(rule),
+      ...textProblems(rule),
+    ]),
     ...ruleProblems(rules),
   ]
   return { ok: problems.every(({ level }) => level !== 'error'), problems }

@@ -155,7 +155,7 @@ describe('the index by tool', () => {
     { id: 'glob', tools: 'gmail_*', then: 'allow' },
     { id: 'both', tools: ['gmail_send', 'gmail_s*'], then: 'allow' },
     { id: 'star', tools: '*', then: 'allow' },
-    { id: 'odd', tools: ['\\*', 'constructor', '__proto__'], then: 'allow' },
+    { id: 'odd', tools: ['constructor', '__proto__'], then: 'allow' },
   ]
   const policy = compilePolicy({ default: 'deny', rules })
   const idsOf = (name: string) => policy.forTool(name).rules.map(({ rule }) => rule.id)
@@ -165,7 +165,7 @@ describe('the index by tool', () => {
     expect(idsOf('gmail_delete')).toEqual(['all', 'glob', 'star'])
     expect(idsOf('Gmail_send')).toEqual(['all', 'star'])
     expect(idsOf('')).toEqual(['all', 'star'])
-    expect(['*', 'constructor', '__proto__'].map(idsOf)).toEqual(Array(3).fill(['all', 'star', 'odd']))
+    expect(['constructor', '__proto__'].map(idsOf)).toEqual(Array(2).fill(['all', 'star', 'odd']))
   })
 
   test('remembers a tool, and can not be filled by made-up names', () => {

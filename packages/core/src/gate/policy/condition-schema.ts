@@ -1,6 +1,6 @@
 /** Conditions as JSON Schema, from the same tables that parse them: what an editor completes inside `when` and `unless`. */
 import { OPERATORS, SIZE_OPERATORS } from './operands.ts'
-import { FIELDS } from './paths.ts'
+import { FIELDS, type Field } from './paths.ts'
 import type { Operator } from './tree.ts'
 
 type Json = Readonly<Record<string, unknown>>
@@ -19,7 +19,7 @@ export function conditionDefinitions(): Json {
     operators: map('test', operators(), joined('test')),
     item: either('What must hold of an item: operators for itself, or paths that begin with `item`.', ref('scalar'), {
       ...map('item', { ...fields(), ...operators() }),
-      patternProperties: { ...PATHS, '^item([.\\[].*)?$': described('test', 'The item, or what stands in it.') },
+      patternProperties: { ...PATHS, [`^item${STEPS}$`]: described('test', 'The item, or what stands in it.') },
     }),
     size: either('How many.', { type: 'integer', minimum: 0 }, map('size', sizeOperators(), joined('size'))),
     scalar: { type: ['string', 'number', 'boolean', 'null'] },
@@ -32,13 +32,16 @@ export function conditionDefinitions(): Json {
   }
 }
 
+/** The grammar of a path, from its root on. */
+const STEPS = '(\\.(?!\\d+([.\\[]|$))[A-Za-z0-9_$-]+|\\[(0|[1-9]\\d{0,8})\\]|\\["([^"\\\\]|\\\\.)*"\\])*'
+
 /** Paths whose names are not known before a call. */
 const PATHS: Json = {
-  '^args([.\\[].*)?$': described(
+  [`^args${STEPS}$`]: described(
     'test',
     'An argument of the call: `args.amount`, `args.items[0].price`, `args["odd key"]`.',
   ),
-  '^(session\\.(attributes|scopes)|tool\\.labels)[.\\[]': ref('test'),
+  [`^(session\\.(attributes|scopes)|tool\\.labels)(?=[.\\[])${STEPS}$`]: ref('test'),
 }
 
 function map(part: string, properties: Json, more: Json = joined(part)): Json {
@@ -62,9 +65,17 @@ function joined(part: string): Json {
 
 function fields(): Json {
   const known = Object.entries(FIELDS).flatMap(([root, names]) =>
-    Object.entries(names).map(([name, { says }]) => [`${root}.${name}`, described('test', says)]),
+    Object.entries(names).map(([name, field]) => [`${root}.${name}`, either(field.says, ...fieldForms(field))]),
   )
   return Object.fromEntries(known)
+}
+
+/** What a known field can be compared with, written without an operator; and operators. */
+function fieldForms({ kind, range, shape, one }: Field): readonly Json[] {
+  if (kind === 'list' || kind === 'map') return [ref('operators')]
+  if (one) return [{ enum: one }, ref('operators')]
+  if (range) return [{ type: 'integer', minimum: range[0], maximum: range[1] }, ref('operators')]
+  return [{ type: kind, ...(shape && { pattern: shape.source }) }, ref('operators')]
 }
 
 function operators(): Json {

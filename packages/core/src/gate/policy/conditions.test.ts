@@ -177,9 +177,43 @@ describe('reading a path', () => {
   })
 
   test('a tool without arguments has none', () => {
-    for (const args of [undefined, null, 5]) expect(truthOf({ 'args.x': 1 }, subject(args))).toBe(ABSENT)
+    for (const args of [undefined, null, {}]) expect(truthOf({ 'args.x': 1 }, subject(args))).toBe(ABSENT)
     expect(truthOf({ args: { exists: true } }, subject(undefined))).toBe(FALSE)
     expect(truthOf({ args: { size: 0 } }, subject({}))).toBe(TRUE)
+  })
+
+  test('through a value of another type than it is written for is an error, and nothing is there', () => {
+    const texts = { order: '{"amount":500}', list: 'x', map: { 0: 'x' } }
+    for (const [args, path] of [
+      [texts, 'args.order.amount'],
+      [texts, 'args.list[0]'],
+      [texts, 'args.map[0]'],
+      [texts, 'args.order.amount.cents'],
+      [{ order: [{ amount: 500 }] }, 'args.order.amount'],
+      [{ order: 500 }, 'args.order.amount'],
+      [{ order: date }, 'args.order.amount'],
+      ['{"amount":500}', 'args.amount'],
+      [[{ amount: 500 }], 'args.amount'],
+    ] as const) {
+      const call = subject(args)
+      const tests = [
+        5,
+        { ne: 5 },
+        { gt: 5 },
+        { in: [] },
+        { notIn: [null] },
+        { size: 1 },
+        { contains: 'x' },
+        { every: 5 },
+      ]
+      for (const test of tests) expect(truthOf({ [path]: test }, call), path).toBe(ERROR)
+      expect(truthOf({ 'session.agent': { ne: { path } } }, call), path).toBe(ERROR)
+      expect(truthOf({ [path]: { exists: true } }, call), path).toBe(FALSE)
+      expect(truthOf({ [path]: { exists: false } }, call), path).toBe(TRUE)
+    }
+    for (const order of [undefined, null, {}]) {
+      expect(truthOf({ 'args.order.amount': { gt: 5 } }, subject({ order }))).toBe(ABSENT)
+    }
   })
 
   test('knows the fields of session, tool and time', () => {

@@ -79,6 +79,8 @@ describe('a hostile document', () => {
     ['a subclass of lists', 'rules.0.tools', rule({ tools: class extends Array<string> {}.of('a') })],
     ['a list with holes', 'rules.0.when.all', rule({ when: { all: holes } })],
     ['a list with properties', 'rules.0.tools', rule({ tools: Object.assign(['a'], { extra: 1 }) })],
+    ['a rule without the condition it names', 'rules.0.when', rule({ when: undefined })],
+    ['a rule without the agents it names', 'rules.0.agents', rule({ agents: undefined })],
     ['`undefined` in a list', 'rules.0.when.all.0', rule({ when: { all: [undefined] } })],
     ['a symbol key', 'rules.0', rule({ [Symbol('x')]: 1 })],
     ['a symbol', 'rules.0.when.args.x', rule({ when: { 'args.x': Symbol('x') } })],

@@ -3,11 +3,13 @@ import { types } from 'node:util'
 import { below, problem } from './problem.ts'
 
 const DEEPEST = 32
+/** What is undefined at the top of a document is not there. A rule or a condition would go on without a part of it. */
+const RULES = 2
 const MOST_VALUES = 1_000_000
 const MOST_TEXT = 16_000_000
 
 /**
- * A deep-frozen copy of plain data, in which functions may stand. Keys of `undefined` are dropped. Throws `ConfigError`
+ * A deep-frozen copy of plain data, in which functions may stand. Top fields of `undefined` are dropped. Throws `ConfigError`
  * for anything else: accessors, Proxies, classes, cycles (as too deep), `__proto__`.
  */
 export function copyDocument(document: unknown): unknown {
@@ -41,6 +43,7 @@ export function copyDocument(document: unknown): unknown {
       if (key === '__proto__') throw problem(place, 'is a reserved key')
       const item = copy(member(value, key, place), place, depth + 1)
       if (item !== undefined) plain[key] = item
+      else if (depth >= RULES) throw problem(place, 'is undefined; leave it out if nothing is meant')
     }
     return Object.freeze(plain)
   }

@@ -33,7 +33,7 @@ export function checkMeaning(policy: Policy): void {
 }
 
 function checkRule(rule: Rule, at: string, versioned: boolean): void {
-  for (const field of ['tools', 'agents', 'tenants'] as const) checkNames(rule[field], `${at}.${field}`)
+  for (const field of ['tools', 'agents', 'tenants'] as const) checkNames(rule[field], field, `${at}.${field}`)
   for (const field of ['when', 'unless'] as const) {
     if (rule[field] === undefined) continue
     const tree = parseCondition(rule[field], `${at}.${field}`)
@@ -45,15 +45,28 @@ function checkRule(rule: Rule, at: string, versioned: boolean): void {
     const field = ASKING.find((field) => rule[field] !== undefined)
     if (field) throw problem(`${at}.${field}`, 'is for rules that `ask`')
   }
-  if (rule.approvers && (rule.quorum ?? 1) > rule.approvers.length) {
+  if (rule.approvers && (rule.quorum ?? 1) > new Set(rule.approvers).size) {
     throw problem(`${at}.quorum`, 'is more than there are approvers')
   }
   if (rule.timeout !== undefined) checkTimeout(rule.timeout, `${at}.timeout`)
 }
 
-function checkNames(given: string | readonly string[] | undefined, at: string): void {
+/** What names are made of; a pattern with anything else in it is a rule for nobody, such as `pay, refund` or `!delete`. */
+const NAMES: Readonly<Record<'tools' | 'agents' | 'tenants', RegExp>> = {
+  tools: /^[A-Za-z0-9_.:/*-]+$/,
+  agents: /^[A-Za-z0-9_.:@/*-]+$/,
+  tenants: /^[A-Za-z0-9_.:@/*-]+$/,
+}
+
+function nameProblem(name: string, field: keyof typeof NAMES): string | undefined {
+  if (NAMES[field].test(name)) return undefined
+  const letters = `letters, digits, \`_\`, \`.\`, \`:\`${field === 'tools' ? '' : ', `@`'}, \`/\` and \`-\``
+  return `has a character that no name has; names are of ${letters}, and \`*\` stands for any run of them; several names are a list`
+}
+
+function checkNames(given: string | readonly string[] | undefined, field: keyof typeof NAMES, at: string): void {
   for (const [index, name] of [given ?? []].flat().entries()) {
-    const wrong = globProblem(name)
+    const wrong = globProblem(name) ?? nameProblem(name, field)
     if (wrong !== undefined) throw problem(typeof given === 'string' ? at : below(at, index), wrong)
   }
 }

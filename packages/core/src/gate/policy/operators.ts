@@ -1,7 +1,7 @@
 /** Leaves become closures, each made for its operator and the kind of its operand. */
 import { compileGlobs, compileRegex } from './patterns.ts'
 import type { Subject } from './policy.ts'
-import type { Reader } from './read-path.ts'
+import { MISFIT, type Reader } from './read-path.ts'
 import { ABSENT, ERROR, FALSE, type Operator, TRUE, type Truth } from './tree.ts'
 import { type Kind, kindOf, plainValue, same } from './values.ts'
 
@@ -16,7 +16,10 @@ type Compare = (value: unknown, operand: unknown) => Truth
 export function compareWithValue(op: Operator, read: Reader, operand: unknown): Test {
   if (op === 'exists') {
     const [there, absent] = operand === true ? ([TRUE, FALSE] as const) : ([FALSE, TRUE] as const)
-    return (subject, item) => (read(subject, item) === undefined ? absent : there)
+    return (subject, item) => {
+      const value = read(subject, item)
+      return value === undefined || value === MISFIT ? absent : there
+    }
   }
   if (typeof operand === 'number') {
     const number = numberTest(op, read, operand)

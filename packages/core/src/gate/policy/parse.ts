@@ -78,6 +78,9 @@ function parseMember(key: string, value: unknown, around: string, scope: Scope):
   if (!scope.paths || (scope.path && key !== 'args' && key !== 'item' && misspelt)) {
     throw problem(at, `is not an operator${scope.sized ? ' for a size' : ''}; ${hint(key, known, ALIASES)}`)
   }
+  const joins = Object.hasOwn(ALIASES, key) ? ALIASES[key] : undefined
+  if (joins === 'all' || joins === 'any' || joins === 'not')
+    throw problem(at, `is not a path; ${hint(key, [], ALIASES)}`)
   const path = parsePath(key, at, scope.item)
   return parsePart(value, at, { item: scope.item, path, paths: false })
 }

@@ -15,6 +15,8 @@ export interface Field {
   /** The shape its text has, and how that shape is told to an author. */
   readonly shape?: RegExp
   readonly like?: string
+  /** All that it can be. */
+  readonly one?: readonly string[]
 }
 
 export const WEEKDAYS: readonly string[] = ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun']
@@ -50,7 +52,10 @@ export const FIELDS: Readonly<Record<'session' | 'tool' | 'time', Readonly<Recor
   time: {
     hour: number('The hour, 0 to 23.', 0, 23),
     minute: number('The minute, 0 to 59.', 0, 59),
-    weekday: shaped('The day of the week.', new RegExp(`^(${WEEKDAYS.join('|')})$`), WEEKDAYS.join(', ')),
+    weekday: {
+      ...shaped('The day of the week.', new RegExp(`^(${WEEKDAYS.join('|')})$`), WEEKDAYS.join(', ')),
+      one: WEEKDAYS,
+    },
     day: number('The day of the month, 1 to 31.', 1, 31),
     month: number('The month, 1 to 12.', 1, 12),
     year: number('The year.', 1, 9_999),

@@ -29,13 +29,22 @@ export function readerOf(path: Path, calendar: Calendar): Reader {
 }
 
 /**
+ * Stands for what can't be read, because something on the way to it is of another type than the path is written for: a
+ * map that was sent as its JSON text, a list where one item was meant. It is of no kind, so every comparison errs on it.
+ */
+export const MISFIT: unique symbol = Symbol('misfit')
+
+/**
  * One step down: own properties of plain objects and items of arrays, and nothing else. A name is never looked up in
  * an array, so `length` and what a prototype may have been given are not there.
  */
 function member(value: unknown, key: string | number): unknown {
-  if (typeof value !== 'object' || value === null) return undefined
-  if (typeof key === 'number') return Array.isArray(value) && Object.hasOwn(value, key) ? value[key] : undefined
-  return isPlain(value) && Object.hasOwn(value, key) ? value[key] : undefined
+  // Below what is not there, or is null, there is nothing.
+  if (value === undefined || value === null) return undefined
+  // Invariant: a value of another type than the rule is written for is no absence, either: it does not slip past.
+  if (typeof value !== 'object') return MISFIT
+  if (typeof key === 'number' ? !Array.isArray(value) : Array.isArray(value) || !isPlain(value)) return MISFIT
+  return Object.hasOwn(value, key) ? (value as Record<string | number, unknown>)[key] : undefined
 }
 
 function descend(value: unknown, keys: readonly (string | number)[]): unknown {

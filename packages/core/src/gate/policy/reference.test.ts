@@ -27,7 +27,10 @@ function lookUp(path: string, subject: Subject, item: unknown): unknown {
   for (const name of names) {
     const [map, list] = [typeName(value) === 'object', typeName(value) === 'array']
     const key = name.startsWith('#') ? name.slice(1) : name
-    if (!(name.startsWith('#') ? list : map) || !Object.keys(value as Json).includes(key)) return undefined
+    if (value === undefined || value === null) return undefined
+    // Of no type, as what can't be read is in error for whatever is asked of it.
+    if (!(name.startsWith('#') ? list : map)) return Symbol('misfit')
+    if (!Object.keys(value as Json).includes(key)) return undefined
     value = (value as Json)[key]
   }
   return value
@@ -35,6 +38,7 @@ function lookUp(path: string, subject: Subject, item: unknown): unknown {
 
 function compare(op: string, value: unknown, operand: unknown): Truth {
   const [type, other] = [typeName(value), typeName(operand)]
+  if (typeof value === 'symbol' || typeof operand === 'symbol') return ERROR
   const equals = (a: unknown, b: unknown) => sorted(a) === sorted(b)
   const inList = (one: unknown, list: readonly unknown[]): Truth => {
     if (list.some((member) => equals(member, one))) return TRUE
@@ -78,7 +82,7 @@ function testOf(test: unknown, value: unknown, subject: Subject, item: unknown):
       if (op === 'all') return min((operand as unknown[]).map((part) => testOf(part, value, subject, item)))
       if (op === 'any') return max((operand as unknown[]).map((part) => testOf(part, value, subject, item)))
       if (op === 'not') return turned(testOf(operand, value, subject, item))
-      if (op === 'exists') return yes((value !== undefined) === operand)
+      if (op === 'exists') return yes((value !== undefined && typeof value !== 'symbol') === operand)
       if (op === 'size') {
         if (value === undefined) return testOf(operand, undefined, subject, item)
         const sizes: Record<string, () => number> = {
@@ -252,7 +256,10 @@ const rules = fc.array(
 type Drawn = typeof rules extends fc.Arbitrary<infer T> ? T : never
 
 const written = (drawn: Drawn): Rule[] =>
-  drawn.map(({ verdict, ...rule }, index) => ({ ...rule, id: `r${index}`, then: verdict }) as Rule)
+  drawn.map(({ verdict, ...drawn }, index) => {
+    const rule = Object.fromEntries(Object.entries(drawn).filter(([, part]) => part !== undefined))
+    return { ...rule, id: `r${index}`, then: verdict } as Rule
+  })
 const policyOf = (own: readonly Rule[], fallback: PolicyVerdict = 'deny') =>
   compilePolicy({ default: fallback, ...(fallback === 'allow' && { allowByDefault: true }), rules: own })
 

@@ -46,10 +46,7 @@ describe('a document', () => {
         ],
       },
     ],
-    [
-      'keys that are undefined, as if they were not there',
-      ruled({ when: undefined, tools: undefined }, { name: undefined }),
-    ],
+    ['fields of its own that are undefined, as if they were not there', ruled({}, { name: undefined })],
     [
       'functions, when it has a version',
       ruled({ when: () => true, unless: { any: [() => false] } }, { version: 'v1' }),
@@ -122,11 +119,23 @@ describe('a document', () => {
     ['rules.0.tools.1', 'a name', ruled({ tools: ['a', 5] })],
     ['rules.0.tools.1', 'lone backslash', ruled({ tools: ['a', 'C:\\W*'] })],
     ['rules.0.agents', 'lone backslash', ruled({ agents: 'a\\' })],
+    ['rules.0.tools', 'several names are a list', ruled({ tools: 'pay, refund' })],
+    ['rules.0.tools', 'no name has', ruled({ tools: 'pay|refund' })],
+    ['rules.0.tools', 'no name has', ruled({ tools: '!pay' })],
+    ['rules.0.tools', 'no name has', ruled({ tools: '{pay,refund}' })],
+    ['rules.0.tools', 'no name has', ruled({ tools: 'pay?' })],
+    ['rules.0.tools', 'no name has', ruled({ tools: 'p\u0430y' })],
+    ['rules.0.tools.1', 'no name has', ruled({ tools: ['pay', ' refund'] })],
+    ['rules.0.tools', 'no name has', ruled({ tools: 'a\\*' })],
+    ['rules.0.tools', 'no name has', ruled({ tools: 'bot@acme' })],
+    ['rules.0.agents', 'no name has', ruled({ agents: 'a b' })],
+    ['rules.0.tenants', 'no name has', ruled({ tenants: 'a,b' })],
     ['rules.0.because', 'a reason', ruled({ because: '' })],
     ['rules.0.approvers', '`ask`', ruled({ approvers: ['U1'] })],
     ['rules.0.selfApproval', '`ask`', ruled({ then: 'allow', selfApproval: false })],
     ['rules.0.approvers', 'at least one', ruled({ then: 'ask', approvers: [] })],
     ['rules.0.quorum', 'whole number', ruled({ then: 'ask', quorum: 0 })],
+    ['rules.0.quorum', 'more than there are', ruled({ then: 'ask', approvers: ['U1', 'U1'], quorum: 2 })],
     ['rules.0.quorum', 'whole number', ruled({ then: 'ask', quorum: 1.5 })],
     ['rules.0.quorum', 'more than there are', ruled({ then: 'ask', quorum: 2, approvers: ['U1'] })],
     ['rules.0.timeout', 'a duration', ruled({ then: 'ask', timeout: '5 minutes' })],
@@ -230,6 +239,12 @@ describe('a document', () => {
     ['.session.agent.in', 'which is a text', { 'session.agent': { in: { path: 'session.tenant' } } }],
     ['.tool.readOnly', '`true` or `false`', { 'tool.readOnly': 'true' }],
     ['.tool.readOnly.gt', '`true` or `false`', { 'tool.readOnly': { gt: 0 } }],
+    ['.args.x.lte', 'is undefined', { 'args.x': { gt: 0, lte: undefined } }],
+    ['.args.y', 'is undefined', { 'args.x': 1, 'args.y': undefined }],
+    ['.any.0.args.y', 'is undefined', { any: [{ 'args.x': 1, 'args.y': undefined }] }],
+    ['.and', 'did you mean `all`?', { and: [{ 'args.x': 1 }] }],
+    ['.||', 'did you mean `any`?', { '||': [{ 'args.x': 1 }] }],
+    ['.any.0.!', 'did you mean `not`?', { any: [{ '!': { 'args.x': 1 } }] }],
     ['.time.weekday', 'mon, tue', { 'time.weekday': 'monday' }],
     ['.time.weekday.in.1', 'mon, tue', { 'time.weekday': { in: ['sat', 'Sun'] } }],
     ['.time.weekday.gte', 'order of their letters', { 'time.weekday': { gte: 'mon' } }],
@@ -336,10 +351,18 @@ describe('the JSON Schema', () => {
     [{ all: [{ 'args.x': 1 }, { any: [{ 'args.x': 2 }] }], not: { 'time.hour': { in: [1] } } }],
     [{ 'args.x': { every: { 'item.a': { size: { gte: 1, not: 3 } }, 'args.b': 1 } } }],
     [{ 'args.x': { some: { glob: ['a', 'b*'], matches: '^a' } } }],
+    [{ 'time.weekday': 'mon', 'time.hour': { gte: 9 }, 'time.clock': '07:43', 'tool.readOnly': false }],
+    [{ 'args["a.b\\"]"].0a.x-y$[12]': 1, 'session.agent': 'a', 'session.depth': 0, 'session.scopes': { size: 1 } }],
     [{ args: { exists: true, size: 0, subsetOf: ['a', 1], contains: 5, eq: ['a'] } }],
   ])('accepts what the check accepts: %j', (condition) => {
     expect(() => checkDocument(when(condition))).not.toThrow()
     expect(accepts(when(condition))).toBe(true)
+  })
+
+  test('marks names that nobody has', () => {
+    expect(accepts(ruled({ tools: ['pay_*', 'a.b:c/d-e'], agents: 'bot@acme', tenants: '*' }))).toBe(true)
+    for (const tools of ['pay, refund', ['pay', '!refund'], 'p\u0430y', ''])
+      expect(accepts(ruled({ tools }))).toBe(false)
   })
 
   test.each([
@@ -357,6 +380,17 @@ describe('the JSON Schema', () => {
     [{ 'args.x': { eq: { path: 'args.y', z: 1 } } }],
     [{ all: [] }],
     [{ 'item.x': 1 }],
+    [{ 'args..x': 1 }],
+    [{ 'args.items[*].x': 1 }],
+    [{ 'args.items.0': 1 }],
+    [{ 'time.weekday': 'Monday' }],
+    [{ 'time.hour': 24 }],
+    [{ 'time.clock': '9:00' }],
+    [{ 'tool.readOnly': 'yes' }],
+    [{ 'session.scopes': 'x' }],
+    [{ 'session.attributes': 'x' }],
+    [{ 'session.agent': null }],
+    [{ 'args.x': { some: { 'time.weekday': 'Mon' } } }],
   ])('marks what the check refuses: %j', (condition) => {
     expect(() => checkDocument(when(condition))).toThrow(ConfigError)
     expect(accepts(when(condition))).toBe(false)

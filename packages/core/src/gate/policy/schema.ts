@@ -17,11 +17,14 @@ const says = (shape: string) => ({
 
 const text = (most: number, shape: string) => z.string(says(shape)).min(1, says(shape)).max(most, says(shape))
 
+/** For editors; `checkMeaning` says what is wrong with a name. */
+const NAME = '^[A-Za-z0-9_.:@/*-]+$'
 const NAMES = 'a name or a list of names, in which `*` stands for any run of characters'
+const name = text(1_000, 'a name of 1 to 1,000 characters')
 const names = z.union(
   [
-    text(1_000, NAMES),
-    z.array(text(1_000, 'a name of 1 to 1,000 characters'), says(NAMES)).min(1, says('a list of at least one name')),
+    text(1_000, NAMES).meta({ pattern: NAME }),
+    z.array(name.meta({ pattern: NAME }), says(NAMES)).min(1, says('a list of at least one name')),
   ],
   says(NAMES),
 )
