@@ -1,8 +1,9 @@
 /** Costs that are no tool call: they have been spent already, so they count, and whoever spends is told to stop. */
-import { type Amount, amount, type MeterOptions, money, type Session, usd } from '@haldir/core'
+import { type Amount, amount, type MeterOptions, money, type Session, type Sink, usd } from '@haldir/core'
+import { spendAhead } from '@haldir/core/adapter'
 import { memorySink } from '@haldir/core/sinks/memory'
 import { describe, expect, it } from 'vitest'
-import { proves } from '../promises.ts'
+import { entriesOf, proves } from '../promises.ts'
 import { denial, fleet, misuse, payer, reader, STORES, standing, told, turns } from './scene.ts'
 
 describe.each(STORES)('a charge (%s)', (kind) => {
@@ -216,6 +217,25 @@ it.each([
   await turns()
   expect(entries().length).toBe(before)
   expect(await standing(session)).toEqual(['budget:USD: 0 + 0 of 10'])
+})
+
+it('is not set aside for a session that ends while its intent is written', async () => {
+  proves('invariant-5')
+  const trail = memorySink()
+  let session: Session | undefined
+  const ends: Sink = {
+    ...trail,
+    write: (lines) => {
+      trail.write(lines)
+      if (lines.includes('"type":"intent"')) void session?.revoke()
+    },
+  }
+  const { haldir } = fleet().house({ sinks: [ends] })
+  session = await haldir.createSession({ agent: 'a', scopes: ['spend:50'] })
+  expect(await spendAhead(session, 'model', [usd(1)])).toMatchObject({ code: 'session-revoked' })
+  await turns()
+  expect(await standing(session)).toEqual(['budget:USD: 0 + 0 of 50'])
+  expect(entriesOf(trail.lines).findLast(({ type }) => type === 'outcome')?.data).toMatchObject({ ended: 'not-run' })
 })
 
 it('does not repeat a secret of the session in why, nor at any length', async () => {

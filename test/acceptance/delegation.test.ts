@@ -74,6 +74,16 @@ describe.each(STORES)('what is passed on (%s)', (kind) => {
     expect(entries('intent').at(-1)).toMatchObject({ agent: 'temp', chain: [parent.id, child.id] })
   })
 
+  it('stops by itself when the parent ends, however long it was to live', async () => {
+    const { clock, house } = fleet(kind)
+    const [parent] = await family(house().haldir, [['read']], '5m')
+    const { signal } = await parent.delegate({ agent: 'aide', scopes: ['read'], ttl: '1d' })
+    await clock.advance(5 * MINUTE - 1)
+    expect(signal.aborted).toBe(false)
+    await clock.advance(1)
+    expect(signal.reason).toMatchObject({ code: 'session-expired' })
+  })
+
   it('goes through eight others at most', async () => {
     const { haldir } = fleet(kind).house()
     let session = await haldir.createSession({ agent: 'a', scopes: ['read'] })
@@ -406,6 +416,34 @@ it.each([
   expect(HaldirError.isInstance(error) && error.code).toBe('unavailable')
 })
 
+it('attaches no session that the store answers for the token of another', async () => {
+  proves('invariant-6')
+  const { house } = fleet()
+  const [boss] = await family(house().haldir, [['read']])
+  const there = house({}, ({ session }) => ({ session: { ...session, get: () => session.get({ id: boss.id }) } }))
+  const error = await there.haldir.attach('a token of nobody').catch((caught) => caught)
+  expect(HaldirError.isInstance(error) && error.code).toBe('unavailable')
+})
+
+it('leaves no session in the store that was not handed out, and no quota used up by it', async () => {
+  const { house } = fleet()
+  let broken = true
+  const meters = [{ unit: 'sessions', per: 'tenant', limit: 1 }] as const
+  const { haldir } = house({ meters }, ({ secret }) => ({
+    secret: {
+      ...secret,
+      get: (...of) => {
+        if (broken) throw new Error('down')
+        return secret.get(...of)
+      },
+    },
+  }))
+  const create = () => haldir.createSession({ agent: 'a', tenant: 'acme', scopes: [] })
+  await expect(create()).rejects.toThrow(HaldirError)
+  broken = false
+  expect((await create()).agent).toBe('a')
+})
+
 describe.each(STORES)('extend (%s)', (kind) => {
   it('moves the end, tells the trail, and other processes that attach again', async () => {
     const { clock, house } = fleet(kind)
@@ -469,6 +507,25 @@ describe.each(STORES)('extend (%s)', (kind) => {
       expect(await told(reader(session)())).toBe(code)
     }
     expect([...here.entries('session-extended'), ...there.entries('session-extended')]).toEqual([])
+  })
+
+  it('nor what was revoked here, while the store could not be told', async () => {
+    proves('invariant-5')
+    const { house } = fleet(kind)
+    const { haldir } = house({}, ({ session }) => ({
+      session: {
+        ...session,
+        revokeTree: () => {
+          throw new Error('lost')
+        },
+      },
+    }))
+    const session = await haldir.createSession({ agent: 'a', scopes: [], ttl: '5m' })
+    const there = house()
+    const [before] = [(await there.store.session.get({ id: session.id }))?.expiresAt]
+    await expect(session.revoke()).rejects.toThrow(HaldirError)
+    expect(await told(session.extend('9h'))).toBe('session-revoked')
+    expect((await there.store.session.get({ id: session.id }))?.expiresAt).toBe(before)
   })
 
   it('gains nothing from a wall clock that was set back', async () => {

@@ -330,3 +330,33 @@ describe('a policy engine', () => {
     },
   )
 })
+
+it('a date that one guard sets is still what it was, for the next guard, for the price and for the tool', async () => {
+  const seen: number[] = []
+  const haldir = createHaldir({
+    clock: fakeClock(),
+    sinks: [memorySink()],
+    guards: [
+      async ({ args }) => {
+        ;(args as { due: Date }).due.setTime(0)
+        return 'allow'
+      },
+      async ({ args }) => {
+        seen.push((args as { due: Date }).due.getTime())
+        return 'allow'
+      },
+    ],
+  })
+  const session = await haldir.createSession({ agent: 'bot', scopes: ['spend:50'] })
+  const pay = governed(async ({ due }: { due: Date }) => due.getTime(), {
+    name: 'pay',
+    scope: 'spend',
+    cost: ({ due }) => {
+      seen.push(due.getTime())
+      return usd(1)
+    },
+  })
+  expect(await session.run(() => pay({ due: new Date(5_000) }))).toBe(5_000)
+  expect(seen).toEqual([5_000, 5_000])
+  await haldir.close()
+})

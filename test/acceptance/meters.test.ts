@@ -37,6 +37,49 @@ async function exhaust(call: () => Promise<unknown>, most = 2_000): Promise<stri
   return `${most}`
 }
 
+describe.each(STORES)('what a failed call gives back (%s)', (kind) => {
+  it('is nothing once it was counted: its lease was over, and another process has swept', async () => {
+    proves('invariant-4')
+    const { house, clock } = fleet(kind)
+    const { haldir, entries } = house({ holdFor: '1m' }, () => ({
+      renew: () => {
+        throw new Error('lost')
+      },
+    }))
+    const session = await haldir.createSession({ agent: 'a', scopes: ['spend:50'] })
+    const fails = async () => {
+      await clock.advance(2 * MINUTE)
+      await house().haldir.sweep()
+      throw new Error('failed')
+    }
+    const options = { name: 'pay', scope: 'spend', cost: usd(2), onFailure: 'release' } as const
+    await expect(governed(fails, options, { session })()).rejects.toThrow('failed')
+    expect(await standing(session)).toEqual(['budget:USD: 2 + 0 of 50'])
+    // The trail says what the meters say.
+    expect(entries('outcome').at(-1)?.spent).toEqual([{ unit: 'USD', amount: '2' }])
+  })
+
+  it('stays held, and the trail says so, until the store takes it back', async () => {
+    const { house, clock } = fleet(kind)
+    let broken = true
+    const { haldir, entries } = house({}, ({ cancel }) => ({
+      cancel: (call) => {
+        if (broken) throw new Error('lost')
+        return cancel(call)
+      },
+    }))
+    const session = await haldir.createSession({ agent: 'a', scopes: ['spend:50'] })
+    const options = { name: 'pay', scope: 'spend', cost: usd(2), onFailure: 'release' } as const
+    const fails = async () => Promise.reject(new Error('failed'))
+    await expect(governed(fails, options, { session })()).rejects.toThrow('failed')
+    expect(await standing(session)).toEqual(['budget:USD: 0 + 2 of 50'])
+    expect(entries('outcome').at(-1)?.data).toMatchObject({ ended: 'failed', settled: false })
+    broken = false
+    await clock.advance(MINUTE)
+    expect(await standing(session)).toEqual(['budget:USD: 0 + 0 of 50'])
+  })
+})
+
 describe.each(STORES)('a quota (%s)', (kind) => {
   it('of 1,000 calls a month for a tenant is shared by its sessions, agents and tools, and begins anew', async () => {
     proves('invariant-3')

@@ -229,6 +229,94 @@ describe.each(STORES)('a payment (%s)', (kind) => {
     }
   })
 
+  it('that was captured is not voided, though the store has not counted it yet', async () => {
+    proves('invariant-3', 'invariant-4')
+    const { house, clock } = fleet(kind)
+    let broken = false
+    const { haldir } = house({}, ({ settle }) => ({
+      settle: (request) => {
+        if (broken) throw new Error('lost')
+        return settle(request)
+      },
+    }))
+    const session = await haldir.createSession({ agent: 'a', tenant: 'acme', scopes: ['spend:50'], ttl: '7d' })
+    const there = house()
+    const order = asOf(20, { idempotencyKey: 'order-1' })
+    const payment = await haldir.payments.authorize(session, order)
+    broken = true
+    await payment.capture()
+    for (const who of [haldir, there.haldir]) {
+      const found = await who.payments.find(await who.attach(session.token), payment.id)
+      expect(await told(found?.void() as Promise<void>)).toBe('duplicate-call')
+      expect(await told(found?.capture() as Promise<void>)).toBe('duplicate-call')
+    }
+    broken = false
+    await clock.advance(MINUTE)
+    // The same order is the same payment, once.
+    expect((await haldir.payments.authorize(session, order)).id).toBe(payment.id)
+    expect((await standing(session))[0]).toBe('budget:USD: 20 + 0 of 50')
+  })
+
+  it('that was voided is not captured, though the store has not given it back yet', async () => {
+    proves('invariant-4')
+    const { house, clock } = fleet(kind)
+    let lost = ''
+    const { haldir } = house({}, ({ cancel }) => ({
+      cancel: (call) => {
+        if (call === lost) throw new Error('lost')
+        return cancel(call)
+      },
+    }))
+    const session = await haldir.createSession({ agent: 'a', tenant: 'acme', scopes: ['spend:50'], ttl: '7d' })
+    const there = house()
+    const payment = await haldir.payments.authorize(session, asOf(20))
+    const attached = await there.haldir.attach(session.token)
+    const [found, other] = [
+      await there.haldir.payments.find(attached, payment.id),
+      await there.haldir.payments.find(attached, payment.id),
+    ]
+    lost = payment.id
+    await payment.void()
+    expect(await told(found?.capture() as Promise<void>)).toBe('duplicate-call')
+    lost = ''
+    await clock.advance(MINUTE)
+    expect((await standing(session))[0]).toBe('budget:USD: 0 + 0 of 50')
+    expect(await told(found?.capture() as Promise<void>)).toBe('unavailable')
+    // Voided there as well, and not once more on record.
+    for (const handle of [found, other]) {
+      await handle?.void()
+      expect(handle?.status).toBe('voided')
+    }
+    expect(there.entries('outcome')).toEqual([])
+  })
+
+  it('can be voided after its session has expired', async () => {
+    const { clock, haldir, session, stands } = await shop(kind)
+    const child = await session.delegate({ agent: 'c', scopes: ['spend:50'], ttl: '1m' })
+    const payment = await haldir.payments.authorize(child, asOf(10))
+    await clock.advance(MINUTE)
+    expect(await told(payment.capture())).toBe('session-expired')
+    await payment.void()
+    expect([payment.status, await stands()]).toEqual(['voided', '0 + 0 of 50'])
+  })
+
+  it('that is being captured when its session ends is not voided', async () => {
+    proves('invariant-4')
+    const { house } = fleet(kind)
+    const { haldir } = house({}, () => ({
+      settle: () => {
+        throw new Error('lost')
+      },
+    }))
+    const session = await haldir.createSession({ agent: 'a', tenant: 'acme', scopes: ['spend:50'], ttl: '7d' })
+    const there = house()
+    const payment = await haldir.payments.authorize(session, asOf(20))
+    const found = await there.haldir.payments.find(await there.haldir.attach(session.token), payment.id)
+    await payment.capture()
+    await session.revoke()
+    expect(await told(found?.void() as Promise<void>)).toBe('duplicate-call')
+  })
+
   it('is found by the session that made it alone', async () => {
     const { haldir, session } = await shop(kind)
     const other = await haldir.createSession({ agent: 'b', tenant: 'acme', scopes: ['spend:50'] })
@@ -343,13 +431,20 @@ describe.each(STORES)('an idempotency key (%s)', (kind) => {
     expect(await stands()).toBe('0 + 10 of 50')
   })
 
-  it('belongs to one session', async () => {
-    const { haldir, session } = await shop(kind)
+  it('is the tenant’s: a process that starts again, in another session, does not pay twice', async () => {
+    const { haldir, session, entries } = await shop(kind)
     const other = await haldir.createSession({ agent: 'a', tenant: 'acme', scopes: ['spend:50'] })
-    const [one, two] = [await haldir.payments.authorize(session, keyed), await haldir.payments.authorize(other, keyed)]
-    expect(one.id).not.toBe(two.id)
-    await haldir.payments.authorize(other, { ...keyed, idempotencyKey: 'order-2' })
-    expect((await standing(other))[0]).toBe('budget:USD: 0 + 20 of 50')
+    const first = await haldir.payments.authorize(session, keyed)
+    const taken = await denial(haldir.payments.authorize(other, keyed))
+    expect(taken).toMatchObject({ code: 'duplicate-call', retryable: false })
+    expect(taken.message).toContain('this idempotency key belongs to another payment')
+    expect((await standing(other))[0]).toBe('budget:USD: 0 + 0 of 50')
+    const elsewhere = await haldir.createSession({ agent: 'a', tenant: 'other', scopes: ['spend:50'] })
+    await haldir.payments.authorize(elsewhere, keyed)
+    await first.void()
+    await haldir.payments.authorize(other, keyed)
+    expect((await standing(other))[0]).toBe('budget:USD: 0 + 10 of 50')
+    expect(entries('intent')).toHaveLength(3)
   })
 
   it('of 20 requests at once sets aside once, under one intent', async () => {
@@ -447,6 +542,18 @@ describe('a payment that is refused', () => {
     expect(await stands()).toBe('0 + 10 of 50')
     await payment.capture(usd(10))
     expect(await stands()).toBe('10 + 0 of 50')
+  })
+
+  it('not by a rule that misspells what a payment has: that is an error where the policy is put in force', async () => {
+    const misspelt: Policy = {
+      default: 'deny',
+      rules: [{ id: 'big', tools: 'payments.authorize', when: { 'args.amout': { gt: 20 } }, then: 'deny' }],
+    }
+    const error = await misuse(() => fleet().house({ policy: misspelt }))
+    expect([error.code, error.path]).toEqual(['invalid-policy', 'rules.0.when.args.amout.gt'])
+    expect(error.message).toContain('did you mean `amount`?')
+    const { haldir } = fleet().house()
+    expect((await misuse(() => haldir.loadPolicy(misspelt))).message).toBe(error.message)
   })
 
   it('by a rule, a guard, or a rule that asks', async () => {

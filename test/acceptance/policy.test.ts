@@ -699,6 +699,28 @@ describe('`loadPolicy`', () => {
     }
   })
 
+  it('two at once, of which the trail refuses the first: the last entry names the one in force', async () => {
+    proves('policy-swap')
+    const trail = memorySink()
+    let refusals = 0
+    const sink: Sink = {
+      ...trail,
+      write: (lines) => {
+        if (refusals-- > 0) throw new Error('disk full')
+        return trail.write(lines)
+      },
+    }
+    const { haldir } = house({ policy: first, sinks: [sink] })
+    await haldir.createSession({ agent: 'bot', scopes: [] })
+    refusals = 1
+    const third: Policy = { ...second, name: 'third' }
+    const loads = await Promise.allSettled([haldir.loadPolicy(second), haldir.loadPolicy(third)])
+    expect(loads.map(({ status }) => status)).toEqual(['rejected', 'fulfilled'])
+    await haldir.flush()
+    const last = entriesOf(trail.lines).findLast(({ type }) => type === 'policy-loaded')
+    expect([last?.data.name, last?.policyHash]).toEqual(['third', haldir.health().policyHash])
+  })
+
   it('is refused by a haldir that is closed', async () => {
     const { haldir } = house()
     await haldir.close()

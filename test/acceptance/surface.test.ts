@@ -77,7 +77,15 @@ describe('`surface()`', () => {
     const surface = haldir.surface()
     expect(kept).toHaveLength(4)
     expect(surface).toMatchObject({ mode: 'enforce', guards: ['opa'], policyHash: haldir.health().policyHash })
-    const common = { framework: 'function', governed: true, priced: false, once: false, secrets: [], problems: [] }
+    const common = {
+      framework: 'function',
+      governed: true,
+      priced: false,
+      once: false,
+      secrets: [],
+      meters: [],
+      problems: [],
+    }
     const worst = { readOnly: false, destructive: true, idempotent: false, openWorld: true, labels: {} }
     const own = surface.tools.filter(({ name }) => name.startsWith('s.'))
     expect(own).toEqual([
@@ -196,6 +204,7 @@ describe('`surface()`', () => {
           once: false,
           secrets: [],
           rules: [],
+          meters: [],
           problems: [],
         },
       ])
@@ -353,6 +362,26 @@ describe('`explain()`', () => {
     expect(seen).toEqual(new Set(['allow', 'ask', 'deny']))
   })
 
+  it('knows what a payment requires and is, though nobody wraps it', async () => {
+    proves('explain-true')
+    const { haldir } = house({
+      policy: {
+        default: 'allow',
+        allowByDefault: true,
+        rules: [{ id: 'risky', when: { 'tool.destructive': true }, then: 'deny' }],
+      },
+    })
+    const call = { tool: 'payments.authorize', args: { amount: 5, currency: 'USD', description: 'a book' } }
+    for (const scopes of [['spend:50'], ['read']]) {
+      const session = await haldir.createSession({ agent: 'bot', scopes })
+      const paid = await haldir.payments.authorize(session, { amount: usd(5), description: 'a book' }).then(
+        () => 'default',
+        ({ rule }) => rule,
+      )
+      expect(haldir.explain({ ...call, session }).rule).toBe(paid)
+    }
+  })
+
   it('says that a call is refused whose rule does not fit the tool', async () => {
     proves('explain-true')
     const { haldir } = house({
@@ -407,3 +436,24 @@ function decided(done: Awaited<ReturnType<ReturnType<typeof governTool>['execute
   const { code, rule } = done.denial
   return [code === 'approval-unavailable' ? 'ask' : 'deny', rule]
 }
+
+describe('the meters of a tool', () => {
+  it('stand in its surface, as refusals name them', () => {
+    const { haldir } = house({
+      meters: [
+        { unit: 'calls', per: 'tenant', limit: 1_000, window: 'month' },
+        { unit: 'calls', per: 'session', limit: 2, every: '1m', tools: 'm.mail*', name: 'mail' },
+      ],
+    })
+    const kept = governed(
+      { 'm.mail': async () => 1, 'm.look': async () => 1 },
+      { 'm.mail': { scope: [] }, 'm.look': { scope: [] } },
+      { haldir },
+    )
+    const meters = haldir.surface().tools.filter(({ name }) => Object.hasOwn(kept, name))
+    expect(meters.map(({ name, meters }) => [name, meters])).toEqual([
+      ['m.look', ['quota:calls/month@tenant']],
+      ['m.mail', ['quota:calls/month@tenant', 'mail']],
+    ])
+  })
+})

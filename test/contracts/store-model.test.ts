@@ -115,7 +115,7 @@ describe('a store, against a naive reference', () => {
           return store
         }
         return { store: reopen(), reopen, close: () => stores.forEach((store) => void store.close?.()) }
-      }, 500)
+      }, 1_000)
     } finally {
       rmSync(directory, { recursive: true })
     }

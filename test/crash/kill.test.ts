@@ -63,6 +63,8 @@ async function runPhase(limit: number) {
 
     const entries = recorded(audit)
     expect(missing(acknowledged.begun, callsWith(entries, 'intent'))).toEqual([])
+    // Both may have died before either wrote a line: then there is a folder, and no chain in it.
+    if (entries.length === 0) continue
     expect(missing(acknowledged.done, callsWith(entries, 'outcome'))).toEqual([])
     const refusals = new Map(entries.filter(({ type }) => type === 'refusal').map(({ call, code }) => [call, code]))
     for (const [call, code] of acknowledged.denied) expect(refusals.get(call)).toBe(code)

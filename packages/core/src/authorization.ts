@@ -6,7 +6,7 @@ import type { Session } from './gate/sessions.ts'
 import { type Amount, amount as amountOf, asAmount } from './money.ts'
 import type { Belongings, House } from './pass.ts'
 import { showAs } from './show.ts'
-import type { Admission, AdmitRequest, HoldState } from './stores/store.ts'
+import type { Admission, AdmitRefusal, AdmitRequest, HoldState } from './stores/store.ts'
 import { callFragment, type Draft, toolFragment } from './watch/chain.ts'
 
 /** What was authorized, as the hold's memo keeps it. */
@@ -19,6 +19,8 @@ export type AuthorizationStatus = 'authorized' | 'captured' | 'voided'
 
 export const PAYMENTS = 'payments.authorize'
 const TOOL = toolFragment({ name: PAYMENTS })
+/** What a store says of a session that is over; one that was over long ago may be forgotten. */
+const OVER = new Set<AdmitRefusal>(['session-revoked', 'session-expired', 'no-session'])
 
 /** The members of an entry that name an authorization. */
 export function paymentFragment(id: string): string {
@@ -91,11 +93,22 @@ export class Authorization {
     await this.#record({ spent: [given], data: { ended: 'ok' } })
   }
 
-  /** Gives back what was set aside. Once more is the same; rejects with `Denied` when it was captured. */
+  /**
+   * Gives back what was set aside. Once more is the same; rejects with `Denied` when it was captured, or is being
+   * captured, or when the store does not answer.
+   */
   async void(): Promise<void> {
+    const { holds, ids, shadow } = this.#house
     if (this.#status === 'voided') return
     if (this.#status === 'captured') throw this.#ended()
-    const settlement = await this.#house.holds.cancel(this.id)
+    const attempt = ids()
+    const refused = await this.#claim(attempt)
+    if (refused) void holds.cancel(attempt)
+    if (refused && this.#isVoided()) return
+    if (refused && !shadow) throw refused
+    const settlement = await holds.cancel(this.id)
+    // The key stays used: what the store has not given back yet must not be captured meanwhile.
+    if (!refused) void holds.settle(attempt, undefined)
     if (settlement?.state === 'settled' || settlement?.state === 'orphaned') {
       this.#status = 'captured'
       throw this.#ended()
@@ -111,29 +124,64 @@ export class Authorization {
 
   /** Lets the hold run, for this attempt alone. Answers why it can't be captured. */
   async #begin(attempt: string): Promise<Denied | undefined> {
-    const { store, holds, apart, open, faults } = this.#house
-    const { id: session, tenant } = this.#session
-    if (!open) return new Denied('unavailable', 'this haldir is closed', this.id)
-    const request = { session, charges: [], leaseMs: holds.leaseMs }
-    // Invariant: a payment is captured once. One attempt at a time has this key, in all processes on the store, and the
-    // one that succeeds keeps it; meanwhile nobody else lets the hold run and settles it.
-    const once = `${apart}${tenant}|${PAYMENTS}|capture ${this.id}`
-    try {
-      const only = await this.#admit({ ...request, call: attempt, once })
-      if (!only.ok && only.refused !== 'duplicate-call') return this.#refused(only)
-      // A hold that ended long ago is forgotten, and an admit would know nothing against it.
-      const row = await this.#ask(() => store.hold.get(this.id), 'store.hold.get')
-      this.#status = statusOf(row?.state)
-      if (this.#status !== 'authorized') return this.#ended()
-      if (!only.ok) return new Denied('duplicate-call', 'this payment is being captured already', this.id)
+    if (!this.#house.open) return new Denied('unavailable', 'this haldir is closed', this.id)
+    return this.#answered(async () => {
+      const only = await this.#only(attempt)
+      const taken = only.ok || only.refused === 'duplicate-call' ? await this.#taken(only.ok) : this.#refused(only)
+      if (taken) return taken
       // The store lets it run only if the session still lives and the hold has not expired: what was authorized before
       // a revoke is not spent after it.
-      const admission = await this.#admit({ ...request, call: this.id })
+      const admission = await this.#admit({ ...this.#request(), call: this.id })
       return admission.ok ? undefined : this.#refused(admission)
+    })
+  }
+
+  /** Makes sure that nobody captures, for this attempt to void. Answers why it can't. */
+  #claim(attempt: string): Promise<Denied | undefined> {
+    return this.#answered(async () => {
+      const only = await this.#only(attempt)
+      // Of a session that is over nobody begins to capture any more; whether someone has begun, the hold tells.
+      const over = !only.ok && OVER.has(only.refused)
+      if (!only.ok && only.refused !== 'duplicate-call' && !over) return this.#refused(only)
+      return this.#taken(only.ok, over)
+    })
+  }
+
+  /**
+   * Invariant: a payment is captured once, and what was captured is not voided. One attempt at a time has this key, in
+   * all processes on the store, and the one that succeeds keeps it; meanwhile nobody else ends the hold.
+   */
+  #only(attempt: string): Promise<Admission> {
+    const { apart } = this.#house
+    const once = `${apart}${this.#session.tenant}|${PAYMENTS}|capture ${this.id}`
+    return this.#admit({ ...this.#request(), call: attempt, once })
+  }
+
+  /** Why the hold is somebody else's to end, or has ended. One that ended long ago is forgotten. */
+  async #taken(own: boolean, over = false): Promise<Denied | undefined> {
+    const row = await this.#ask(() => this.#house.store.hold.get(this.id), 'store.hold.get')
+    this.#status = statusOf(row?.state)
+    if (this.#status !== 'authorized') return this.#ended()
+    if (own || (over && row?.state === 'reserved')) return undefined
+    return new Denied('duplicate-call', 'this payment is being captured or voided already', this.id)
+  }
+
+  #request(): Pick<AdmitRequest, 'session' | 'charges' | 'leaseMs'> {
+    return { session: this.#session.id, charges: [], leaseMs: this.#house.holds.leaseMs }
+  }
+
+  async #answered(work: () => Promise<Denied | undefined>): Promise<Denied | undefined> {
+    try {
+      return await work()
     } catch (error) {
-      faults.note('store.admit', error)
+      this.#house.faults.note('store.admit', error)
       return new Denied('unavailable', 'the store did not answer for this payment', this.id)
     }
+  }
+
+  /** Asked anew after the store has answered. */
+  #isVoided(): boolean {
+    return this.#status === 'voided'
   }
 
   #refused(admission: Extract<Admission, { ok: false }>): Denied {

@@ -12,6 +12,8 @@ export const LIMITS = { depth: 64, nodes: 10_000, bytes: 1_048_576 } as const
 export interface Snapshot {
   /** A deeply frozen copy: what is judged and priced. */
   readonly args: unknown
+  /** Whether nothing in it can change: a `Date` can be set, frozen or not. */
+  readonly frozen: boolean
   /** The canonical text of the arguments (RFC 8785, with tags for what JSON has no word for): what is hashed. */
   readonly text: string
   /** A fresh, unfrozen copy for the tool. */
@@ -40,10 +42,10 @@ export function snapshot(args: unknown): Snapshot | Hostile {
     const copy = walk.copy(args, 0)
     const text = copy === undefined ? '' : walk.spelled ? canonical(copy) : JSON.stringify(ordered(copy))
     if (Buffer.byteLength(text) > LIMITS.bytes) throw new Hostile('more than 1 MB')
-    if (!walk.tagged) return { args: copy, text, revive: () => thaw(copy) }
+    if (!walk.tagged) return { args: copy, frozen: true, text, revive: () => thaw(copy) }
     // A frozen Date can still be set, so the tool's copies are made from one that nobody else ever sees.
     const kept = thaw(copy)
-    return { args: copy, text, revive: () => thaw(kept) }
+    return { args: copy, frozen: false, text, revive: () => thaw(kept) }
   } catch (error) {
     return new Hostile(error instanceof Hostile ? error.what : 'something that could not be read', walk.path())
   }

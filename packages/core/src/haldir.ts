@@ -13,7 +13,7 @@ import { type GovernedTool, type Governor, setGovernor } from './governor.ts'
 import { type CheckedOptions, checkHaldirOptions, type HaldirOptions } from './haldir-options.ts'
 import { assemble, leaveStore } from './house.ts'
 import type { House } from './pass.ts'
-import { type Payments, paymentsOf } from './payments.ts'
+import { PAYMENT, type Payments, paymentsOf } from './payments.ts'
 import { execute, prepare, stream } from './pipeline.ts'
 import type { SessionOptions } from './session-options.ts'
 import { Sessions } from './sessions.ts'
@@ -60,10 +60,13 @@ export class Haldir {
   readonly #leave: () => void
   /** The policy that the trail knows of: recorded before the first session is opened under it. */
   #announced: { readonly policy: LoadedPolicy; readonly done: Promise<void> } | undefined
+  /** The latest policy that is being put in force. */
+  #loading: Promise<void> = Promise.resolve()
   #closing: Promise<void> | undefined
 
   /** @internal Use `createHaldir`. */
   constructor(options: CheckedOptions) {
+    checkFit(options.policy && new LoadedPolicy(options.policy), PAYMENT)
     const house = assemble(options)
     const { shadow, trail, vault } = house
     this.#house = house
@@ -120,8 +123,17 @@ export class Haldir {
    */
   async loadPolicy(policy: Policy): Promise<{ readonly hash: string }> {
     const loaded = new LoadedPolicy(compilePolicy(policy))
+    checkFit(loaded, PAYMENT)
     for (const { tool, governor } of toolsOf(this.#governor)) if (tool && governor) checkFit(loaded, tool)
-    // The old one is on record first: entries of policies stand in the order in which they came into force.
+    // One after the other, and the old one is on record first: entries of policies stand in the order in which they
+    // came into force.
+    const put = this.#loading.then(() => this.#putInForce(loaded))
+    this.#loading = put.catch(() => {})
+    await put
+    return { hash: loaded.hash }
+  }
+
+  async #putInForce(loaded: LoadedPolicy): Promise<void> {
     await this.#ready()
     const announced = { policy: loaded, done: this.#announce(loaded) }
     try {
@@ -134,7 +146,6 @@ export class Haldir {
     }
     this.#announced = announced
     this.#house.policy = loaded
-    return { hash: loaded.hash }
   }
 
   /** What is governed in this process: every wrapped tool, what it requires, and which rules are about it. */

@@ -3,7 +3,7 @@ import { digestOf } from './call.ts'
 import { disregard, isPromise } from './clock.ts'
 import { ConfigError } from './errors.ts'
 import { askGuard, type GuardCall } from './gate/guards.ts'
-import { allCover, uncovered } from './gate/leaves.ts'
+import { allCover, type Leave, uncovered } from './gate/leaves.ts'
 import { amountsOf, chargesOn, type Meter } from './gate/meters.ts'
 import type { Decision } from './gate/policy/policy.ts'
 import type { Requirement } from './governor.ts'
@@ -70,14 +70,18 @@ function denied(rule: string, reason: string): Refusal {
 export async function guard(pass: Pass): Promise<Refusal | undefined> {
   const { house, tool, session, snapshot } = pass
   const said = { verdict: pass.ask ? 'ask' : 'allow', rule: pass.rule as string } as const
-  // Frozen: what one guard does to its view, no other one sees.
-  const views = session.leaves.map(
-    ({ facts }): GuardCall => Object.freeze({ tool: tool.facts, args: snapshot.args, session: facts, ...said }),
-  )
+  // What one guard does to its view, no other one sees: it is frozen, and dates, which can't be, are its own.
+  const viewOf = ({ facts }: Leave): GuardCall =>
+    Object.freeze({
+      tool: tool.facts,
+      args: snapshot.frozen ? snapshot.args : snapshot.revive(),
+      session: facts,
+      ...said,
+    })
   for (const one of house.guards) {
     const rule = `guard:${one.name}`
     try {
-      const opinions = await Promise.all(views.map((view) => askGuard(one, view, house.clock)))
+      const opinions = await Promise.all(session.leaves.map((leaf) => askGuard(one, viewOf(leaf), house.clock)))
       for (const { verdict, reason } of opinions) {
         if (verdict === 'deny') return denied(rule, reason ?? `the guard \`${one.name}\` denies this call`)
         if (verdict === 'ask')

@@ -124,7 +124,7 @@ export class Pass {
     await this.house.trail.conclude(
       this.intended
         ? this.draft('outcome', { code, rule, data: { ended: NOT_RUN, reason } })
-        : this.#refusal(code, reason, rule),
+        : this.#refusal(code, reason, rule, this.house.shadow),
     )
     return { status: 'denied', denial: new Denied(code, reason, this.id, rule, retryAfter) }
   }
@@ -137,8 +137,13 @@ export class Pass {
     await trail.conclude(this.#refusal(code, reason, rule))
   }
 
-  #refusal(code: DenialCode, reason: string, rule: string | undefined): Draft {
-    const data = this.amounts.length > 0 ? { reason, cost: this.amounts } : { reason }
+  /** `refused`: in shadow mode, where most are only judged, this one really was. */
+  #refusal(code: DenialCode, reason: string, rule: string | undefined, refused = false): Draft {
+    const data = {
+      reason,
+      ...(this.amounts.length > 0 ? { cost: this.amounts } : {}),
+      ...(refused ? { refused } : {}),
+    }
     const verdict = code === 'approval-unavailable' ? 'ask' : 'deny'
     return this.draft('refusal', { verdict, code, rule, data })
   }

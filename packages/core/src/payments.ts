@@ -5,6 +5,7 @@
  */
 import { Authorization, PAYMENTS, statusOf, type Terms, termsIn } from './authorization.ts'
 import { checked as asAdmission, fix, identify, refusalOf } from './before.ts'
+import { digestOf } from './call.ts'
 import { ask as askFor, background, MAX_TIMEOUT } from './clock.ts'
 import { type Duration, parseDuration } from './duration.ts'
 import { ConfigError, type Denied, Unavailable, Unplaced } from './errors.ts'
@@ -24,8 +25,8 @@ export interface PaymentOptions {
   readonly description: string
   /**
    * Makes asking twice the same as asking once, for a day, also from another process: the same key with the same amount
-   * and description is the same authorization, and with others it is refused (`duplicate-call`). What was refused,
-   * voided or has expired frees its key.
+   * and description is the same authorization of that session. Asked for with others, or in another session of the
+   * tenant, the key is taken (`duplicate-call`).
    */
   readonly idempotencyKey?: string
   /** How long the amount stays set aside; 10 minutes unless given. */
@@ -43,11 +44,17 @@ export interface Payments {
   find(session: Session, id: string): Promise<Authorization | undefined>
 }
 
-/** The tool that policies, quotas and entries know authorizations as. */
-const PAYMENT: GovernedTool = compileTool({
+/** The tool that policies, quotas and entries know authorizations as. A policy that misspells its arguments is refused. */
+export const PAYMENT: GovernedTool = compileTool({
   framework: 'haldir',
   name: PAYMENTS,
   options: { scope: 'spend', cost: () => [], annotations: { destructive: false } },
+  schema: {
+    type: 'object',
+    properties: { amount: { type: 'number' }, currency: { type: 'string' }, description: { type: 'string' } },
+    required: ['amount', 'currency', 'description'],
+    additionalProperties: false,
+  },
   run: () => undefined,
 })
 
@@ -78,7 +85,8 @@ async function authorize(
   sweep: () => Promise<unknown>,
 ): Promise<Authorization> {
   const args = { amount: Number(amount.decimal), currency: amount.unit, description }
-  const pass = new Pass(house, { ...PAYMENT, cost: () => amount }, { args }, session)
+  // Whether the policy fits was asked when it was put in force.
+  const pass = new Pass(house, { ...PAYMENT, schema: undefined, cost: () => amount }, { args }, session)
   const terms: Terms = { amount, expiresAt: new Date(house.clock.now() + expiresMs) }
   let refusal: Refusal | undefined
   try {
@@ -118,9 +126,10 @@ const TURNS = 1_000
  * request finds the key taken. After one that was given back comes the next. Answers the payment that there is.
  */
 async function place(pass: Pass, once: string): Promise<Authorization | undefined> {
-  const { house, session, digest = '' } = pass
+  const { house, session, digest = '', belongings } = pass
+  const what = digestOf((belongings as Belongings).digestKey.key, session.id, digest)
   for (let turn = 1; turn <= TURNS; turn++) {
-    pass.id = `pay-${once.slice(-24)}-${digest.slice(0, 24)}-${turn}`
+    pass.id = `pay-${once.slice(-24)}-${what.slice(0, 24)}-${turn}`
     const row = await askFor(() => house.store.hold.get(pass.id), house.deadlineMs, house.clock, 'store.hold.get')
     if (row === undefined || row === null) return undefined
     const found = authorizationOf(house, session, pass.id, row)
@@ -147,6 +156,8 @@ async function reserve(
     if (!admission.ok) {
       const { refused } = admission
       if (refused === 'session-revoked' || refused === 'session-expired') session.end(refused)
+      if (refused === 'duplicate-call')
+        return { code: refused, reason: 'this idempotency key belongs to another payment' }
       return refusalOf(admission, pass.meters)
     }
     pass.admitted = true
@@ -187,9 +198,9 @@ interface Args {
   readonly description: string
 }
 
-/** The key as the store has it: of one session, for payments. */
+/** The key as the store has it. It is the tenant's, not the session's: a process that starts again opens another session. */
 function keyed({ house, session, belongings }: Pass, key: string): string {
-  return onceOf(house.apart, session.tenant, PAYMENTS, belongings as Belongings, `${session.id} ${key}`)
+  return onceOf(house.apart, session.tenant, PAYMENTS, belongings as Belongings, key)
 }
 
 interface Order {

@@ -12,6 +12,7 @@ import type { Amount } from './money.ts'
 import { checkKeys } from './options.ts'
 import type { Belongings, House } from './pass.ts'
 import { type CheckedSession, checkSessionOptions, type SessionOptions } from './session-options.ts'
+import { isCapReached, isSessionRow } from './session-rows.ts'
 import type { Cap, CapReached, NewSession, SessionRow } from './stores/store.ts'
 import { Redactor } from './vault/redact.ts'
 import { sessionFragment } from './watch/chain.ts'
@@ -59,8 +60,7 @@ export class Sessions implements SessionActs {
     if (parent === nobody) return this.#make(checked)
     // Every one of them: a limit from further up need not stand in the parent's own grant.
     for (const { grant } of parent.leaves) checkWithin(grant, checked.grant)
-    const over = parent.over()
-    if (over && !shadow) throw new Denied(over, whyOver(over), '')
+    if (!shadow) checkLive(parent)
     return this.#make(checked, parent)
   }
 
@@ -73,6 +73,8 @@ export class Sessions implements SessionActs {
     const by = { tokenHash: tokenHash(token) }
     const row = await this.#row(() => store.session.get(by), 'store.session.get')
     if (!row) throw new HaldirError('no-session', 'no session has this token')
+    // A store that answers another's row must not make its caller act as somebody else.
+    if (row.tokenHash !== by.tokenHash) throw new Unavailable('`store.session.get` answered nonsense')
     return this.#open(row, token, row.expiresAt - clock.now(), () => this.#ancestors(row.chain))
   }
 
@@ -102,11 +104,12 @@ export class Sessions implements SessionActs {
 
   async #extended(session: Session, ttlMs: number): Promise<void> {
     const { store, trail } = this.#house
+    // What has ended here, also by a revoke that the store has not taken, gains no life there.
+    checkLive(session)
     const row = await this.#row(() => store.session.extend(session.id, ttlMs), 'store.session.extend')
     if (!row) throw new HaldirError('no-session', 'the store does not know this session')
     session.refresh(row, ttlMs)
-    const over = session.over()
-    if (over) throw new Denied(over, whyOver(over), '')
+    checkLive(session)
     const data = { expiresAt: session.expiresAt.toISOString() }
     await trail.record({ type: 'session-extended', session: this.#belongings(session).fragment, data })
   }
@@ -132,20 +135,20 @@ export class Sessions implements SessionActs {
     const made: NewSession = { id, tokenHash: tokenHash(token), tenant, agent, scopes, attributes, chain, ttlMs }
     const row = await this.#create(made)
     const leftMs = Math.min(ttlMs, row.expiresAt - row.createdAt)
-    const session = await this.#open(row, token, leftMs, () => Promise.resolve(parent ? inherited(parent.leaves) : []))
-    const over = session.over()
-    if (over && !this.#house.shadow) throw new Denied(over, whyOver(over), '')
-    const data = { scopes, expiresAt: session.expiresAt.toISOString() }
     const type: EntryType = parent ? 'session-delegated' : 'session-created'
     try {
+      const leaves = parent ? inherited(parent.leaves) : []
+      const session = await this.#open(row, token, leftMs, () => Promise.resolve(leaves))
+      if (!this.#house.shadow) checkLive(session)
+      const data = { scopes, expiresAt: session.expiresAt.toISOString() }
       const { fragment } = this.#belongings(session)
       await this.#shadowed(async () => trail.record({ type, session: fragment, data }), undefined)
+      return session
     } catch (error) {
       // The token was never handed out; a session nobody recorded must not live on in the store either.
       await this.#ask(() => store.session.revokeTree(id), 'store.session.revokeTree').catch(() => {})
       throw error
     }
-    return session
   }
 
   /** The row of a new session, with its meters. Throws `Denied` when a quota leaves no room for it. */
@@ -277,13 +280,7 @@ function inherited(leaves: readonly Leave[]): readonly Leave[] {
   return leaves.map((leave) => ({ ...leave, meters: asParents(leave.meters) }))
 }
 
-/** A store that answers nonsense has no session. */
-function isSessionRow(row: SessionRow | undefined): row is SessionRow {
-  const { id, agent, tenant, scopes, chain, expiresAt } = row ?? {}
-  const named = [id, agent, tenant].every((text) => typeof text === 'string')
-  return named && Array.isArray(scopes) && Array.isArray(chain) && Number.isFinite(expiresAt)
-}
-
-function isCapReached(row: SessionRow | CapReached): row is CapReached {
-  return (row as CapReached | null)?.refused === 'quota-exceeded'
+function checkLive(session: Session): void {
+  const over = session.over()
+  if (over) throw new Denied(over, whyOver(over), '')
 }

@@ -10,6 +10,7 @@ import { isSession, type Session } from './gate/sessions.ts'
 import type { GovernedTool, Governor } from './governor.ts'
 import { checkKeys } from './options.ts'
 import type { House } from './pass.ts'
+import { PAYMENT } from './payments.ts'
 
 /** One tool, as it was wrapped. */
 export interface SurfaceTool {
@@ -27,6 +28,8 @@ export interface SurfaceTool {
   readonly annotations?: ToolFacts
   /** Ids of the rules that may have a say in its calls. */
   readonly rules: readonly string[]
+  /** The standing meters that its calls may count on, as refusals name them. */
+  readonly meters: readonly string[]
   /** Why its calls are refused, whatever they are. */
   readonly problems: readonly string[]
 }
@@ -50,9 +53,19 @@ export function surfaceOf(house: House, governor: Governor): Surface {
   }
 }
 
-function surfaceTool({ policy }: House, { name, framework, tool }: WrappedTool): SurfaceTool {
+function surfaceTool({ policy, standing }: House, { name, framework, tool }: WrappedTool): SurfaceTool {
   if (!tool)
-    return { name, framework, governed: false, priced: false, once: false, secrets: [], rules: [], problems: [] }
+    return {
+      name,
+      framework,
+      governed: false,
+      priced: false,
+      once: false,
+      secrets: [],
+      rules: [],
+      meters: [],
+      problems: [],
+    }
   return {
     name,
     framework,
@@ -63,6 +76,7 @@ function surfaceTool({ policy }: House, { name, framework, tool }: WrappedTool):
     secrets: tool.secrets,
     annotations: tool.facts,
     rules: policy ? policy.compiled.forTool(name).rules.map(({ rule }) => rule.id) : [],
+    meters: standing.namesFor(name),
     problems: policy ? policy.misfits(tool).map(({ message }) => message) : [],
   }
 }
@@ -106,7 +120,9 @@ export function explainCall(house: House, governor: Governor, call: ExplainCall)
   if (taken instanceof Hostile) throw invalid('args', 'is plain data')
   const now = call.at === undefined ? house.clock.now() : Number(call.at)
   if (!Number.isFinite(now)) throw invalid('at', 'is a date')
-  const tool = toolsOf(governor).find(({ name, tool }) => tool && name === call.tool)?.tool
+  const wrapped = toolsOf(governor).find(({ name, tool }) => tool && name === call.tool)?.tool
+  // Nobody wraps what authorizations are known as.
+  const tool = wrapped ?? (call.tool === PAYMENT.name ? PAYMENT : undefined)
   const grants = identitiesOf(call.session)
   const scopes = scopesOf(tool, taken.args).map((scope) => ({
     scope,

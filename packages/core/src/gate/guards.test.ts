@@ -8,6 +8,7 @@ import {
   type GuardAnswer,
   type GuardCall,
   type GuardFunction,
+  type NamedGuard,
   type PolicyClient,
   policyGuard,
 } from './guards.ts'
@@ -174,6 +175,16 @@ describe('`askGuard`', () => {
   )
 })
 
+describe('a policy client among the guards', () => {
+  it('is asked for `haldir/decision`', async () => {
+    const evaluate = vi.fn(async () => ({ allow: false, reason: 'closed' }))
+    const [guard] = checkGuards([{ evaluate }])
+    expect(guard?.name).toBe('haldir/decision')
+    expect(await askGuard(guard as NamedGuard, CALL, fakeClock())).toEqual({ verdict: 'deny', reason: 'closed' })
+    expect(evaluate).toHaveBeenCalledWith('haldir/decision', CALL)
+  })
+})
+
 describe('`policyGuard`', () => {
   const answering = (result: unknown): PolicyClient => ({ evaluate: async () => result })
   const told = (result: unknown, options = {}) => asked(policyGuard(answering(result), { path: 'p', ...options }))
@@ -187,6 +198,8 @@ describe('`policyGuard`', () => {
     ['user-approval', { type: 'user-approval' }, { verdict: 'ask' }],
     ['a decision', { decision: 'allow', reason: 'fine' }, { verdict: 'allow', reason: 'fine' }],
     ['allow: true', { allow: true }, { verdict: 'allow' }],
+    ['allowed, and yet denied by a rule', { allow: true, deny: ['no'] }, { verdict: 'deny' }],
+    ['allowed, and denied by none', { allow: true, deny: [] }, { verdict: 'allow' }],
     ['allow: false, and why', { allow: false, reason: 'no' }, { verdict: 'deny', reason: 'no' }],
     ['allow that is not quite true', { allow: 1 }, { verdict: 'deny' }],
     ['several that differ: the strictest', { allow: true, decision: 'ask', verdict: 'allow' }, { verdict: 'ask' }],
@@ -260,7 +273,6 @@ describe('`policyGuard`', () => {
   it.each<[string, unknown, unknown]>([
     ['client', undefined, { path: 'p' }],
     ['client', {}, { path: 'p' }],
-    ['path', answering(true), {}],
     ['path', answering(true), { path: '' }],
     ['pth', answering(true), { pth: 'p', path: 'p' }],
     ['guards.0.name', answering(true), { path: 'not a name' }],

@@ -22,9 +22,10 @@ export type GuardFunction = (call: GuardCall, options: { readonly signal: AbortS
 
 /**
  * A decision point. One that throws, answers nothing it may, or takes longer than a second refuses the call. It may
- * answer at once, too; its type says that it does not, for only so TypeScript infers the verdict of a short function.
+ * answer at once, too; its type says that it does not, for only so TypeScript infers the verdict of a short function. A
+ * policy client is asked for `haldir/decision`; `policyGuard` names another.
  */
-export type Guard = GuardFunction | { readonly name: string; readonly decide: GuardFunction }
+export type Guard = GuardFunction | { readonly name: string; readonly decide: GuardFunction } | PolicyClient
 
 /** A guard as it is asked. */
 export interface NamedGuard {
@@ -38,8 +39,8 @@ export interface PolicyClient {
 }
 
 export interface PolicyGuardOptions {
-  /** The policy to evaluate: `agent/call/decision`. */
-  readonly path: string
+  /** The policy to evaluate; `haldir/decision` unless given. */
+  readonly path?: string
   /** How entries and refusals name it; the path unless given. */
   readonly name?: string
   /** What the engine is given; the call unless given. */
@@ -54,8 +55,9 @@ const NAME = /^[A-Za-z0-9_.:/-]{1,64}$/
 /** Throws `ConfigError`, naming the guard. */
 export function checkGuards(guards: readonly Guard[] = []): readonly NamedGuard[] {
   if (!Array.isArray(guards)) throw new ConfigError('invalid-option', 'guards', '`guards` is a list')
-  return guards.map((guard, index): NamedGuard => {
+  return guards.map((given, index): NamedGuard => {
     const path = `guards.${index}`
+    const guard = isClient(given) ? policyGuard(given) : given
     const { name, decide } = typeof guard === 'function' ? { name: guard.name, decide: guard } : (guard ?? {})
     if (typeof decide !== 'function') {
       throw new ConfigError('invalid-option', path, `\`${path}\` is a function, or has a \`name\` and a \`decide\``)
@@ -77,9 +79,9 @@ export function checkGuards(guards: readonly Guard[] = []): readonly NamedGuard[
  * `allow`, `approved`, `ask`, `user-approval`, `requires-approval`, `deny` or `denied`, and `{ allow: boolean }`.
  * Anything else refuses, also an engine that has no opinion: a guard is asked because its opinion is wanted.
  */
-export function policyGuard(client: PolicyClient, options: PolicyGuardOptions): Guard {
+export function policyGuard(client: PolicyClient, options: PolicyGuardOptions = {}): Exclude<Guard, PolicyClient> {
   checkKeys(options, ['path', 'name', 'input', 'result'], 'options of `policyGuard`')
-  const { path, input = (call: GuardCall): unknown => call, result = verdictIn } = options
+  const { path = 'haldir/decision', input = (call: GuardCall): unknown => call, result = verdictIn } = options
   if (typeof client?.evaluate !== 'function') {
     throw new ConfigError('invalid-option', 'client', '`client` has a function `evaluate`')
   }
@@ -102,6 +104,12 @@ export async function askGuard(
     // What it may still be doing is of no use any more.
     controller.abort()
   }
+}
+
+function isClient(guard: Guard): guard is PolicyClient {
+  return (
+    typeof guard === 'object' && typeof (guard as PolicyClient | null)?.evaluate === 'function' && !('decide' in guard)
+  )
 }
 
 const VERDICTS = new Set<unknown>(['allow', 'ask', 'deny'] satisfies PolicyVerdict[])

@@ -52,6 +52,9 @@ describe('an option that can not work', () => {
     ['meters.0.unit', { unit: 'Calls' }, '`calls`'],
     ['meters.0.unit', { unit: 'session', window: undefined }, '`sessions`'],
     ['meters.0.unit', { unit: 'AGENTS', window: undefined }, '`agents`'],
+    ['meters.0.unit', { unit: 'token' }, '`tokens`'],
+    ['meters.0.unit', { unit: 'usd' }, '`USD`'],
+    ['meters.0.unit', { unit: 'Eur' }, '`EUR`'],
     ['meters.0.name', { name: '' }, '`meters.0.name`'],
     ['meters.0.name', { name: 'a|b' }, '`meters.0.name`'],
     ['meters.0.name', { name: 'standing:quota' }, '`meters.0.name`'],
@@ -247,10 +250,19 @@ it('keeps what is counted apart under keys of its own', () => {
 })
 
 it('spells a zone as everyone does, however it was written: one window, not two', () => {
-  const keys = ['europe/berlin', 'Europe/Berlin', 'EUROPE/BERLIN'].map((zone) => {
+  const counted = (zone: string) => {
     const meters = new StandingMeters([{ unit: 'calls', per: 'tenant', limit: 1, window: 'day', zone }], '')
     const [meter] = meters.forCall([leave('s', 'a')], 'read')
-    return [meter?.at.key, meter?.at.zone]
-  })
-  expect(new Set(keys.map(String)).size).toBe(1)
+    return `${meter?.at.key} ${meter?.at.zone}`
+  }
+  for (const same of [
+    ['europe/berlin', 'Europe/Berlin', 'EUROPE/BERLIN'],
+    // Other names of the same zone.
+    ['US/Eastern', 'us/eastern', 'America/New_York'],
+    ['Asia/Calcutta', 'Asia/Kolkata', 'asia/kolkata'],
+    ['UTC', 'utc', 'Etc/UTC'],
+  ]) {
+    expect(new Set(same.map(counted)).size, same[0]).toBe(1)
+  }
+  expect(counted('Europe/Berlin')).not.toBe(counted('Europe/Paris'))
 })

@@ -45,7 +45,7 @@ const KEYS = ['name', 'unit', 'per', 'limit', 'window', 'zone', 'every', 'burst'
 const LEVELS: readonly Level[] = ['session', 'agent', 'tenant', 'tool']
 const NAME = /^[A-Za-z0-9_.-]{1,64}$/
 const ALMOST: ReadonlyMap<string, string> = new Map(
-  ['calls', 'sessions', 'agents'].flatMap((unit) => [
+  ['calls', 'sessions', 'agents', 'tokens'].flatMap((unit) => [
     [unit, unit],
     [unit.slice(0, -1), unit],
   ]),
@@ -126,6 +126,11 @@ export class StandingMeters {
     return [...found.values()]
   }
 
+  /** What calls of a tool may count on, as refusals name it. */
+  namesFor(tool: string): readonly string[] {
+    return this.#meters.filter(({ tools }) => !tools || tools(tool)).map(({ meter }) => meter.rule)
+  }
+
   /** The caps that a new session of a tenant meets. */
   capsOn(tenant: string): readonly Cap[] {
     return this.caps
@@ -142,11 +147,18 @@ export class StandingMeters {
   }
 }
 
+/** The unit that is counted and that one is almost; no amount of money is of `usd`. */
+function meantBy(unit: string): string | undefined {
+  const currency = unit.toUpperCase()
+  if (CURRENCY.test(currency) && Intl.supportedValuesOf('currency').includes(currency)) return currency
+  return ALMOST.get(unit.toLowerCase())
+}
+
 function readMeter(options: MeterOptions, path: string): Standing {
   const { unit, per, window = 'total', every, burst, name } = options
   const zone = options.zone === undefined ? undefined : zoneNamed(options.zone, `${path}.zone`)
   // Any word is a unit of someone's own; these would count nothing, ever.
-  const meant = typeof unit === 'string' ? ALMOST.get(unit.toLowerCase()) : undefined
+  const meant = typeof unit === 'string' ? meantBy(unit) : undefined
   if (meant !== undefined && meant !== unit) throw invalid(`${path}.unit`, `is not known; did you mean \`${meant}\`?`)
   if (!LEVELS.includes(per)) throw unknown(`${path}.per`, per, LEVELS)
   if (!isWindow(window)) throw unknown(`${path}.window`, window, WINDOWS)
@@ -186,7 +198,7 @@ function zoneNamed(zone: unknown, path: string): string {
     const hint = near === undefined ? 'such as `Europe/Berlin`' : `did you mean \`${near}\`?`
     throw invalid(path, `is an IANA time zone; ${hint}`)
   }
-  return zones.find((one) => one.toLowerCase() === zone.toLowerCase()) ?? zone
+  return new Intl.DateTimeFormat('en', { timeZone: zone }).resolvedOptions().timeZone
 }
 
 function readCap(options: MeterOptions, path: string): StandingMeters['caps'][number] {
