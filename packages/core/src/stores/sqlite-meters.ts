@@ -64,9 +64,9 @@ export class SqliteMeters {
   #hold(row: string, { key, window }: MeterKey, micros: bigint): boolean {
     const { holdWithin, openWindow, readMeter } = this.#sql
     // Invariant: held + used never exceeds the limit: the check and the change are one statement.
-    if (holdWithin.run(micros, row).changes === 1) return true
+    if (holdWithin.run(micros, row, micros).changes === 1) return true
     if (window === 'total' || readMeter.get(row) !== undefined) return false
-    return openWindow.run(row, `|${key}`).changes === 1 && holdWithin.run(micros, row).changes === 1
+    return openWindow.run(row, `|${key}`).changes === 1 && holdWithin.run(micros, row, micros).changes === 1
   }
 
   #holdStanding(row: string, limit: bigint, micros: bigint): boolean {

@@ -35,6 +35,7 @@ export const SCHEMA: string = `
   PRAGMA user_version = ${VERSION};
 `
 
+// Parameters are plain `?`: Node 22.13 fails on one that is used twice.
 export const STATEMENTS = {
   begin: 'BEGIN IMMEDIATE',
   commit: 'COMMIT',
@@ -63,9 +64,9 @@ export const STATEMENTS = {
 
   insertMeter: 'INSERT INTO meters (key, cap) VALUES (?, ?)',
   readMeter: 'SELECT cap, used, held FROM meters WHERE key = ?',
-  holdWithin: 'UPDATE meters SET held = held + ?1 WHERE key = ?2 AND used + held + ?1 <= cap',
+  holdWithin: 'UPDATE meters SET held = held + ? WHERE key = ? AND used + held + ? <= cap',
   openWindow: 'INSERT INTO meters (key, cap) SELECT ?, cap FROM meters WHERE key = ?',
-  moveMeter: 'UPDATE meters SET held = held + ?1, used = used + ?2 WHERE key = ?3 RETURNING used + held > cap AS over',
+  moveMeter: 'UPDATE meters SET held = held + ?, used = used + ? WHERE key = ? RETURNING used + held > cap AS over',
   // A standing meter: its row is made on first use, and keeps the limit it was last used with.
   holdStanding: `INSERT INTO meters (key, cap, held) VALUES (?, ?, ?) ON CONFLICT (key) DO UPDATE
     SET held = held + excluded.held, cap = excluded.cap WHERE used + held + excluded.held <= excluded.cap`,

@@ -221,3 +221,7 @@ describe('what is asked for at every call', () => {
     }
   })
 })
+
+it('no statement uses a parameter twice: the oldest Node that is supported can not', () => {
+  expect(Object.entries(STATEMENTS).filter(([, text]) => /\?\d/.test(text))).toEqual([])
+})
