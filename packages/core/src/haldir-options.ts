@@ -100,6 +100,10 @@ export function checkHaldirOptions(options: HaldirOptions): CheckedOptions {
     hold?.get,
     secret?.put,
     secret?.get,
+    secret?.list,
+    secret?.rewrap,
+    secret?.used,
+    secret?.delete,
     writer?.put,
   ]
   if (!grouped.every((verb) => typeof verb === 'function')) throw invalid('store', 'is not a store')

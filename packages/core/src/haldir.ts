@@ -87,14 +87,9 @@ export class Haldir {
     })
     if (shadow) house.nobody = standIn(house, this.#governor, this.#sessions, options.random)
     this.trail = Object.freeze({ query: trail.query.bind(trail), verify: trail.verify.bind(trail) })
-    this.vault = Object.freeze({
-      put: async (...[secret, value, put]: Parameters<Vault['put']>) => {
-        const done = await vault.put(secret, value, put)
-        if (Buffer.byteLength(value) < SHORTEST)
-          this.#warnings.add(`the secret \`${secret}\` is too short to be redacted`)
-        return done
-      },
-    })
+    this.vault = shownVault(vault, (secret) =>
+      this.#warnings.add(`the secret \`${secret}\` is too short to be redacted`),
+    )
     this.payments = paymentsOf(house, () => this.sweep())
     setGovernor(this, this.#governor)
     this.#leave = joinHaldirs(this.#governor)
@@ -262,6 +257,22 @@ export class Haldir {
   #ask<T>(work: () => MaybePromise<T>, what: string): Promise<T> {
     return ask(work, this.#house.deadlineMs, this.#house.clock, what)
   }
+}
+
+/** What an application sees of the vault: nothing that reveals. */
+function shownVault(vault: Vault, tooShort: (secret: string) => void): Vault {
+  const noting = async <T>(secret: string, value: string, done: Promise<T>): Promise<T> => {
+    const answer = await done
+    if (Buffer.byteLength(value) < SHORTEST) tooShort(secret)
+    return answer
+  }
+  return Object.freeze({
+    put: (name, value, options) => noting(name, value, vault.put(name, value, options)),
+    rotate: (name, value, options) => noting(name, value, vault.rotate(name, value, options)),
+    list: (options) => vault.list(options),
+    delete: (name, options) => vault.delete(name, options),
+    rewrap: (options) => vault.rewrap(options),
+  } satisfies Vault)
 }
 
 /** A policy must not read arguments that a tool it names does not have. */

@@ -20,7 +20,7 @@ export function assemble(options: CheckedOptions): House {
     ids,
     store,
     trail,
-    vault: vaultOf(options, trail),
+    vault: vaultOf(options, trail, faults),
     holds: new Holds(store, clock, deadlineMs, leaseMs, (error) => faults.note('store.settle', error)),
     standing,
     guards,
@@ -42,7 +42,7 @@ function trailOf({ name, ids, sinks, store, clock, deadlineMs, shadow }: Checked
   return new WrittenTrail({ haldir: name, writer: ids(), sinks, registry, clock, deadlineMs, enforced: !shadow })
 }
 
-function vaultOf({ keys, store, random, clock, deadlineMs }: CheckedOptions, trail: WrittenTrail): SealedVault {
+function vaultOf({ keys, store, random, clock, deadlineMs }: CheckedOptions, trail: WrittenTrail, faults: Faults) {
   return new SealedVault({
     keys,
     secrets: store.secret,
@@ -50,10 +50,11 @@ function vaultOf({ keys, store, random, clock, deadlineMs }: CheckedOptions, tra
     clock,
     deadlineMs,
     checkScope: parseRequired,
-    recordPut: ({ tenant, name: secret, version }) => {
+    record: ({ type, tenant, name: secret, version, key }) => {
       const session = sessionFragment({ tenant, agent: null, id: null, chain: [] })
-      return trail.record({ type: 'secret-put', session, data: { secret, version } })
+      return trail.record({ type, session, data: { secret, version, ...(key === undefined ? {} : { key }) } })
     },
+    fault: (error) => faults.note('vault', error),
   })
 }
 

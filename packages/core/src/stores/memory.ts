@@ -4,18 +4,9 @@ import { type Clock, steadyTime, systemClock } from '../clock.ts'
 import { checkKeys } from '../options.ts'
 import { type Hold, MemoryHolds } from './memory-holds.ts'
 import { MemoryMeters, type Part } from './memory-meters.ts'
+import { memorySecrets } from './memory-secrets.ts'
 import { MemorySessions } from './memory-sessions.ts'
-import type {
-  Admission,
-  AdmitRequest,
-  Charge,
-  Expired,
-  HoldRow,
-  SealedSecret,
-  Settlement,
-  Store,
-  WriterRow,
-} from './store.ts'
+import type { Admission, AdmitRequest, Charge, Expired, HoldRow, Settlement, Store, WriterRow } from './store.ts'
 
 export interface MemoryStoreOptions {
   readonly clock?: Clock
@@ -28,7 +19,6 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store {
   const meters = new MemoryMeters()
   const sessions = new MemorySessions(now, meters)
   const holds = new MemoryHolds()
-  const secrets = new Map<string, SealedSecret[]>()
   const writers = new Map<string, WriterRow>()
 
   function take(request: AdmitRequest, state: 'running' | 'reserved'): Admission {
@@ -166,21 +156,7 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store {
       return { released, orphaned }
     },
 
-    secret: {
-      put(secret) {
-        const id = `${secret.tenant}|${secret.name}`
-        const versions = secrets.get(id) ?? []
-        if (versions.some(({ version }) => version === secret.version)) return false
-        secrets.set(
-          id,
-          [...versions, secret].sort((a, b) => a.version - b.version),
-        )
-        return true
-      },
-      get: (tenant, name) => secrets.get(`${tenant}|${name}`)?.at(-1),
-      list: (tenant) => [...secrets.values()].flat().filter((secret) => secret.tenant === tenant),
-      delete: (tenant, name) => secrets.delete(`${tenant}|${name}`),
-    },
+    secret: memorySecrets(now),
 
     writer: {
       put: (row) => void writers.set(row.id, row),

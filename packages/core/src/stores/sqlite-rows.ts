@@ -1,6 +1,6 @@
 /** Rows of the SQLite store, as the driver answers them, and what they mean. */
 import type { Life } from './lineage.ts'
-import type { HoldRow, HoldState, SealedSecret, SessionRow } from './store.ts'
+import type { HoldRow, HoldState, SealedSecret, SessionRow, StoredSecret } from './store.ts'
 
 export interface LifeRow {
   readonly expires_at: number
@@ -59,6 +59,12 @@ export function sessionFrom(row: Record<string, unknown>): SessionRow {
 
 export function secretFrom(row: Record<string, unknown> | undefined): SealedSecret | undefined {
   if (!row) return undefined
-  const { tenant, name, version, data } = row as { tenant: string; name: string; version: number; data: string }
-  return { tenant, name, version, ...JSON.parse(data) }
+  const { tenant, name, version, key_id, wrapped, data } = row as Record<string, string>
+  return { tenant, name, version: Number(version), keyId: key_id, wrapped, ...JSON.parse(data as string) }
+}
+
+export function storedSecretFrom(row: Record<string, unknown>): StoredSecret {
+  const { created_at, used_at } = row as { created_at: number; used_at: number | null }
+  const secret = secretFrom(row) as SealedSecret
+  return { ...secret, createdAt: created_at, ...(used_at === null ? {} : { usedAt: used_at }) }
 }

@@ -1,7 +1,7 @@
 /** What the SQLite store keeps, and every statement it runs. Amounts are micro-units, times milliseconds. */
 
 /** Which layout a file has. A file of another layout is refused when it is opened. */
-export const VERSION = 1
+export const VERSION = 2
 
 export const SCHEMA: string = `
   CREATE TABLE sessions (
@@ -26,8 +26,11 @@ export const SCHEMA: string = `
   CREATE INDEX holds_due ON holds (lease) WHERE state IN ('reserved', 'running');
   CREATE INDEX holds_once ON holds (once) WHERE once IS NOT NULL;
   CREATE TABLE secrets (
-    tenant TEXT NOT NULL, name TEXT NOT NULL, version INTEGER NOT NULL, data TEXT NOT NULL,
-    PRIMARY KEY (tenant, name, version)
+    tenant TEXT NOT NULL, name TEXT NOT NULL, version INTEGER NOT NULL, key_id TEXT NOT NULL, wrapped TEXT NOT NULL,
+    data TEXT NOT NULL, created_at INTEGER NOT NULL, PRIMARY KEY (tenant, name, version)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE secret_uses (
+    tenant TEXT NOT NULL, name TEXT NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (tenant, name)
   ) STRICT, WITHOUT ROWID;
   CREATE TABLE writers (id TEXT PRIMARY KEY, data TEXT NOT NULL) STRICT, WITHOUT ROWID;
   CREATE TABLE clock (id INTEGER PRIMARY KEY CHECK (id = 1), value INTEGER NOT NULL) STRICT;
@@ -92,10 +95,17 @@ export const STATEMENTS = {
     'SELECT count(*) AS rows, max(rowid) AS last FROM (SELECT rowid FROM holds WHERE rowid > ? ORDER BY rowid LIMIT ?)',
   forget: `DELETE FROM holds WHERE rowid > ? AND rowid <= ? AND state IN ('settled', 'released') AND lease < ?`,
 
-  insertSecret: 'INSERT OR IGNORE INTO secrets (tenant, name, version, data) VALUES (?, ?, ?, ?)',
+  insertSecret: `INSERT OR IGNORE INTO secrets (tenant, name, version, key_id, wrapped, data, created_at)
+    VALUES (?, ?, ?, ?, ?, ?, ?)`,
   readSecret: 'SELECT * FROM secrets WHERE tenant = ? AND name = ? ORDER BY version DESC LIMIT 1',
-  listSecrets: 'SELECT * FROM secrets WHERE tenant = ? ORDER BY name, version',
+  listSecrets: `SELECT secrets.*, at AS used_at FROM secrets LEFT JOIN secret_uses USING (tenant, name)
+    WHERE ? IS NULL OR tenant = ? ORDER BY tenant, name, version`,
+  rewrapSecret: `UPDATE secrets SET key_id = ?, wrapped = ?
+    WHERE tenant = ? AND name = ? AND version = ? AND key_id = ? AND wrapped = ?`,
+  noteUse: `INSERT INTO secret_uses (tenant, name, at) SELECT tenant, name, ? FROM secrets WHERE tenant = ? AND name = ?
+    LIMIT 1 ON CONFLICT (tenant, name) DO UPDATE SET at = max(at, excluded.at)`,
   deleteSecret: 'DELETE FROM secrets WHERE tenant = ? AND name = ?',
+  forgetUse: 'DELETE FROM secret_uses WHERE tenant = ? AND name = ?',
 
   putWriter: 'INSERT INTO writers (id, data) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET data = excluded.data',
   listWriters: 'SELECT id, data FROM writers ORDER BY id',

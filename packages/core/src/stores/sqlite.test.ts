@@ -85,11 +85,11 @@ describe('the file', () => {
   it('of another version is refused, and says so', async () => {
     await session(store())
     const other = writer()
-    for (const version of [0, 2, 99]) {
+    for (const version of [0, 1, 99]) {
       other.exec(`PRAGMA user_version = ${version}`)
       expect(() => store()).toThrow('no store of this version')
     }
-    other.exec('PRAGMA user_version = 1')
+    other.exec('PRAGMA user_version = 2')
     expect(await store().session.get({ id: 's' })).toMatchObject({ id: 's' })
   })
 

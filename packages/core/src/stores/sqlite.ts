@@ -7,10 +7,11 @@ import { type Clock, type MaybePromise, systemClock } from '../clock.ts'
 import { checkKeys } from '../options.ts'
 import { SqliteMeters } from './sqlite-meters.ts'
 import { open } from './sqlite-open.ts'
-import { type HeldRow, holdFrom, isEnded, type LifeRow, secretFrom } from './sqlite-rows.ts'
+import { type HeldRow, holdFrom, isEnded, type LifeRow } from './sqlite-rows.ts'
+import { sqliteSecrets } from './sqlite-secrets.ts'
 import { sqliteSessions } from './sqlite-sessions.ts'
 import { transactions } from './sqlite-transact.ts'
-import type { Admission, AdmitRequest, Expired, MeterKey, SealedSecret, Settlement, Store, WriterRow } from './store.ts'
+import type { Admission, AdmitRequest, Expired, MeterKey, Settlement, Store, WriterRow } from './store.ts'
 
 export interface SqliteStoreOptions {
   readonly clock?: Clock
@@ -137,16 +138,7 @@ export function sqliteStore(path: string, options: SqliteStoreOptions = {}): Sto
         return { released, orphaned }
       }),
 
-    secret: {
-      put: (secret) =>
-        atomically(() => {
-          const { tenant, name, version, ...rest } = secret
-          return sql.insertSecret.run(tenant, name, version, JSON.stringify(rest)).changes === 1
-        }),
-      get: (tenant, name) => patiently(() => secretFrom(sql.readSecret.get(tenant, name))),
-      list: (tenant) => patiently(() => sql.listSecrets.all(tenant).map((row) => secretFrom(row) as SealedSecret)),
-      delete: (tenant, name) => atomically(() => Number(sql.deleteSecret.run(tenant, name).changes) > 0),
-    },
+    secret: sqliteSecrets(sql, tx),
 
     writer: {
       put: ({ id, ...rest }) => atomically(() => void sql.putWriter.run(id, JSON.stringify(rest))),

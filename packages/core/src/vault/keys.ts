@@ -1,5 +1,6 @@
 /** Wrapping keys: they never leave their provider, and wrap the data key of each secret. */
 import { hash } from 'node:crypto'
+import { closeSync, constants, fstatSync, openSync, readSync, type Stats } from 'node:fs'
 import type { MaybePromise } from '../clock.ts'
 import { ConfigError } from '../errors.ts'
 import { openBytes, sealBytes } from './cipher.ts'
@@ -38,8 +39,72 @@ export function envKey(variable: string, { env = process.env }: EnvKeyOptions = 
     const shape = '32 bytes as base64, base64url or hex'
     throw new ConfigError('invalid-option', 'vault.keys', `the environment variable \`${variable}\` is not ${shape}`)
   }
+  return keyProvider(`env:${variable}`, key)
+}
+
+/**
+ * A 256-bit key from a file that only its owner can read and write (mode 0600 or stricter), as 32 raw bytes, base64,
+ * base64url or hex. Throws `ConfigError` when the file is missing, open to others, another user's, or holds no such key.
+ * Its id is made of the key's hash alone: the file may move. On Windows, which has no such modes, who may read the file
+ * is not checked.
+ */
+export function fileKey(path: string): KeyProvider {
+  // The key itself, given in place of a path, must not be repeated in a message.
+  if (typeof path !== 'string' || path === '' || path.includes('\0') || decode(path.trim())) {
+    throw new ConfigError('invalid-option', 'vault.keys', '`fileKey` takes the path of a file')
+  }
+  const refuse = (what: string): never => {
+    throw new ConfigError('invalid-option', 'vault.keys', `the key file \`${path}\` ${what}`)
+  }
+  const bytes = readKeyFile(path, refuse)
+  try {
+    const text = bytes.toString('latin1')
+    // 32 characters are a passphrase, or a key half as long in hex; random bytes all but never look like that.
+    const raw = bytes.length === 32 && !/^[\t\n\r -~]*$/.test(text)
+    const key = raw ? Buffer.from(bytes) : decode(text.trim())
+    if (key?.length !== 32) return refuse('does not hold 32 bytes, raw or as base64, base64url or hex')
+    return keyProvider('file', key)
+  } finally {
+    bytes.fill(0)
+  }
+}
+
+/** What is checked is what is read: the open file, whatever the path leads to meanwhile. */
+function readKeyFile(path: string, refuse: (what: string) => never): Buffer {
+  let file: number
+  try {
+    // Not blocked by what is no file, such as a pipe that nobody writes to.
+    file = openSync(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0))
+  } catch {
+    return refuse('can not be read')
+  }
+  try {
+    const stats = fstatSync(file)
+    if (!stats.isFile()) return refuse('is not a file')
+    if (process.getuid) checkPrivate(stats, process.getuid(), refuse)
+    const bytes = Buffer.alloc(MOST_BYTES)
+    return bytes.subarray(0, readSync(file, bytes, 0, MOST_BYTES, 0))
+  } catch (error) {
+    if (ConfigError.isInstance(error)) throw error
+    return refuse('can not be read')
+  } finally {
+    closeSync(file)
+  }
+}
+
+/** More than any spelling of a key takes. */
+const MOST_BYTES = 256
+
+function checkPrivate({ mode, uid }: Stats, user: number, refuse: (what: string) => never): void {
+  if ((mode & 0o077) !== 0) {
+    refuse(`is open to others (mode ${(mode & 0o777).toString(8).padStart(4, '0')}); give it mode 0600`)
+  }
+  if (uid !== user && uid !== 0) refuse('belongs to another user')
+}
+
+function keyProvider(name: string, key: Buffer): KeyProvider {
   return {
-    id: `env:${variable}:${hash('sha256', Buffer.concat([Buffer.from('haldir key id\0'), key]), 'hex').slice(0, 8)}`,
+    id: `${name}:${hash('sha256', Buffer.concat([Buffer.from('haldir key id\0'), key]), 'hex').slice(0, 8)}`,
     // Random 96-bit nonces allow 2^32 wraps with one key (NIST SP 800-38D); a wrap is made per version of a secret.
     wrap: (dataKey, context) => sealBytes(key, dataKey, context),
     unwrap: (wrapped, context) => openBytes(key, wrapped, context),

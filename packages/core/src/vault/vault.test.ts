@@ -18,12 +18,14 @@ interface Fixture {
   readonly clock: FakeClock
   readonly puts: unknown[]
   readonly drawn: Buffer[]
+  readonly faults: unknown[]
 }
 
 function vaultOf(parts: Partial<VaultParts> = {}): Fixture {
   const clock = fakeClock()
   const puts: unknown[] = []
   const drawn: Buffer[] = []
+  const faults: unknown[] = []
   const secrets = parts.secrets ?? memoryStore({ clock }).secret
   const vault = new SealedVault({
     keys: [keyOf('a')],
@@ -36,10 +38,11 @@ function vaultOf(parts: Partial<VaultParts> = {}): Fixture {
     clock,
     deadlineMs: DEADLINE,
     checkScope: parseRequired,
-    recordPut: (secret) => void puts.push(secret),
+    record: (change) => void puts.push(change),
+    fault: (error) => void faults.push(error),
     ...parts,
   })
-  return { vault, secrets, clock, puts, drawn }
+  return { vault, secrets, clock, puts, drawn, faults }
 }
 
 /** Waits for work that the clock has to be moved for, and answers what it rejected with. */
@@ -101,12 +104,14 @@ describe('putting and opening', () => {
     const dataKeys = fixture.drawn.filter(({ length }) => length === 32).map((key) => key.toString('hex'))
     expect(new Set(dataKeys).size).toBe(5)
     for (const row of rows) expect((await fixture.vault.open(row)).toString()).toBe(VALUE)
-    expect(fixture.puts).toEqual(rows.map(({ version }) => ({ tenant: 'default', name: 'stripe_key', version })))
+    expect(fixture.puts).toEqual(
+      rows.map(({ version }) => ({ type: 'secret-put', tenant: 'default', name: 'stripe_key', version })),
+    )
   })
 
   test('a put is stored only after the trail took it', async () => {
     const fixture = vaultOf({
-      recordPut: () => Promise.reject(new Unavailable('the trail is broken')),
+      record: () => Promise.reject(new Unavailable('the trail is broken')),
     })
     expect((await failure(fixture.vault.put('stripe_key', VALUE, { scope: 'spend' }))).message).toBe(
       'the trail is broken',
@@ -400,7 +405,17 @@ describe('a store that fails', () => {
 
 function plainRow(key: Buffer): SealedSecret {
   const sealed = key.toString('base64')
-  return { tenant: 'acme', name: '$digest', version: 1, keyId: 'none', scope: '', tools: [], wrapped: '', sealed }
+  return {
+    tenant: 'acme',
+    name: '$digest',
+    version: 1,
+    keyId: 'none',
+    scope: '',
+    tools: [],
+    hosts: [],
+    wrapped: '',
+    sealed,
+  }
 }
 
 describe('the digest key', () => {

@@ -1,39 +1,43 @@
-/**
- * Secrets at rest: each version is sealed under a data key of its own, which a key provider wraps. Name, tenant,
- * version, scope and tools are bound to the ciphertext, so moving it elsewhere or widening it makes it unreadable.
- */
-import type { Clock, MaybePromise } from '../clock.ts'
-import { ask } from '../clock.ts'
+/** Secrets at rest: put, replaced, listed, deleted; and the keys of digests, which are kept in the same way. */
+import { ask, isPromise, type MaybePromise } from '../clock.ts'
 import { ConfigError, Unavailable } from '../errors.ts'
 import { checkKeys } from '../options.ts'
-import type { SealedSecret, SecretVerbs } from '../stores/store.ts'
-import { openBytes, type Random, sealBytes } from './cipher.ts'
-import type { KeyProvider } from './keys.ts'
+import type { SealedSecret, SecretVerbs, StoredSecret } from '../stores/store.ts'
+import { checkedRewrap, type RewrapOptions, type Rewrapped, type RewrapSteps, rewrapEach } from './rewrap.ts'
+import { PLAIN, Sealer, type SealerParts } from './seal.ts'
+import { infoOf, type SecretInfo } from './secret-info.ts'
+import {
+  checkedName,
+  checkedPut,
+  checkedTenant,
+  checkedValue,
+  type PutOptions,
+  type TenantOption,
+} from './secret-options.ts'
 
-export interface VaultParts {
-  readonly keys: readonly KeyProvider[]
+export type { RewrapOptions, Rewrapped } from './rewrap.ts'
+export type { SecretInfo } from './secret-info.ts'
+export type { PutOptions, TenantOption } from './secret-options.ts'
+
+/** What the trail is told of a secret, before it is so. */
+export interface SecretChange {
+  readonly type: 'secret-put' | 'secret-rotated' | 'secret-deleted'
+  readonly tenant: string
+  readonly name: string
+  readonly version: number
+  /** The key that wraps it from now on, when nothing else of it changes. */
+  readonly key?: string
+}
+
+export interface VaultParts extends SealerParts {
   readonly secrets: SecretVerbs
-  readonly random: Random
-  readonly clock: Clock
-  readonly deadlineMs: number
   /** Checks the scope's shape; the vault knows nothing of scopes otherwise. */
   readonly checkScope: (scope: string, path: string) => void
-  /** Writes `secret-put`; the secret is stored only after it is accepted. */
-  readonly recordPut: (secret: { tenant: string; name: string; version: number }) => MaybePromise<void>
+  /** Writes an entry; what it tells of happens only after it is accepted. */
+  readonly record: (change: SecretChange) => MaybePromise<void>
+  /** A use could not be noted: nothing waits for that. */
+  readonly fault: (error: unknown) => void
 }
-
-export interface PutOptions {
-  /** What a session must hold to use the secret. */
-  readonly scope: string
-  /** The tools that may use it; every tool that names it, when absent. */
-  readonly tools?: readonly string[]
-  readonly tenant?: string
-}
-
-const NAME = /^[A-Za-z0-9_.-]{1,128}$/
-const TOOL = /^[A-Za-z0-9_.:/-]{1,128}$/
-const TENANT = /^[A-Za-z0-9_.:@/-]{1,128}$/
-const OPTIONS = ['scope', 'tools', 'tenant'] as const
 
 /** What an application sees of the vault. Values come out nowhere but inside a running call. */
 export interface Vault {
@@ -42,31 +46,99 @@ export interface Vault {
    * `Unavailable` when key, store or trail do not answer; then nothing is stored.
    */
   put(name: string, value: string, options: PutOptions): Promise<{ name: string; version: number }>
+  /**
+   * Gives a secret a new value; scope, tools and hosts stay. Calls that run keep the value they were given, later ones
+   * get this one. Throws as `put` does, and `ConfigError` when there is no such secret.
+   */
+  rotate(name: string, value: string, options?: TenantOption): Promise<{ name: string; version: number }>
+  /** The secrets of a tenant, by name: who may use them and when they were used last, never what they are. */
+  list(options?: TenantOption): Promise<readonly SecretInfo[]>
+  /** Deletes every version of a secret; answers whether there was one. Calls that run keep what they were given. */
+  delete(name: string, options?: TenantOption): Promise<boolean>
+  /**
+   * Wraps the data keys of all versions by the current key, the first of `vault.keys`; the others have to be there
+   * still, behind it. No secret is opened. Each version is one step that is recorded and done or not done, so a run that
+   * was cut short is taken up by the next; when `left` is 0 the old keys can go. Throws `Unavailable` when store, trail
+   * or the current key do not answer.
+   */
+  rewrap(options?: RewrapOptions): Promise<Rewrapped>
 }
 
 export class SealedVault implements Vault {
   readonly #parts: VaultParts
+  readonly #sealer: Sealer
+  /** When uses were noted last, by the monotonic clock. */
+  readonly #noted = new Map<string, number>()
 
   constructor(parts: VaultParts) {
     this.#parts = parts
+    this.#sealer = new Sealer(parts)
   }
 
-  /**
-   * Seals a value as the newest version of a secret. Throws `ConfigError` for a bad name, value or option, and
-   * `Unavailable` when key, store or trail do not answer; then nothing is stored.
-   */
   async put(name: string, value: string, options: PutOptions): Promise<{ name: string; version: number }> {
-    const { tenant, scope, tools } = this.#checked(name, value, options)
+    checkedName(name)
+    checkedValue(value)
+    const checked = checkedPut(options, this.#parts.checkScope)
+    return this.#add('secret-put', name, value, checked.tenant, () => checked)
+  }
+
+  async rotate(name: string, value: string, options: TenantOption = {}): Promise<{ name: string; version: number }> {
+    checkedName(name)
+    checkedValue(value)
+    const tenant = tenantOf(options)
+    return this.#add('secret-rotated', name, value, tenant, (newest) => {
+      if (!newest) throw new ConfigError('invalid-option', 'name', `there is no secret \`${name}\``)
+      return newest
+    })
+  }
+
+  async #add(
+    type: SecretChange['type'],
+    name: string,
+    value: string,
+    tenant: string,
+    restricted: (newest: SealedSecret | undefined) => Pick<SealedSecret, 'scope' | 'tools' | 'hosts'>,
+  ): Promise<{ name: string; version: number }> {
     for (let tries = 0; tries < TRIES; tries++) {
       const newest = await this.find(tenant, name)
+      const { scope, tools, hosts } = restricted(newest)
       const version = (newest?.version ?? 0) + 1
       if (!Number.isSafeInteger(version)) throw new Unavailable('the newest version in the store is not a number')
-      const sealed = await this.#seal({ tenant, name, version, scope, tools }, Buffer.from(value, 'utf8'))
-      await this.#parts.recordPut({ tenant, name, version })
+      const row = { tenant, name, version, scope, tools, hosts }
+      const sealed = await this.#sealer.seal(row, Buffer.from(value, 'utf8'))
+      await this.#parts.record({ type, tenant, name, version })
       // Another process may have taken this version meanwhile; then the next one is tried.
       if (await this.#ask(() => this.#parts.secrets.put(sealed), 'store.secret.put')) return { name, version }
     }
     throw new Unavailable('`store.secret.put` took no version of the secret')
+  }
+
+  async list(options: TenantOption = {}): Promise<readonly SecretInfo[]> {
+    const byName = Map.groupBy(await this.#versions(tenantOf(options)), ({ name }) => name)
+    byName.delete(DIGEST_KEY)
+    const names = [...byName.keys()].sort()
+    return names.map((name) => infoOf(byName.get(name) as StoredSecret[]))
+  }
+
+  async delete(name: string, options: TenantOption = {}): Promise<boolean> {
+    checkedName(name)
+    const tenant = tenantOf(options)
+    const newest = await this.find(tenant, name)
+    if (!newest) return false
+    await this.#parts.record({ type: 'secret-deleted', tenant, name, version: newest.version })
+    return this.#ask(() => this.#parts.secrets.delete(tenant, name), 'store.secret.delete')
+  }
+
+  async rewrap(options: RewrapOptions = {}): Promise<Rewrapped> {
+    const { tenant, limit } = checkedRewrap(options)
+    const { secrets, record, fault } = this.#parts
+    const steps: RewrapSteps = {
+      sealer: this.#sealer,
+      record,
+      fault,
+      store: (fresh, was) => this.#ask(() => secrets.rewrap(fresh, was), 'store.secret.rewrap'),
+    }
+    return rewrapEach(await this.#versions(tenant), limit, steps)
   }
 
   /** The newest version, still sealed; `undefined` when there is none. */
@@ -75,15 +147,22 @@ export class SealedVault implements Vault {
   }
 
   /** Unseals. Throws `Unavailable` when the key is not here, does not answer, or the record was tampered with. */
-  async open(secret: SealedSecret): Promise<Buffer> {
-    const key = this.#parts.keys.find(({ id }) => id === secret.keyId)
-    if (!key) throw new Unavailable('the key that seals this secret is not among `vault.keys`')
+  open(secret: SealedSecret): Promise<Buffer> {
+    return this.#sealer.open(secret)
+  }
+
+  /** Notes that a call was given a secret; at most once a minute for each, so that it costs a call nothing. Never throws. */
+  noteUse({ tenant, name }: SealedSecret): void {
+    const { clock, secrets, fault } = this.#parts
     try {
-      const context = contextOf(secret)
-      const dataKey = await this.#ask(() => key.unwrap(Buffer.from(secret.wrapped, 'base64'), context), 'vault key')
-      return openBytes(dataKey, Buffer.from(secret.sealed, 'base64'), context)
-    } catch (cause) {
-      throw new Unavailable('the secret could not be unsealed', { cause })
+      const id = `${tenant}|${name}`
+      const now = clock.monotonic()
+      if (now - (this.#noted.get(id) ?? Number.NEGATIVE_INFINITY) < NOTE_EVERY_MS) return
+      this.#noted.set(id, now)
+      const noting = secrets.used(tenant, name)
+      if (isPromise(noting)) noting.then(undefined, fault)
+    } catch (error) {
+      fault(error)
     }
   }
 
@@ -103,66 +182,21 @@ export class SealedVault implements Vault {
         if (key.length !== 32) throw new Unavailable('the digest key in the store is not 32 bytes')
         return { id: `${tenant}.${found.version}`, key, sealed: !plain }
       }
-      const row = { tenant, name: DIGEST_KEY, version: (found?.version ?? 0) + 1, scope: '', tools: [] }
+      const row = { tenant, name: DIGEST_KEY, version: (found?.version ?? 0) + 1, scope: '', tools: [], hosts: [] }
       const key = Buffer.from(random(32))
       const made =
         keys.length > 0
-          ? await this.#seal(row, key)
+          ? await this.#sealer.seal(row, key)
           : { ...row, keyId: PLAIN, wrapped: '', sealed: key.toString('base64') }
       await this.#ask(() => secrets.put(made), 'store.secret.put')
     }
     throw new Unavailable('`store.secret.put` did not keep the digest key')
   }
 
-  async #seal(row: Omit<SealedSecret, 'keyId' | 'wrapped' | 'sealed'>, plain: Buffer): Promise<SealedSecret> {
-    const [key] = this.#parts.keys
-    if (!key) throw new ConfigError('invalid-option', 'vault.keys', 'a secret needs a key: set `vault.keys`')
-    const context = contextOf({ ...row, keyId: key.id })
-    const dataKey = this.#parts.random(32)
-    const kept = Buffer.from(dataKey)
-    try {
-      // Sealed before the provider sees the data key: one that wipes what it was given must not wipe what seals.
-      const sealed = sealBytes(dataKey, plain, context, this.#parts.random).toString('base64')
-      const bytes = await this.#ask(() => key.wrap(dataKey, context), 'vault key')
-      if (!(bytes instanceof Uint8Array) || bytes.length === 0) {
-        throw new Unavailable('the vault key did not answer with bytes')
-      }
-      // Encoded before the data key is wiped: a provider may answer with the very bytes it was given.
-      const wrapped = Buffer.from(bytes).toString('base64')
-      // A key that can't open what it closed would lock the secret away for ever.
-      const back = await this.#ask(() => key.unwrap(Buffer.from(wrapped, 'base64'), context), 'vault key')
-      if (!(back instanceof Uint8Array) || !kept.equals(back)) {
-        throw new Unavailable('the vault key does not unwrap what it wrapped')
-      }
-      return { ...row, keyId: key.id, wrapped, sealed }
-    } finally {
-      dataKey.fill(0)
-      kept.fill(0)
-      plain.fill(0)
-    }
-  }
-
-  /** What was asked for, in values of our own: the caller's may change while key and store are waited for. */
-  #checked(name: string, value: string, options: PutOptions): Required<PutOptions> {
-    if (typeof name !== 'string' || !NAME.test(name))
-      throw invalid('name', 'is 1 to 128 letters, digits, `_`, `.` or `-`')
-    // Half a surrogate pair would be stored as another character.
-    if (typeof value !== 'string' || value === '' || !value.isWellFormed()) {
-      throw invalid('value', 'is well-formed text that is not empty')
-    }
-    checkKeys(options, OPTIONS, 'options of a secret')
-    const { scope, tools, tenant = 'default' } = options
-    this.#parts.checkScope(scope, 'scope')
-    if (typeof tenant !== 'string' || !TENANT.test(tenant)) {
-      throw invalid('tenant', 'is 1 to 128 letters, digits, `_`, `.`, `:`, `@`, `/` or `-`')
-    }
-    if (tools === undefined) return { scope, tools: [], tenant }
-    // An empty list would read as no tool and mean every tool.
-    const named = Array.isArray(tools) && tools.length > 0
-    if (!named || !tools.every((tool) => typeof tool === 'string' && TOOL.test(tool))) {
-      throw invalid('tools', 'is a list of at least one tool name')
-    }
-    return { scope, tools: [...tools], tenant }
+  async #versions(tenant: string | undefined): Promise<readonly StoredSecret[]> {
+    const listed = await this.#ask(() => this.#parts.secrets.list(tenant), 'store.secret.list')
+    if (!Array.isArray(listed)) throw new Unavailable('`store.secret.list` answered nonsense')
+    return listed
   }
 
   #ask<T>(work: () => MaybePromise<T>, what: string): Promise<T> {
@@ -172,16 +206,12 @@ export class SealedVault implements Vault {
 
 /** How often a write that another process came before is tried again. */
 const TRIES = 16
+const NOTE_EVERY_MS = 60_000
 
 /** Not a name that `put` allows. */
 const DIGEST_KEY = '$digest'
-const PLAIN = 'none'
 
-/** The additional data: what a ciphertext is bound to, without ambiguity. */
-function contextOf({ tenant, name, version, keyId, scope, tools }: Omit<SealedSecret, 'wrapped' | 'sealed'>): Buffer {
-  return Buffer.from(JSON.stringify(['haldir.secret.v1', tenant, name, version, keyId, scope, tools]))
-}
-
-function invalid(path: string, what: string): ConfigError {
-  return new ConfigError('invalid-option', path, `\`${path}\` ${what}`)
+function tenantOf(options: TenantOption): string {
+  checkKeys(options, ['tenant'], 'options')
+  return checkedTenant(options.tenant)
 }

@@ -13,6 +13,7 @@ export const ENTRY_TYPES = [
   'secret-put',
   'secret-read',
   'secret-rotated',
+  'secret-deleted',
   'policy-loaded',
   'approval-requested',
   'approval-voted',

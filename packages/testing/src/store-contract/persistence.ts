@@ -20,6 +20,7 @@ export const PERSISTENCE: readonly StoreCase[] = [
         keyId: 'k',
         scope: 'read',
         tools: [],
+        hosts: [],
         wrapped: 'w',
         sealed: 's',
       }
