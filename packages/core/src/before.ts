@@ -8,6 +8,7 @@ import { parseRequired } from './gate/scopes.ts'
 import { type Session, whyOver } from './gate/sessions.ts'
 import { onceKey } from './judge.ts'
 import type { Pass, Refusal } from './pass.ts'
+import { insertSecrets } from './secret-args.ts'
 import type { Admission, AdmitRefusal } from './stores/store.ts'
 
 /** 1: arguments become a private copy. */
@@ -104,10 +105,10 @@ export function enter(pass: Pass): void {
 
 /** 6: the secrets the tool names, if the session's scopes and the secret's own restrictions allow. */
 export async function unseal(pass: Pass): Promise<Refusal | undefined> {
-  for (const name of pass.tool.secrets) {
+  for (const name of pass.tool.unseals) {
     try {
-      if (await unsealOne(pass, name)) continue
-      return { code: 'secret-unavailable', reason: `the secret \`${name}\` is not available to this call` }
+      const refused = await unsealOne(pass, name)
+      if (refused) return { code: 'secret-unavailable', reason: refused, rule: `secret:${name}` }
     } catch (error) {
       pass.house.faults.note('vault', error)
       return { code: 'unavailable', reason: `the secret \`${name}\` could not be unsealed` }
@@ -116,20 +117,32 @@ export async function unseal(pass: Pass): Promise<Refusal | undefined> {
   return undefined
 }
 
-async function unsealOne(pass: Pass, name: string): Promise<boolean> {
+/** Answers why the call may not have it. */
+async function unsealOne(pass: Pass, name: string): Promise<string | undefined> {
   const { house, session, tool, current, belongings } = pass
   const sealed = await house.vault.find(session.tenant, name)
-  if (!sealed || !allCover(session.leaves, parseRequired(sealed.scope))) return false
-  if (sealed.tools.length > 0 && !sealed.tools.includes(tool.name)) return false
+  if (!sealed) return `there is no secret \`${name}\``
+  if (!allCover(session.leaves, parseRequired(sealed.scope))) {
+    return `the session does not hold the scope that the secret \`${name}\` requires`
+  }
+  if (sealed.tools.length > 0 && !sealed.tools.includes(tool.name)) return `the secret \`${name}\` is not for this tool`
   const bytes = await house.vault.open(sealed)
   // A secret is handed out only after the entry that says so.
   await house.trail.record(pass.draft('secret-read', { data: { secret: name, version: sealed.version } }))
+  house.vault.noteUse(sealed)
   // Looked for from now on, not only once it is revealed: a tool may have kept it from an earlier call.
   belongings?.redactor.add(name, bytes.toString('utf8'))
-  current?.hold(name, bytes, () => {
+  const revealed = () => {
     pass.revealed = true
-  })
-  return true
+  }
+  current?.hold(name, { bytes, named: tool.secrets.includes(name), revealed })
+  return undefined
+}
+
+/** What the tool is called with: an unfrozen private copy of what was judged, with secrets where it says so. */
+export function argsFor({ tool, snapshot, current }: Pass): unknown {
+  const args = snapshot.revive()
+  return tool.secretArgs.length === 0 ? args : insertSecrets(args, tool.secretArgs, (name) => current?.take(name))
 }
 
 const REASONS: Record<AdmitRefusal, string> = {

@@ -32,13 +32,21 @@ export class Secret {
 
 showAs(Secret, String)
 
+/** A secret that a call was given. */
+interface HeldSecret {
+  readonly bytes: Buffer
+  /** The tool names it and may reveal it; else it only goes into its arguments. */
+  readonly named: boolean
+  readonly revealed: () => void
+}
+
 /** `currentCall()` inside a governed tool. */
 export class CurrentCall {
   readonly id: string
   readonly tool: string
   readonly session: Session
   readonly #signal: CallSignal
-  readonly #secrets = new Map<string, { bytes: Buffer; revealed: () => void }>()
+  readonly #secrets = new Map<string, HeldSecret>()
   #spent: readonly Amount[] | undefined
   #ended = false
 
@@ -57,12 +65,10 @@ export class CurrentCall {
   /** A secret that the tool's `secrets` name. Throws `Denied` for any other. */
   secret(name: string): Secret {
     const held = this.#secrets.get(name)
-    if (!held) throw new Denied('secret-unavailable', 'the tool does not name this secret', this.id)
+    if (!held?.named) throw new Denied('secret-unavailable', 'the tool does not name this secret', this.id)
     return new Secret(name, () => {
       if (this.#ended) throw new Denied('secret-unavailable', 'the call has ended', this.id)
-      const value = held.bytes.toString('utf8')
-      held.revealed()
-      return value
+      return shownBy(held)
     })
   }
 
@@ -83,8 +89,14 @@ export class CurrentCall {
   }
 
   /** @internal */
-  hold(name: string, bytes: Buffer, revealed: () => void): void {
-    this.#secrets.set(name, { bytes, revealed })
+  hold(name: string, secret: HeldSecret): void {
+    this.#secrets.set(name, secret)
+  }
+
+  /** The value of a secret that goes into what the tool is called with. @internal */
+  take(name: string): string | undefined {
+    const held = this.#secrets.get(name)
+    return held && shownBy(held)
   }
 
   /** @internal */
@@ -104,4 +116,10 @@ export class CurrentCall {
     for (const { bytes } of this.#secrets.values()) bytes.fill(0)
     this.#secrets.clear()
   }
+}
+
+function shownBy({ bytes, revealed }: HeldSecret): string {
+  const value = bytes.toString('utf8')
+  revealed()
+  return value
 }

@@ -88,7 +88,8 @@ function wrap(fn: GovernableFunction, name: string, options: FunctionOptions, wh
       schema,
       run: (args, _call, context) => {
         const { self, bare } = context as Invocation
-        const answer = Reflect.apply(fn, self, bare ? [] : [args])
+        // A secret may have made an argument of none.
+        const answer = Reflect.apply(fn, self, bare && args === undefined ? [] : [args])
         if (!streaming && isIterable(answer)) throw new ConfigError('invalid-option', 'streaming', UNANNOUNCED)
         return answer
       },

@@ -7,6 +7,8 @@ import type { DenialCode, Denied } from './errors.ts'
 import type { ToolFacts } from './gate/policy/policy.ts'
 import type { Session } from './gate/sessions.ts'
 import type { Amount } from './money.ts'
+import type { Refusal } from './pass.ts'
+import type { SecretArg } from './secret-args.ts'
 
 /** The scopes a call requires, and how entries name that rule. */
 export interface Requirement {
@@ -36,7 +38,14 @@ export interface GovernedTool {
   readonly schema: unknown
   /** What a call has cost, from its result. */
   readonly actual: ((result: unknown, args: unknown) => Amount | readonly Amount[]) | undefined
+  /** The secrets that its calls may reveal. */
   readonly secrets: readonly string[]
+  /** The secrets that are put in its arguments. */
+  readonly secretArgs: readonly SecretArg[]
+  /** Both. */
+  readonly unseals: readonly string[]
+  /** What is wrong with arguments, beyond what anyone else says of them. Pure; does not throw. */
+  readonly refuses: ((args: unknown) => Refusal | undefined) | undefined
   readonly releaseOnFailure: boolean
   readonly allowUnscanned: boolean
   /** The original tool. */

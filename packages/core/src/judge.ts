@@ -10,9 +10,9 @@ import type { Requirement } from './governor.ts'
 import type { Amount } from './money.ts'
 import type { Belongings, Pass, Refusal } from './pass.ts'
 
-/** 3: scopes, then the policy. Pure and synchronous. */
+/** 3: scopes, what the tool itself refuses, then the policy. Pure and synchronous. */
 export function judge(pass: Pass): Refusal | undefined {
-  return checkScopes(pass) ?? checkPolicy(pass)
+  return checkScopes(pass) ?? pass.tool.refuses?.(pass.snapshot.args) ?? checkPolicy(pass)
 }
 
 /** Every scope the tool requires must be granted to every identity in the chain. */

@@ -5,7 +5,7 @@
  *   1 snapshot   2 identify   3 judge   4 admit   5 intend   6 unseal   7 run   8 settle   9 redact   10 record
  */
 import { record, redact, settle } from './after.ts'
-import { admit, fix, identify, intend, stillLive, unseal } from './before.ts'
+import { admit, argsFor, fix, identify, intend, stillLive, unseal } from './before.ts'
 import { inFrame } from './context.ts'
 import type { CurrentCall } from './current-call.ts'
 import type { CallRequest, Executed, GovernedTool, Identity, NotRun, Prepared, Streamed } from './governor.ts'
@@ -105,7 +105,7 @@ async function gate(pass: Pass): Promise<Refusal | undefined> {
   if (unwritten) return unwritten
 
   // 6 unseal: the secrets that the tool names, and no others.
-  const sealed = pass.tool.secrets.length > 0 ? await unseal(pass) : undefined
+  const sealed = pass.tool.unseals.length > 0 ? await unseal(pass) : undefined
   if (sealed) return sealed
 
   // Time has passed since step 2: what ended meanwhile does not run.
@@ -122,8 +122,8 @@ async function run(pass: Pass): Promise<Executed> {
 }
 
 function runTool(pass: Pass): unknown {
-  // Invariant: the tool gets an unfrozen private copy of the very snapshot that was judged.
-  return inFrame(pass.frame, pass.tool.run, pass.snapshot.revive(), pass.current as CurrentCall, pass.request.context)
+  // Invariant: the tool gets a private copy of the very snapshot that was judged, with secrets at the paths it names.
+  return inFrame(pass.frame, pass.tool.run, argsFor(pass), pass.current as CurrentCall, pass.request.context)
 }
 
 /** Steps 8 to 10. The tool has run: from here on nothing may undo or hide that, but for a secret in its result. */

@@ -45,7 +45,7 @@ async function makeReady(pass: Pass): Promise<Refusal | undefined> {
   house.running.add(pass)
   if (pass.current) return undefined
   enter(pass)
-  const sealed = tool.secrets.length > 0 ? await unseal(pass) : undefined
+  const sealed = tool.unseals.length > 0 ? await unseal(pass) : undefined
   return sealed?.code === 'secret-unavailable' ? sealed : undefined
 }
 

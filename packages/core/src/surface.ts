@@ -73,7 +73,7 @@ function surfaceTool({ policy, standing }: House, { name, framework, tool }: Wra
     ...(tool.scopes ? { scopes: tool.scopes } : {}),
     priced: tool.cost !== undefined,
     once: tool.once !== undefined,
-    secrets: tool.secrets,
+    secrets: tool.unseals,
     annotations: tool.facts,
     rules: policy ? policy.compiled.forTool(name).rules.map(({ rule }) => rule.id) : [],
     meters: standing.namesFor(name),

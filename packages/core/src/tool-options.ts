@@ -9,6 +9,7 @@ import { parseRequired } from './gate/scopes.ts'
 import type { GovernedTool, Requirement } from './governor.ts'
 import type { Amount } from './money.ts'
 import { checkKeys } from './options.ts'
+import { misplaced, parseSecretArgs } from './secret-args.ts'
 import { toolFragment } from './watch/chain.ts'
 
 /** One amount, or several of different units. */
@@ -30,6 +31,11 @@ export interface ToolOptions<Args = any, Result = any> {
   readonly annotations?: ToolAnnotations
   /** Names of the secrets the tool may reveal. */
   readonly secrets?: readonly string[]
+  /**
+   * Secrets that are put in the arguments, by path: `{ 'headers.authorization': 'stripe_key' }`. The argument there is
+   * `{{secret}}` or missing; anything else, or `{{secret}}` elsewhere, is refused. For tools one does not own.
+   */
+  readonly secretArgs?: Readonly<Record<string, string>>
   /** What a failed call costs: what was set aside (`keep`, the default: it may have gone through), or nothing. */
   readonly onFailure?: 'keep' | 'release'
   /** Whether a result that can't be searched for secrets may pass after one was revealed. */
@@ -50,7 +56,17 @@ export interface ToolAnnotations {
   readonly labels?: Readonly<Record<string, string | number | boolean>>
 }
 
-const KEYS = ['scope', 'cost', 'actual', 'once', 'annotations', 'secrets', 'onFailure', 'unscanned'] as const
+const KEYS = [
+  'scope',
+  'cost',
+  'actual',
+  'once',
+  'annotations',
+  'secrets',
+  'secretArgs',
+  'onFailure',
+  'unscanned',
+] as const
 const HINTS = ['readOnly', 'destructive', 'idempotent', 'openWorld'] as const
 const TOOL_NAME = /^[A-Za-z0-9_.:/-]{1,128}$/
 
@@ -78,6 +94,7 @@ export function compileTool({ framework, name, options, definition, schema, run 
   if (!Array.isArray(secrets) || !secrets.every((secret) => typeof secret === 'string')) {
     throw invalid('secrets', 'is a list of names')
   }
+  const secretArgs = parseSecretArgs(options.secretArgs)
   if (onFailure !== 'keep' && onFailure !== 'release') throw invalid('onFailure', 'is `keep` or `release`')
   if (unscanned !== 'refuse' && unscanned !== 'allow') throw invalid('unscanned', 'is `refuse` or `allow`')
   return {
@@ -92,6 +109,9 @@ export function compileTool({ framework, name, options, definition, schema, run 
     facts: factsOf(framework, name, options.annotations),
     schema,
     secrets: [...secrets],
+    secretArgs,
+    unseals: [...new Set([...secrets, ...secretArgs.map(({ name }) => name)])],
+    refuses: secretArgs.length === 0 ? undefined : (args) => misplaced(args, secretArgs),
     releaseOnFailure: onFailure === 'release',
     allowUnscanned: unscanned === 'allow',
     run,
