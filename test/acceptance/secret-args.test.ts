@@ -15,7 +15,7 @@ const AUTH = { 'headers.authorization': 'api_key' }
 
 type Args = { url?: string; headers?: Record<string, unknown>; body?: unknown }
 
-async function scene(options: Partial<ToolOptions<Args>> = {}, kind: (typeof STORES)[number] = 'memory') {
+async function scene(options: Partial<ToolOptions> = {}, kind: (typeof STORES)[number] = 'memory') {
   const { haldir, lines, entries } = fleet(kind).house({ vault: { keys: [KEY] } })
   await haldir.vault.put('api_key', SECRET, { scope: 'http', tools: ['request'] })
   const session = await haldir.createSession({ agent: 'bot', scopes: ['http'] })
