@@ -13,12 +13,13 @@ const ROOMS: Record<string, readonly string[]> = {
   gate: ['gate', 'stores/store', 'stores/window', 'governor', ...GROUND],
   vault: ['vault', 'stores/store', ...GROUND],
   watch: ['watch', 'stores/store', 'sinks/sink', ...GROUND],
+  egress: ['egress', ...GROUND],
   stores: ['stores', ...GROUND],
   sinks: ['sinks', ...GROUND],
 }
 /** What each package may import besides its own files, Node's modules and the framework it wraps. */
 const PACKAGES: Record<string, readonly string[]> = {
-  core: ['zod', 're2js', 'yaml'],
+  core: ['zod', 're2js', 'yaml', 'ipaddr.js', 'undici'],
   'ai-sdk': ['@haldir/core', 'ai', '@ai-sdk/provider'],
   testing: ['@haldir/core', 'vitest'],
 }
@@ -68,7 +69,10 @@ it('the three pillars never import one another', () => {
 
 it('core never reaches for time, randomness or the network on its own', () => {
   for (const path of sources.filter((path) => path.startsWith('packages/core/'))) {
-    const text = readFileSync(join(root, path), 'utf8').replace(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, '')
+    const text = readFileSync(join(root, path), 'utf8')
+      .replace(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, '')
+      // A method of that name is not the global function.
+      .replace(/\bfetch\([^()]*\): Promise<Response>/g, '')
     const reached = text.match(
       /\bDate\.now\b|\bperformance\.now\b|(?<![.\w])setTimeout\(|\bsetInterval\b|(?<![.\w])fetch\(|Math\.random\(\)/g,
     )

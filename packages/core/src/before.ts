@@ -6,6 +6,7 @@ import { allCover } from './gate/leaves.ts'
 import type { Meter } from './gate/meters.ts'
 import { parseRequired } from './gate/scopes.ts'
 import { type Session, whyOver } from './gate/sessions.ts'
+import { namesHost } from './hosts.ts'
 import { onceKey } from './judge.ts'
 import type { Pass, Refusal } from './pass.ts'
 import { insertSecrets } from './secret-args.ts'
@@ -125,7 +126,13 @@ async function unsealOne(pass: Pass, name: string): Promise<string | undefined> 
   if (!allCover(session.leaves, parseRequired(sealed.scope))) {
     return `the session does not hold the scope that the secret \`${name}\` requires`
   }
-  if (sealed.tools.length > 0 && !sealed.tools.includes(tool.name)) return `the secret \`${name}\` is not for this tool`
+  const mayUse = (user: string | undefined) => user !== undefined && sealed.tools.includes(user)
+  if (sealed.tools.length > 0 && !mayUse(tool.name) && !mayUse(tool.within)) {
+    return `the secret \`${name}\` is not for this tool`
+  }
+  if (tool.destination && !namesHost(sealed.hosts, tool.destination)) {
+    return `the secret \`${name}\` is not for this host`
+  }
   const bytes = await house.vault.open(sealed)
   // A secret is handed out only after the entry that says so.
   await house.trail.record(pass.draft('secret-read', { data: { secret: name, version: sealed.version } }))

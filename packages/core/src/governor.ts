@@ -46,6 +46,10 @@ export interface GovernedTool {
   readonly unseals: readonly string[]
   /** What is wrong with arguments, beyond what anyone else says of them. Pure; does not throw. */
   readonly refuses: ((args: unknown) => Refusal | undefined) | undefined
+  /** Where a call leads, when its secrets are for named hosts alone. */
+  readonly destination: URL | undefined
+  /** The governed tool that makes the call, when it is made by one: what is its secret is the call's. */
+  readonly within: string | undefined
   readonly releaseOnFailure: boolean
   readonly allowUnscanned: boolean
   /** The original tool. */

@@ -2,11 +2,13 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import { type Clock, systemClock } from './clock.ts'
 import { type Duration, parseDuration } from './duration.ts'
+import type { FetchFunction, LookupNames, TransportOptions } from './egress/transport.ts'
 import { ConfigError } from './errors.ts'
 import { checkGuards, type Guard, type NamedGuard } from './gate/guards.ts'
 import { type CompiledPolicy, compilePolicy } from './gate/policy/compile.ts'
 import type { Policy } from './gate/policy/policy.ts'
 import { type MeterOptions, StandingMeters } from './gate/standing.ts'
+import { parseHost } from './hosts.ts'
 import { checkKeys } from './options.ts'
 import { memorySink } from './sinks/memory.ts'
 import type { Sink } from './sinks/sink.ts'
@@ -35,10 +37,21 @@ export interface HaldirOptions {
   readonly deadline?: Duration
   /** How long a hold counts as running without a sign of life from its process; 15 minutes. */
   readonly holdFor?: Duration
+  /** Sends the requests of `session.fetch` instead of Haldir's own client. It must follow no redirect. */
+  readonly fetch?: FetchFunction
+  /** Where requests may lead. */
+  readonly egress?: EgressOptions
   readonly clock?: Clock
   /** Makes ids: unique, of letters, digits, `_` and `-`. */
   readonly ids?: () => string
   readonly random?: (bytes: number) => Uint8Array
+}
+
+export interface EgressOptions {
+  /** Places that are private, and meant: `billing.internal`, `127.0.0.1:8080`. All others are refused. */
+  readonly privateHosts?: readonly string[]
+  /** The addresses of a name; the machine's resolver unless given. With a `fetch` of your own, names are asked about only if it is. */
+  readonly lookup?: LookupNames
 }
 
 const KEYS = [
@@ -52,6 +65,8 @@ const KEYS = [
   'mode',
   'deadline',
   'holdFor',
+  'fetch',
+  'egress',
   'clock',
   'ids',
   'random',
@@ -72,6 +87,7 @@ export interface CheckedOptions {
   readonly apart: string
   readonly deadlineMs: number
   readonly leaseMs: number
+  readonly egress: TransportOptions
   readonly clock: Clock
   readonly ids: () => string
   readonly random: (bytes: number) => Uint8Array
@@ -120,6 +136,7 @@ export function checkHaldirOptions(options: HaldirOptions): CheckedOptions {
     apart,
     deadlineMs: parseDuration(options.deadline ?? (mode === 'shadow' ? '250ms' : '5s'), 'deadline'),
     leaseMs: parseDuration(options.holdFor ?? '15m', 'holdFor'),
+    egress: checkedEgress(options),
     clock,
     ids: options.ids ? checkedIds(options.ids) : randomUUID,
     random,
@@ -161,6 +178,20 @@ function checkedKeys(vault: HaldirOptions['vault']): readonly KeyProvider[] {
     if (!whole) throw invalid(`vault.keys.${index}`, 'is not a key provider')
   }
   return vault.keys
+}
+
+function checkedEgress({ fetch, egress = {} }: HaldirOptions): TransportOptions {
+  if (fetch !== undefined && typeof fetch !== 'function') throw invalid('fetch', 'is a function')
+  checkKeys(egress, ['privateHosts', 'lookup'], 'options of `egress`', 'egress')
+  const { privateHosts = [], lookup } = egress
+  if (lookup !== undefined && typeof lookup !== 'function') throw invalid('egress.lookup', 'is a function')
+  if (!Array.isArray(privateHosts)) throw invalid('egress.privateHosts', 'is a list of hosts')
+  const hosts = privateHosts.map((host, index) => {
+    const parsed = parseHost(host)
+    if (parsed === undefined) throw invalid(`egress.privateHosts.${index}`, 'is a host such as `billing.internal:8443`')
+    return parsed
+  })
+  return { fetch, lookup, privateHosts: hosts }
 }
 
 function invalid(path: string, what: string): ConfigError {

@@ -5,6 +5,7 @@ import { ask, type MaybePromise } from './clock.ts'
 import { joinHaldirs, toolsOf } from './context.ts'
 import { ConfigError, Unavailable, Unplaced } from './errors.ts'
 import type { Fault } from './faults.ts'
+import { FETCH } from './fetch.ts'
 import { compilePolicy } from './gate/policy/compile.ts'
 import { LoadedPolicy } from './gate/policy/loaded.ts'
 import type { Policy } from './gate/policy/policy.ts'
@@ -66,7 +67,7 @@ export class Haldir {
 
   /** @internal Use `createHaldir`. */
   constructor(options: CheckedOptions) {
-    checkFit(options.policy && new LoadedPolicy(options.policy), PAYMENT)
+    for (const own of OWN_TOOLS) checkFit(options.policy && new LoadedPolicy(options.policy), own)
     const house = assemble(options)
     const { shadow, trail, vault } = house
     this.#house = house
@@ -118,7 +119,7 @@ export class Haldir {
    */
   async loadPolicy(policy: Policy): Promise<{ readonly hash: string }> {
     const loaded = new LoadedPolicy(compilePolicy(policy))
-    checkFit(loaded, PAYMENT)
+    for (const own of OWN_TOOLS) checkFit(loaded, own)
     for (const { tool, governor } of toolsOf(this.#governor)) if (tool && governor) checkFit(loaded, tool)
     // One after the other, and the old one is on record first: entries of policies stand in the order in which they
     // came into force.
@@ -211,6 +212,7 @@ export class Haldir {
     try {
       await this.#house.trail.close()
     } finally {
+      this.#house.egress.close()
       await leaveStore(this.#house.store)
     }
   }
@@ -274,6 +276,9 @@ function shownVault(vault: Vault, tooShort: (secret: string) => void): Vault {
     rewrap: (options) => vault.rewrap(options),
   } satisfies Vault)
 }
+
+/** What is called without anybody wrapping it. */
+const OWN_TOOLS = [PAYMENT, FETCH]
 
 /** A policy must not read arguments that a tool it names does not have. */
 function checkFit(policy: LoadedPolicy | undefined, tool: GovernedTool): void {

@@ -1,4 +1,5 @@
 /** The parts of a haldir, made from its options. */
+import { Transport } from './egress/transport.ts'
 import { Faults } from './faults.ts'
 import { Holds } from './gate/meters.ts'
 import { LoadedPolicy } from './gate/policy/loaded.ts'
@@ -21,6 +22,7 @@ export function assemble(options: CheckedOptions): House {
     store,
     trail,
     vault: vaultOf(options, trail, faults),
+    egress: new Transport(options.egress),
     holds: new Holds(store, clock, deadlineMs, leaseMs, (error) => faults.note('store.settle', error)),
     standing,
     guards,

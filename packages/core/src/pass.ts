@@ -4,6 +4,7 @@ import type { Snapshot } from './call.ts'
 import { type Clock, isPromise, type MaybePromise, within } from './clock.ts'
 import type { Frame } from './context.ts'
 import type { CurrentCall } from './current-call.ts'
+import type { Transport } from './egress/transport.ts'
 import { type DenialCode, Denied } from './errors.ts'
 import type { Faults } from './faults.ts'
 import type { NamedGuard } from './gate/guards.ts'
@@ -47,6 +48,8 @@ export interface House {
   readonly store: Store
   readonly trail: WrittenTrail
   readonly vault: SealedVault
+  /** How requests reach the network. */
+  readonly egress: Transport
   readonly holds: Holds
   readonly standing: StandingMeters
   readonly guards: readonly NamedGuard[]

@@ -4,9 +4,17 @@ import { chargeSession } from './charge.ts'
 import { ask, type MaybePromise } from './clock.ts'
 import { type Duration, parseDuration } from './duration.ts'
 import { ConfigError, Denied, HaldirError, Unavailable } from './errors.ts'
+import { fetchFor } from './fetch.ts'
 import { checkWithin, DEEPEST, type Leave, leaveOf } from './gate/leaves.ts'
 import { asParents, type BudgetLine, budgetLines } from './gate/meters.ts'
-import { type DelegateOptions, Session, type SessionActs, tokenHash, whyOver } from './gate/sessions.ts'
+import {
+  type DelegateOptions,
+  type FetchOptions,
+  Session,
+  type SessionActs,
+  tokenHash,
+  whyOver,
+} from './gate/sessions.ts'
 import type { Governor } from './governor.ts'
 import type { Amount } from './money.ts'
 import { checkKeys } from './options.ts'
@@ -112,6 +120,10 @@ export class Sessions implements SessionActs {
     checkLive(session)
     const data = { expiresAt: session.expiresAt.toISOString() }
     await trail.record({ type: 'session-extended', session: this.#belongings(session).fragment, data })
+  }
+
+  fetch(session: Session, url: string | URL, options?: FetchOptions): Promise<Response> {
+    return fetchFor(this.#house, session, url, options)
   }
 
   charge(session: Session, amount: Amount | readonly Amount[], why: string): Promise<void> {

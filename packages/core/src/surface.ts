@@ -2,6 +2,7 @@
 import { Hostile, snapshot } from './call.ts'
 import { toolsOf, type WrappedTool } from './context.ts'
 import { ConfigError } from './errors.ts'
+import { FETCH } from './fetch.ts'
 import { type Explanation, explainPolicy } from './gate/policy/explain.ts'
 import type { Misfit } from './gate/policy/misfits.ts'
 import type { SessionFacts, ToolFacts } from './gate/policy/policy.ts'
@@ -121,8 +122,8 @@ export function explainCall(house: House, governor: Governor, call: ExplainCall)
   const now = call.at === undefined ? house.clock.now() : Number(call.at)
   if (!Number.isFinite(now)) throw invalid('at', 'is a date')
   const wrapped = toolsOf(governor).find(({ name, tool }) => tool && name === call.tool)?.tool
-  // Nobody wraps what authorizations are known as.
-  const tool = wrapped ?? (call.tool === PAYMENT.name ? PAYMENT : undefined)
+  // Nobody wraps what authorizations and requests are known as.
+  const tool = wrapped ?? [PAYMENT, FETCH].find(({ name }) => name === call.tool)
   const grants = identitiesOf(call.session)
   const scopes = scopesOf(tool, taken.args).map((scope) => ({
     scope,

@@ -112,6 +112,8 @@ export function compileTool({ framework, name, options, definition, schema, run 
     secretArgs,
     unseals: [...new Set([...secrets, ...secretArgs.map(({ name }) => name)])],
     refuses: secretArgs.length === 0 ? undefined : (args) => misplaced(args, secretArgs),
+    destination: undefined,
+    within: undefined,
     releaseOnFailure: onFailure === 'release',
     allowUnscanned: unscanned === 'allow',
     run,

@@ -32,6 +32,7 @@ export interface SessionActs {
   delegate(session: Session, options: DelegateOptions): Promise<Session>
   extend(session: Session, ttl: Duration): Promise<void>
   charge(session: Session, amount: Amount | readonly Amount[], why: string): Promise<void>
+  fetch(session: Session, url: string | URL, options?: FetchOptions): Promise<Response>
   budget(session: Session): Promise<readonly BudgetLine[]>
 }
 
@@ -45,6 +46,20 @@ export interface DelegateOptions {
   readonly ttl?: Duration
   /** Plain data about the session. */
   readonly attributes?: Readonly<Record<string, unknown>>
+}
+
+/** A request to the network. */
+export interface FetchOptions {
+  /** `GET` unless given. */
+  readonly method?: string
+  readonly headers?: Readonly<Record<string, string>>
+  readonly body?: string | Uint8Array | URLSearchParams
+  /**
+   * Headers that hold a secret, whose name stands in `{{…}}`: `{ authorization: 'Bearer {{stripe_key}}' }`. The secret
+   * must name the host among its `hosts`. The value is put in where the request leaves and is seen by nobody else.
+   */
+  readonly secretHeaders?: Readonly<Record<string, string>>
+  readonly signal?: AbortSignal
 }
 
 /** Why a session admits nothing any more. */
@@ -156,6 +171,16 @@ export class Session {
    */
   charge(amount: Amount | readonly Amount[], why: string): Promise<void> {
     return this.#parts.acts.charge(this, amount, why)
+  }
+
+  /**
+   * Makes a request as a governed call, known to policies and meters as the tool `session.fetch`. Secrets are put in
+   * `secretHeaders` alone and sent only to hosts that they name, over https; no redirect is followed, and no private
+   * address is spoken to, whether the URL names it or its host resolves to it. The answer's headers and body are free of
+   * the session's secrets. Rejects with `Denied` when it is refused.
+   */
+  fetch(url: string | URL, options?: FetchOptions): Promise<Response> {
+    return this.#parts.acts.fetch(this, url, options)
   }
 
   /** What is left to spend: one line for each limit on it, on those it was delegated from, and standing ones. */
