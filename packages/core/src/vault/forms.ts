@@ -28,14 +28,23 @@ const JSON_ESCAPED = [
 
 /** As the inside of a JSON text, and of a JSON text within a JSON text. */
 function* jsonForms(secret: string): Generator<string> {
+  const plain = JSON.stringify(secret).slice(1, -1)
+  const codes = plain.includes('\\u')
   for (const escaped of JSON_ESCAPED) {
-    for (const upper of [false, true]) {
-      const once = Array.from(secret, (char) => jsonChar(char, escaped.test(char), upper)).join('')
-      for (const form of [once, once.replaceAll('/', '\\/')]) {
-        yield form
-        yield JSON.stringify(form).slice(1, -1)
-      }
+    for (const upper of codes || escaped.test(secret) ? [false, true] : []) {
+      const texts = new Map<string, string>()
+      for (const char of new Set(secret)) texts.set(char, jsonChar(char, escaped.test(char), upper))
+      yield* withSlashes(Array.from(secret, (char) => texts.get(char)).join(''))
     }
+  }
+  if (!codes) yield* withSlashes(plain)
+}
+
+/** Some serialisers escape the slash. */
+function* withSlashes(once: string): Generator<string> {
+  for (const form of [once, once.replaceAll('/', '\\/')]) {
+    yield form
+    yield JSON.stringify(form).slice(1, -1)
   }
 }
 
@@ -72,20 +81,24 @@ const PERCENT_PLAIN = [
   /[^\s\S]/,
 ]
 
+/** The same, looked up by the byte; made when it is first needed. */
+let percentPlain: readonly (readonly boolean[])[] | undefined
+
 function* percentForms(secret: string, bytes: Buffer): Generator<string> {
-  for (const plain of PERCENT_PLAIN) {
-    for (const upper of [false, true]) {
+  percentPlain ??= PERCENT_PLAIN.map((plain) => ALL_BYTES.map((byte) => plain.test(String.fromCharCode(byte))))
+  for (const plain of percentPlain) {
+    for (const codes of [PERCENT_LOWER, PERCENT_UPPER]) {
       let text = ''
-      for (const byte of bytes) {
-        const char = String.fromCharCode(byte)
-        const code = byte.toString(16).padStart(2, '0')
-        text += plain.test(char) ? char : `%${upper ? code.toUpperCase() : code}`
-      }
+      for (const byte of bytes) text += plain[byte] ? String.fromCharCode(byte) : codes[byte]
       yield text
       if (secret.includes(' ')) yield text.replaceAll('%20', '+')
     }
   }
 }
+
+const ALL_BYTES = Array.from({ length: 256 }, (_, byte) => byte)
+const PERCENT_LOWER = ALL_BYTES.map((byte) => `%${byte.toString(16).padStart(2, '0')}`)
+const PERCENT_UPPER = PERCENT_LOWER.map((code) => code.toUpperCase())
 
 /**
  * The characters of base64 that depend on the secret alone when it starts at a position in the encoded bytes that is

@@ -1,105 +1,157 @@
 /**
  * Redacting what a streaming tool yields. Each yield is redacted on its own. A text yield whose end may be the
  * beginning of a secret waits for the next one, so that a secret split over yields is found too; when it was not one,
- * the yields come out as they were.
+ * the yields come out as they were. Every letter is read once, however long the yields wait.
  */
-import { cut, type Match, merged, type Redactor, SHORTEST } from './redact.ts'
+import { cut, insert, type Match } from './matches.ts'
+import { Queue } from './queue.ts'
+import { type Redactor, SHORTEST } from './redact.ts'
+import type { Scan } from './scan.ts'
+
+/** Between two yields, where those before may go without those after. */
+interface Border {
+  readonly at: number
+  /** Of the yield after it, counted from the first of all. */
+  readonly yield: number
+}
 
 export class YieldRedactor {
   readonly #redactor: Redactor
-  /** The end of the text that is out already, when a secret begins with it. */
+  #scan: Scan
+  /** The end of the text that is out already, when a secret begins with it, and where it ends. */
   #out = ''
+  #outEnd = 0
   /** Text yields that wait. */
-  #waiting: string[] = []
+  readonly #waiting = new Queue<string>()
+  /** Where what waits may be parted, at first where it begins. */
+  readonly #borders = new Queue<Border>()
+  /** How many text yields are out. */
+  #gone = 0
 
   constructor(redactor: Redactor) {
     this.#redactor = redactor
+    this.#scan = redactor.scan()
   }
 
   /** Takes one yield; answers those that may go out now, and whether one of them can't be looked into. */
   push(item: unknown, strict = false): { items: unknown[]; opaque: boolean } {
     if (typeof item !== 'string') {
       const { value, opaque } = this.#redactor.value(item, strict)
-      return { items: [...this.#release(), value], opaque }
+      const items: unknown[] = this.#release()
+      items.push(value)
+      return { items, opaque }
     }
-    const pieces = [...this.#waiting, item]
-    const before = this.#out + this.#waiting.join('')
-    const text = before + item
-    const matches = this.#redactor.matches(text)
-    let { start } = this.#tail(text)
-    let kept = pieces.length
-    let border = text.length
-    const keep = () => {
-      while (kept > 0 && border > start) border -= (pieces[--kept] as string).length
-    }
-    keep()
-    // What waits is whole yields, unchanged: no secret may lie across the border to those that go.
-    for (const match of matches.toReversed()) {
-      if (match.start >= border || match.end <= border) continue
-      start = match.start
-      keep()
-    }
-    const found = matches.filter(({ end }) => end <= border)
+    this.#refresh()
+    const before = this.#scan.end
     // A tool may yield the whole text so far each time instead of what is new: then the text before ended there.
-    if (border >= before.length && item.startsWith(before)) found.push(...this.#telling(before))
-    const items = this.#cut(pieces.slice(0, kept), merged(found))
-    this.#out = this.#out.slice(kept > 0 ? this.#out.length : start)
-    this.#waiting = pieces.slice(kept)
+    const telling = this.#repeats(item) ? this.#scan.telling(SHORTEST) : undefined
+    this.#wait(item)
+    const tail = this.#scan.tail()
+    const border = this.#border(tail)
+    const found = this.#scan.take(border.at)
+    const items = this.#give(border.yield - this.#gone, telling && border.at >= before ? insert(found, telling) : found)
+    this.#keep(Math.min(tail, this.#scan.matches[0]?.start ?? tail))
     return { items, opaque: false }
   }
 
   /** No more yields follow these: answers what waited. Most of a secret is not let out either. */
   end(): string[] {
-    const pieces = this.#release()
+    const items = this.#release()
     this.#out = ''
-    return pieces
+    this.#outEnd = 0
+    this.#scan = this.#redactor.scan()
+    return items
   }
 
   /** Lets out what waits, but keeps in mind how it ended: the rest of a secret may still come. */
   #release(): string[] {
-    const text = this.#out + this.#waiting.join('')
-    const pieces = this.#cut(this.#waiting, merged([...this.#redactor.matches(text), ...this.#telling(text)]))
-    this.#out = text.slice(this.#tail(text).start)
-    this.#waiting = []
-    return pieces
+    this.#refresh()
+    if (this.#waiting.length === 0) return []
+    const { end } = this.#scan
+    const tail = this.#scan.tail()
+    const text = this.#out + [...this.#waiting].join('')
+    const found = this.#scan.take(end)
+    const telling = this.#scan.telling(SHORTEST)
+    const items = this.#give(this.#waiting.length, telling ? insert(found, telling) : found)
+    this.#out = text.slice(text.length - (end - tail))
+    return items
   }
 
-  /** Redacts consecutive texts, also across their borders; the mark stands where the secret began. */
-  #cut(pieces: readonly string[], matches: readonly Match[]): string[] {
-    let end = this.#out.length
-    return pieces.map((piece, index) => {
+  #wait(item: string): void {
+    const at = this.#scan.end
+    this.#borders.push({ at, yield: this.#gone + this.#waiting.length })
+    this.#waiting.push(item)
+    this.#scan.read(item)
+    const { matches } = this.#scan
+    let first = matches.length
+    while (first > 0 && (matches[first - 1] as Match).end > at) first--
+    const start = matches[first]?.start ?? at
+    // What waits is whole yields, unchanged: no secret may lie across a border between those that go and those that stay.
+    while (this.#borders.length > 1 && (this.#borders.last as Border).at > start) this.#borders.pop()
+  }
+
+  /** Up to where what waits may go: to the last border before `tail`. */
+  #border(tail: number): Border {
+    const { end } = this.#scan
+    if (tail === end) return { at: end, yield: this.#gone + this.#waiting.length }
+    while ((this.#borders.at(1)?.at ?? end) <= tail) this.#borders.take(1)
+    return this.#borders.at(0) as Border
+  }
+
+  /** Takes out the next yields, redacted, also across their borders; the mark stands where the secret began. */
+  #give(count: number, matches: readonly Match[]): string[] {
+    const texts = this.#waiting.take(count)
+    this.#gone += texts.length
+    if (this.#waiting.length === 0) this.#borders.take(this.#borders.length)
+    if (texts.length > 0) this.#out = ''
+    let end = this.#outEnd
+    let next = 0
+    const items = texts.map((text, index) => {
       const start = end
-      end += piece.length
-      const own = matches.filter((match) => match.end > start && match.start < end)
-      return cut(
-        piece,
-        own.map((match) => ({
+      end += text.length
+      const own: Match[] = []
+      while (next < matches.length && (matches[next] as Match).end <= start) next++
+      for (let at = next; at < matches.length && (matches[at] as Match).start < end; at++) {
+        const match = matches[at] as Match
+        own.push({
           start: Math.max(0, match.start - start),
-          end: Math.min(piece.length, match.end - start),
+          end: Math.min(text.length, match.end - start),
           mark: match.start >= start || index === 0 ? match.mark : '',
-        })),
-      )
+        })
+      }
+      return cut(text, own)
     })
+    this.#outEnd = end
+    return items
   }
 
-  /** The end of a text that tells too much of a secret, if it has one. */
-  #telling(text: string): Match[] {
-    const start = this.#tail(text).telling
-    return start < text.length ? [{ start, end: text.length, mark: '[redacted]' }] : []
+  /** Forgets what is out before a place. */
+  #keep(from: number): void {
+    const length = this.#outEnd - from
+    if (length < this.#out.length) this.#out = length > 0 ? this.#out.slice(-length) : ''
   }
 
-  /** Where the longest end of a text begins that a secret begins with, and where one that tells too much of it. */
-  #tail(text: string): { start: number; telling: number } {
-    let start = text.length
-    let telling = text.length
-    for (const needle of this.#redactor.needles) {
-      const first = needle.charAt(0)
-      let at = text.indexOf(first, Math.max(0, text.length - needle.length + 1))
-      while (at !== -1 && !needle.startsWith(text.slice(at))) at = text.indexOf(first, at + 1)
-      if (at === -1) continue
-      start = Math.min(start, at)
-      if (text.length - at >= Math.max(SHORTEST, needle.length / 2)) telling = Math.min(telling, at)
+  /** Whether a yield begins with all that is kept in mind of the text before it. */
+  #repeats(item: string): boolean {
+    let at = this.#out.length
+    if (item.length < at + this.#scan.end - this.#outEnd || !item.startsWith(this.#out)) return false
+    for (const text of this.#waiting) {
+      if (!item.startsWith(text, at)) return false
+      at += text.length
     }
-    return { start, telling }
+    return true
+  }
+
+  /** A secret that was revealed since may have begun in what is still there. */
+  #refresh(): void {
+    if (!this.#scan.stale) return
+    const waiting = this.#waiting.take(this.#waiting.length)
+    this.#borders.take(this.#borders.length)
+    this.#scan = this.#redactor.scan()
+    this.#scan.read(this.#out)
+    this.#outEnd = this.#scan.end
+    // What is all out is past mending.
+    this.#scan.take(this.#outEnd)
+    for (const item of waiting) this.#wait(item)
   }
 }

@@ -4,7 +4,9 @@
  * commonly pass it through.
  */
 import { formsOf } from './forms.ts'
+import { cut, type Match } from './matches.ts'
 import { ValueWalk } from './redact-values.ts'
+import { Scan, Wanted } from './scan.ts'
 
 /** Shorter secrets are not looked for: they would occur by chance. */
 export const SHORTEST = 8
@@ -16,28 +18,23 @@ export interface Redacted<T = unknown> {
   readonly opaque: boolean
 }
 
-/** Where a secret stands in a text, and what stands there instead. */
-export interface Match {
-  readonly start: number
-  readonly end: number
-  readonly mark: string
-}
-
 /** The secrets revealed in one session so far. */
 export class Redactor {
   readonly #secrets = new Set<string>()
-  /** Every text that is looked for, and its mark. */
-  readonly #marks = new Map<string, string>()
-  #shortest = Number.POSITIVE_INFINITY
+  readonly #texts = new Wanted()
+  /** The same as bytes, written as Latin-1: as far as somebody asked for it, and only when it is something else. */
+  readonly #bytes = new Wanted()
+  #encoded = 0
+  #ascii = true
   #numeric = false
 
   /** Every text that is looked for. */
   get needles(): Iterable<string> {
-    return this.#marks.keys()
+    return this.#texts.needles.texts
   }
 
   get empty(): boolean {
-    return this.#marks.size === 0
+    return this.#texts.size === 0
   }
 
   /** Whether a number may be a secret, or one of its encodings. */
@@ -48,14 +45,14 @@ export class Redactor {
   add(name: string, secret: string): void {
     if (this.#secrets.has(secret)) return
     this.#secrets.add(secret)
+    const mark = `[redacted:${name}]`
     // A secret read from a file may end with a line break that the tool takes off.
     for (const text of [secret, secret.trim()]) {
       if (Buffer.byteLength(text) < SHORTEST) continue
       for (const form of formsOf(text)) {
-        if (this.#marks.has(form)) continue
-        this.#marks.set(form, `[redacted:${name}]`)
-        this.#shortest = Math.min(this.#shortest, form.length)
+        if (!this.#texts.add(form, mark)) continue
         this.#numeric ||= /^[\d.e+-]+$/.test(form)
+        this.#ascii &&= /^[\0-\x7f]*$/.test(form + mark)
       }
     }
   }
@@ -65,16 +62,27 @@ export class Redactor {
   }
 
   /** Where secrets stand in a text, in order; those that overlap count as one. */
-  matches(text: string): Match[] {
-    const found: Match[] = []
-    if (text.length < this.#shortest) return found
-    // One search for each: a pattern of all of them is too large for the engine when a secret is a few kilobytes.
-    for (const [needle, mark] of this.#marks) {
-      for (let at = text.indexOf(needle); at !== -1; at = text.indexOf(needle, at + needle.length)) {
-        found.push({ start: at, end: at + needle.length, mark })
-      }
+  matches(text: string): readonly Match[] {
+    return this.#texts.find(text)
+  }
+
+  /** For a text that comes in pieces. */
+  scan(): Scan {
+    return new Scan(() => this.#texts)
+  }
+
+  /** For bytes that come in pieces, read as Latin-1; the marks are bytes as well. */
+  scanBytes(): Scan {
+    return new Scan(() => this.#asBytes())
+  }
+
+  #asBytes(): Wanted {
+    if (this.#ascii) return this.#texts
+    const { size } = this.#texts
+    for (; this.#encoded < size; this.#encoded++) {
+      this.#bytes.add(bytesOf(this.#texts.text(this.#encoded)), bytesOf(this.#texts.mark(this.#encoded)))
     }
-    return found.length > 1 ? merged(found) : found
+    return this.#bytes
   }
 
   /**
@@ -86,25 +94,6 @@ export class Redactor {
   }
 }
 
-/** Puts marks in a text. */
-export function cut(text: string, matches: readonly Match[]): string {
-  if (matches.length === 0) return text
-  let shown = ''
-  let from = 0
-  for (const { start, end, mark } of matches) {
-    shown += text.slice(from, start) + mark
-    from = end
-  }
-  return shown + text.slice(from)
-}
-
-/** Matches in order, overlapping ones as one; its mark is that of the first, the longest where several begin. */
-export function merged(matches: Match[]): Match[] {
-  const inOrder: Match[] = []
-  for (const match of matches.sort((a, b) => a.start - b.start || b.end - a.end)) {
-    const last = inOrder.at(-1)
-    if (!last || match.start >= last.end) inOrder.push(match)
-    else if (match.end > last.end) inOrder[inOrder.length - 1] = { ...last, end: match.end }
-  }
-  return inOrder
+function bytesOf(text: string): string {
+  return Buffer.from(text, 'utf8').toString('latin1')
 }
