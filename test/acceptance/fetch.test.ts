@@ -3,7 +3,15 @@ import { createServer, type IncomingHttpHeaders, type Server, type ServerRespons
 import type { AddressInfo } from 'node:net'
 import { inspect } from 'node:util'
 import { gzipSync } from 'node:zlib'
-import { createHaldir, envKey, type GuardCall, governed, type Haldir, type HaldirOptions, type Session } from '@haldir/core'
+import {
+  createHaldir,
+  envKey,
+  type GuardCall,
+  governed,
+  type Haldir,
+  type HaldirOptions,
+  type Session,
+} from '@haldir/core'
 import { memorySink } from '@haldir/core/sinks/memory'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { entriesOf, proves } from '../promises.ts'
@@ -89,7 +97,10 @@ describe('a request', () => {
     expect(response.headers.get('x-echo')).toBe('Bearer [redacted:api_key]')
     const body = await response.json()
     // The last digit of base64 also depends on what would come next.
-    expect(body).toEqual({ you: 'Bearer [redacted:api_key]', base64: expect.stringMatching(/^\[redacted:api_key\].?=*$/) })
+    expect(body).toEqual({
+      you: 'Bearer [redacted:api_key]',
+      base64: expect.stringMatching(/^\[redacted:api_key\].?=*$/),
+    })
     expect(inspect(response, { depth: null, showHidden: true }) + lines.join()).not.toContain(SECRET)
     expect(entries().map(({ type, tool }) => `${type} ${tool ?? ''}`.trim())).toEqual([
       'writer-opened',
@@ -135,16 +146,16 @@ describe('a request', () => {
     expect((await denial(session.fetch(here('/admin/x')))).rule).toBe('no-admin')
     expect((await denial(session.fetch(here(), { method: 'DELETE' }))).rule).toBe('default')
     expect(seen.mock.calls.map(([call]) => call)).toMatchObject([
-        {
-          tool: { name: 'session.fetch' },
-          args: {
-            url: here('/v1?q=1'),
-            host: `127.0.0.1:${port}`,
-            path: '/v1',
-            method: 'GET',
-            headers: { accept: '*/*', authorization: 'Bearer {{api_key}}' },
-          },
+      {
+        tool: { name: 'session.fetch' },
+        args: {
+          url: here('/v1?q=1'),
+          host: `127.0.0.1:${port}`,
+          path: '/v1',
+          method: 'GET',
+          headers: { accept: '*/*', authorization: 'Bearer {{api_key}}' },
         },
+      },
     ])
     expect(got).toHaveLength(1)
     expect(entries('refusal')).toHaveLength(2)

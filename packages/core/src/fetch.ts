@@ -95,6 +95,7 @@ async function send(
   { url, method, headers, secretHeaders, body, signal }: CheckedFetch,
   call: CurrentCall,
 ): Promise<Response> {
+  // Invariant: what is sent is what was judged, but for secrets in the headers that were named for them.
   const filled: Record<string, string> = { ...headers }
   for (const { header, secret, template } of secretHeaders) {
     const value = call.take(secret)

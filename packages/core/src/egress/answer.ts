@@ -41,7 +41,7 @@ function filteredBody(
   done: () => void,
 ): ReadableStream<Uint8Array> {
   const reader = body.getReader()
-  return new ReadableStream<Uint8Array>(
+  const shown = new ReadableStream<Uint8Array>(
     {
       async pull(controller) {
         try {
@@ -68,4 +68,9 @@ function filteredBody(
     // Nothing is read before it is asked for.
     { highWaterMark: 0 },
   )
+  // One that nobody reads must not be waited for as long as its session lives.
+  unread.register(shown, done)
+  return shown
 }
+
+const unread = new FinalizationRegistry<() => void>((done) => done())
