@@ -428,6 +428,27 @@ describe('a `fetch` of the application’s own', () => {
   })
 })
 
+it('a resolver that hangs, throws or answers nonsense ends the request, in time', async () => {
+  proves('invariant-6')
+  const never = () => new Promise<never>(() => {})
+  const fetch = vi.fn(async () => new Response('fine'))
+  for (const lookup of [
+    never,
+    () => [],
+    () => ['nonsense'],
+    () => 'text' as never,
+    () => Promise.reject(new Error('no')),
+  ]) {
+    for (const own of [{}, { fetch }]) {
+      const { session, entries } = await scene({ ...own, egress: { lookup }, deadline: '50ms' })
+      await expect(session.fetch(`http://api.example.com:${port}/`)).rejects.toThrow()
+      expect(entries('outcome')).toMatchObject([{ data: { ended: 'failed' } }])
+    }
+  }
+  expect(fetch).not.toHaveBeenCalled()
+  expect(got).toEqual([])
+})
+
 it('in shadow mode what would be refused is recorded and sent, but no secret to a host it does not name', async () => {
   proves('shadow-runs')
   const { session, entries } = await scene({ mode: 'shadow', egress: {} })

@@ -22,7 +22,7 @@ export function assemble(options: CheckedOptions): House {
     store,
     trail,
     vault: vaultOf(options, trail, faults),
-    egress: new Transport(options.egress),
+    egress: new Transport({ ...options.egress, clock, deadlineMs }),
     holds: new Holds(store, clock, deadlineMs, leaseMs, (error) => faults.note('store.settle', error)),
     standing,
     guards,

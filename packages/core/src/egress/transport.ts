@@ -5,7 +5,7 @@
 import type { LookupAddress } from 'node:dns'
 import { lookup as systemLookup } from 'node:dns/promises'
 import { isIP, type LookupFunction } from 'node:net'
-import type { MaybePromise } from '../clock.ts'
+import { ask, type Clock, type MaybePromise } from '../clock.ts'
 import { namesHost } from '../hosts.ts'
 import { isPublicAddress } from './address.ts'
 
@@ -32,6 +32,13 @@ export interface TransportOptions {
   readonly privateHosts: readonly string[]
 }
 
+export interface TransportParts extends TransportOptions {
+  readonly clock: Clock
+  readonly deadlineMs: number
+}
+
+type Lookup = (hostname: string) => Promise<readonly string[]>
+
 /** A name leads to an address that is not public. */
 export class PrivateAddress extends Error {
   constructor() {
@@ -40,27 +47,30 @@ export class PrivateAddress extends Error {
 }
 
 export class Transport {
-  readonly #options: TransportOptions
+  readonly #parts: TransportParts
+  readonly #lookup: Lookup
   #client: Promise<Client> | undefined
 
-  constructor(options: TransportOptions) {
-    this.#options = options
+  constructor(parts: TransportParts) {
+    const { lookup = resolve, clock, deadlineMs } = parts
+    this.#parts = parts
+    this.#lookup = (hostname) => ask(() => lookup(hostname), deadlineMs, clock, 'egress.lookup')
   }
 
   /** Whether a URL leads to a private place that is meant. */
   permits(url: URL): boolean {
-    return namesHost(this.#options.privateHosts, url)
+    return namesHost(this.#parts.privateHosts, url)
   }
 
   /** Throws `PrivateAddress` when the host resolves to one, unless `anywhere`; nothing has been sent then. */
   async send(url: URL, init: SentRequest, anywhere: boolean): Promise<Response> {
-    const { fetch: own, lookup } = this.#options
+    const { fetch: own, lookup } = this.#parts
     if (own) {
       // How such a client resolves names is its own affair; what can be asked beforehand is.
-      if (lookup && !anywhere && isIP(bare(url)) === 0) await publicAddresses(bare(url), lookup)
+      if (lookup && !anywhere && isIP(bare(url)) === 0) await publicAddresses(bare(url), this.#lookup)
       return own(url.href, init)
     }
-    this.#client ??= makeClient(lookup ?? resolve)
+    this.#client ??= makeClient(this.#lookup)
     try {
       const client = await this.#client
       return await client.send(url, init, anywhere)
@@ -81,7 +91,7 @@ interface Client {
 }
 
 /** Loaded at the first request: most applications never make one. */
-async function makeClient(lookup: LookupNames): Promise<Client> {
+async function makeClient(lookup: Lookup): Promise<Client> {
   const { Agent, fetch: request } = await import('undici')
   // A connection that was allowed to lead anywhere is never used again for one that was not.
   const guarded = new Agent({ connect: { lookup: guardedLookup(lookup) } })
@@ -96,7 +106,7 @@ async function makeClient(lookup: LookupNames): Promise<Client> {
 }
 
 /** What `net.connect` resolves names by. */
-function guardedLookup(lookup: LookupNames, anywhere = false): LookupFunction {
+function guardedLookup(lookup: Lookup, anywhere = false): LookupFunction {
   return (hostname, { all, family }, callback) => {
     publicAddresses(hostname, lookup, anywhere).then(
       (found) => {
@@ -112,7 +122,7 @@ function guardedLookup(lookup: LookupNames, anywhere = false): LookupFunction {
 }
 
 /** Every address counts: one private one among public ones may be the one that is connected to. */
-async function publicAddresses(hostname: string, lookup: LookupNames, anywhere = false): Promise<LookupAddress[]> {
+async function publicAddresses(hostname: string, lookup: Lookup, anywhere = false): Promise<LookupAddress[]> {
   const addresses = await lookup(hostname)
   const sound = Array.isArray(addresses) && addresses.length > 0 && addresses.every((one) => isIP(one) !== 0)
   if (!sound) throw new Error('the name could not be resolved')
