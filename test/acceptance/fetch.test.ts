@@ -320,7 +320,7 @@ describe('refused, recorded, and nothing sent:', () => {
     }
     expect(lookup).toHaveBeenCalledTimes(answers.length)
     expect(got).toEqual([])
-    expect(entries('outcome').map(({ data }) => [data['ended'], data['error']])).toEqual(
+    expect(entries('outcome').map(({ data }) => [data.ended, data.error])).toEqual(
       answers.map(() => ['failed', 'policy-denied']),
     )
   })
@@ -387,7 +387,7 @@ describe('ends', () => {
     expect(inspect(refused) + lines.join()).not.toContain(SECRET)
     await haldir.vault.put('line', `${SECRET}\n`, { scope: 'http', hosts: [`127.0.0.1:${port}`] })
     await session.fetch(here(), { secretHeaders: { a: 'key {{line}}' } })
-    expect(got[0]?.headers['a']).toBe(`key ${SECRET}`)
+    expect(got[0]?.headers.a).toBe(`key ${SECRET}`)
   })
 })
 
