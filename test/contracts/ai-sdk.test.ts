@@ -2,53 +2,11 @@
 import { inspect } from 'node:util'
 import { governed } from '@haldir/ai-sdk'
 import { type AdapterDriver, adapterContract } from '@haldir/testing'
-import * as sdk7 from 'ai'
-import * as sdk5 from 'ai5'
-import * as sdk6 from 'ai6'
+import type { Tool, ToolSet } from 'ai'
 import { z } from 'zod'
-import { scriptedModel, scriptedModel5, scriptedModel6 } from './ai-sdk-model.ts'
+import { type Version, versions } from './ai-sdk-versions.ts'
 
-type AnyTool = sdk7.Tool<any, any, any> & { execute?: (args: unknown, options: object) => unknown }
-
-/** A version of the SDK. What the driver uses of it is the same in all, but for what stands here. */
-interface Version {
-  readonly name: string
-  readonly sdk: Pick<typeof sdk7, 'generateText' | 'stepCountIs' | 'streamText' | 'tool'>
-  readonly model: typeof scriptedModel
-  /** How a loop is told what its tools are to know. */
-  readonly carrying: (tools: object, context: object) => object
-  /** What `execute` finds that under. */
-  readonly context: 'context' | 'experimental_context'
-}
-
-const older = {
-  carrying: (_: object, context: object) => ({ experimental_context: context }),
-  context: 'experimental_context',
-} as const
-
-const versions: readonly Version[] = [
-  {
-    name: 'AI SDK 7',
-    sdk: sdk7,
-    model: scriptedModel,
-    carrying: (tools, context) => ({
-      toolsContext: Object.fromEntries(Object.keys(tools).map((name) => [name, context])),
-    }),
-    context: 'context',
-  },
-  {
-    name: 'AI SDK 6',
-    sdk: sdk6 as unknown as Version['sdk'],
-    model: scriptedModel6 as unknown as Version['model'],
-    ...older,
-  },
-  {
-    name: 'AI SDK 5',
-    sdk: sdk5 as unknown as Version['sdk'],
-    model: scriptedModel5 as unknown as Version['model'],
-    ...older,
-  },
-]
+type AnyTool = Tool<any, any, any> & { execute?: (args: unknown, options: object) => unknown }
 
 const anyObject = z.object({}).loose()
 
@@ -68,7 +26,7 @@ class Keeper {
 }
 
 function driverFor({ name, sdk, model: scripted, carrying, context: under }: Version): AdapterDriver<AnyTool> {
-  const loopOptions = (tools: sdk7.ToolSet, carried: unknown) => {
+  const loopOptions = (tools: ToolSet, carried: unknown) => {
     const context = carried === undefined ? {} : carrying(tools, { haldirSession: carried })
     return { tools, stopWhen: sdk.stepCountIs(3), ...context }
   }
