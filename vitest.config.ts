@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config'
 
 // Tests run from source: the `@haldir/source` condition points every package at its `src`.
-const conditions = ['@haldir/source', 'node', 'module', 'import', 'default']
+const conditions = ['@haldir/source', 'node', 'import', 'default']
 
 export default defineConfig({
   resolve: { conditions },

@@ -1,9 +1,10 @@
+/** The adapter contract, under each version of the AI SDK that the package takes. */
 import { inspect } from 'node:util'
 import { governed } from '@haldir/ai-sdk'
 import { type AdapterDriver, adapterContract } from '@haldir/testing'
-import { generateText, isStepCount, streamText, type Tool, type ToolSet, tool } from 'ai'
+import type { Tool, ToolSet } from 'ai'
 import { z } from 'zod'
-import { scriptedModel } from './ai-sdk-model.ts'
+import { type Version, versions } from './ai-sdk-versions.ts'
 
 type AnyTool = Tool<any, any, any> & { execute?: (args: unknown, options: object) => unknown }
 
@@ -24,96 +25,96 @@ class Keeper {
   }
 }
 
-const driver: AdapterDriver<AnyTool> = {
-  framework: 'AI SDK 7',
-  replaces: ['execute'],
-  build: ({ description, run, items }) =>
-    tool({
-      description,
-      inputSchema: anyObject,
-      execute: items
-        ? async function* (args: unknown, options: { abortSignal?: AbortSignal }) {
-            yield* items(args, () => options.abortSignal)
-          }
-        : (args: unknown, options: { abortSignal?: AbortSignal }) => run?.(args, () => options.abortSignal),
-    }) as AnyTool,
-  buildInstance: () => new Keeper() as unknown as AnyTool,
-  buildElsewhere: () =>
-    tool({ description: 'runs in the browser', inputSchema: anyObject, outputSchema: z.string() }) as AnyTool,
-  wrap: (bare, rule, where) => governed(bare, rule, where),
+function driverFor({ name, sdk, model: scripted, carrying, context: under }: Version): AdapterDriver<AnyTool> {
+  const loopOptions = (tools: ToolSet, carried: unknown) => {
+    const context = carried === undefined ? {} : carrying(tools, { haldirSession: carried })
+    return { tools, stopWhen: sdk.stepCountIs(3), ...context }
+  }
+  const executeOptions = (carried: unknown, abortSignal: AbortSignal | undefined) => {
+    const context = carried === undefined ? undefined : { haldirSession: carried }
+    return { toolCallId: 'direct', messages: [], [under]: context, ...(abortSignal ? { abortSignal } : {}) }
+  }
+  return {
+    framework: name,
+    replaces: ['execute'],
+    build: ({ description, run, items }) =>
+      sdk.tool({
+        description,
+        inputSchema: anyObject,
+        execute: items
+          ? async function* (args: unknown, options: { abortSignal?: AbortSignal }) {
+              yield* items(args, () => options.abortSignal)
+            }
+          : (args: unknown, options: { abortSignal?: AbortSignal }) => run?.(args, () => options.abortSignal),
+      }) as AnyTool,
+    buildInstance: () => new Keeper() as unknown as AnyTool,
+    buildElsewhere: () =>
+      sdk.tool({ description: 'runs in the browser', inputSchema: anyObject, outputSchema: z.string() }) as AnyTool,
+    wrap: (bare, rule, where) => governed(bare, rule, where),
 
-  async loop(tools, calls, { carried, signal, retrying } = {}) {
-    const model = scriptedModel(calls)
-    const result = await generateText({
-      model,
-      prompt: 'go on',
-      ...loopOptions(tools, carried),
-      ...(signal ? { abortSignal: signal } : {}),
-      maxRetries: retrying ? 2 : 0,
-    })
-    const [first, second] = model.doGenerateCalls
-    const answered = second?.prompt.at(-1)
-    const parts = answered?.role === 'tool' ? answered.content.filter((part) => part.type === 'tool-result') : []
-    const errors = result.steps[0]?.content.filter((part) => part.type === 'tool-error') ?? []
-    const results = result.steps[0]?.content.filter((part) => part.type === 'tool-result') ?? []
-    return {
-      answers: calls.map(({ id }, index) => {
-        const wanted = id ?? `turn-1-call-${index}`
-        const output = parts.find(({ toolCallId }) => toolCallId === wanted)?.output
-        const value = results.find(({ toolCallId }) => toolCallId === wanted)?.output
-        const error = errors.find(({ toolCallId }) => toolCallId === wanted)?.error
-        return { read: textOf(output), ...(error === undefined ? { value } : { error }) }
-      }),
-      told: first?.tools,
-      turns: model.doGenerateCalls.length,
-      text: result.text,
-      everything: inspect([model.doGenerateCalls, result.steps, result.responseMessages], WHOLE),
-    }
-  },
+    async loop(tools, calls, { carried, signal, retrying } = {}) {
+      const model = scripted(calls)
+      const result = await sdk.generateText({
+        model,
+        prompt: 'go on',
+        ...loopOptions(tools, carried),
+        ...(signal ? { abortSignal: signal } : {}),
+        maxRetries: retrying ? 2 : 0,
+      })
+      const [first, second] = model.doGenerateCalls
+      const answered = second?.prompt.at(-1)
+      const parts = answered?.role === 'tool' ? answered.content.filter((part) => part.type === 'tool-result') : []
+      const errors = result.steps[0]?.content.filter((part) => part.type === 'tool-error') ?? []
+      const results = result.steps[0]?.content.filter((part) => part.type === 'tool-result') ?? []
+      return {
+        answers: calls.map(({ id }, index) => {
+          const wanted = id ?? `turn-1-call-${index}`
+          const output = parts.find(({ toolCallId }) => toolCallId === wanted)?.output
+          const value = results.find(({ toolCallId }) => toolCallId === wanted)?.output
+          const error = errors.find(({ toolCallId }) => toolCallId === wanted)?.error
+          return { read: textOf(output), ...(error === undefined ? { value } : { error }) }
+        }),
+        told: first?.tools,
+        turns: model.doGenerateCalls.length,
+        text: result.text,
+        everything: inspect([model.doGenerateCalls, result.steps, result.response.messages], WHOLE),
+      }
+    },
 
-  async call(bare, args, { carried, signal } = {}) {
-    try {
-      const value = await bare.execute?.(args, executeOptions(carried, signal))
-      return { read: JSON.stringify(value) ?? '', value }
-    } catch (error) {
-      return { read: String(error), error }
-    }
-  },
+    async call(bare, args, { carried, signal } = {}) {
+      try {
+        const value = await bare.execute?.(args, executeOptions(carried, signal))
+        return { read: JSON.stringify(value) ?? '', value }
+      } catch (error) {
+        return { read: String(error), error }
+      }
+    },
 
-  async *stream(tools, call, { carried, signal } = {}) {
-    const { fullStream } = streamText({
-      model: scriptedModel([call]),
-      prompt: 'go on',
-      ...loopOptions(tools, carried),
-      ...(signal ? { abortSignal: signal } : {}),
-    })
-    for await (const part of fullStream) {
-      if (part.type === 'tool-error') throw part.error
-      if (part.type === 'tool-result' && part.preliminary) yield part.output
-    }
-  },
+    async *stream(tools, call, { carried, signal } = {}) {
+      const { fullStream } = sdk.streamText({
+        model: scripted([call]),
+        prompt: 'go on',
+        ...loopOptions(tools, carried),
+        ...(signal ? { abortSignal: signal } : {}),
+      })
+      for await (const part of fullStream) {
+        if (part.type === 'tool-error') throw part.error
+        if (part.type === 'tool-result' && part.preliminary) yield part.output
+      }
+    },
 
-  open(bare, args, { carried, signal } = {}) {
-    const items = bare.execute?.(args, executeOptions(carried, signal)) as AsyncIterable<unknown>
-    return items[Symbol.asyncIterator]()
-  },
+    open(bare, args, { carried, signal } = {}) {
+      const items = bare.execute?.(args, executeOptions(carried, signal)) as AsyncIterable<unknown>
+      return items[Symbol.asyncIterator]()
+    },
+  }
 }
 
 const WHOLE = { depth: Number.POSITIVE_INFINITY, maxArrayLength: null, maxStringLength: null } as const
-
-function loopOptions(tools: ToolSet, carried: unknown) {
-  const toolsContext = Object.fromEntries(Object.keys(tools).map((name) => [name, { haldirSession: carried }]))
-  return { tools, stopWhen: isStepCount(3), ...((carried === undefined ? {} : { toolsContext }) as object) }
-}
-
-function executeOptions(carried: unknown, abortSignal: AbortSignal | undefined) {
-  const context = carried === undefined ? undefined : { haldirSession: carried }
-  return { toolCallId: 'direct', messages: [], context, ...(abortSignal ? { abortSignal } : {}) }
-}
 
 /** What a provider would send: the text of a result, or its JSON. */
 function textOf(output: { type: string; value?: unknown } | undefined): string {
   return typeof output?.value === 'string' ? output.value : JSON.stringify(output?.value)
 }
 
-adapterContract(driver)
+for (const version of versions) adapterContract(driverFor(version))

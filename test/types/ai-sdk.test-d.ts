@@ -1,15 +1,19 @@
 /** The static types of `governed` from `@haldir/ai-sdk`. Compiled, never run: what must not compile says so. */
-import { governed } from '@haldir/ai-sdk'
+import { createMCPClient } from '@ai-sdk/mcp'
+import { governed, permitted, type ToolApproval, toolApproval } from '@haldir/ai-sdk'
 import { createHaldir, type Session, usd } from '@haldir/core'
 import {
   dynamicTool,
   generateText,
   type InferToolInput,
   type InferToolOutput,
+  type InferUITools,
   jsonSchema,
   type LanguageModel,
   streamText,
   type Tool,
+  type ToolApprovalConfiguration,
+  ToolLoopAgent,
   type ToolSet,
   type TypedToolResult,
   tool,
@@ -130,6 +134,73 @@ async function loops(): Promise<void> {
   }
 }
 
+// `permitted` has the type of the set: names may be missing when it runs, but what results are is known.
+const shown = permitted(tools, session)
+same<typeof shown, typeof tools>(true)
+// The native gate fits every set, in each place that takes it.
+const gate: ToolApproval = toolApproval()
+const configured: ToolApprovalConfiguration<typeof tools, unknown> = gate
+async function gated(): Promise<void> {
+  const { toolResults } = await generateText({ model, tools: shown, toolsContext, toolApproval: gate, prompt: '' })
+  for (const result of toolResults) {
+    if (!result.dynamic && result.toolName === 'charge')
+      same<typeof result.input, { amount: number; card: string }>(true)
+  }
+  streamText({ model, tools: permitted(tools, session), toolsContext, toolApproval: toolApproval(), prompt: '' })
+  streamText({ model, tools: { charge: one }, toolApproval: { charge: 'user-approval' }, prompt: '' })
+  // An agent knows its tools, and so does the browser that shows them.
+  const agent = new ToolLoopAgent({
+    model,
+    tools: governed({ charge }, { charge: { scope: 'read' } }),
+    toolApproval: gate,
+  })
+  const { steps } = await agent.generate({ prompt: '' })
+  for (const result of steps.flatMap((step) => step.staticToolResults)) {
+    same<typeof result.output, { total: number; card: string }>(true)
+  }
+  same<InferUITools<typeof tools>['charge'], InferUITools<{ charge: typeof charge }>['charge']>(true)
+  same<InferUITools<typeof tools>['charge']['output'], { total: number; card: string }>(true)
+  // Tools of a server: names that nobody knows beforehand, or with schemas of one's own.
+  const client = await createMCPClient({ transport: { type: 'http', url: '' } })
+  const found = await client.tools()
+  const rules = Object.fromEntries(Object.keys(found).map((name) => [name, { scope: `shop:${name}` }]))
+  const fromServer = governed(found, rules)
+  same<typeof fromServer, typeof found>(true)
+  await generateText({ model, tools: permitted(fromServer, session), prompt: '' })
+  const known = await client.tools({ schemas: { look: { inputSchema: z.object({ id: z.number() }) } } })
+  const typed = governed(known, {
+    look: { scope: ({ id }) => `order:${id.toFixed()}`, annotations: { readOnly: true } },
+  })
+  same<typeof typed, typeof known>(true)
+  // @ts-expect-error the server's tool `remove` is not among those with a schema
+  governed(known, { look: { scope: 'read' }, remove: { scope: 'read' } })
+}
+
+// @ts-expect-error a session is a handle, not its token
+permitted(tools, session.token)
+// @ts-expect-error whose tools?
+permitted(tools)
+// @ts-expect-error a set, not a function
+permitted(async () => tools, session)
+// @ts-expect-error it has no options: the tools say what governs them
+toolApproval({ tools })
+
+governed(charge, { name: 'charge', scope: 'read', once: ({ card }) => card, secrets: ['key'] })
+// @ts-expect-error the arguments have no `order`
+governed(charge, { name: 'charge', scope: 'read', once: ({ order }) => order })
+// @ts-expect-error a key is text
+governed(charge, { name: 'charge', scope: 'read', once: ({ amount }) => amount })
+// @ts-expect-error secrets are named
+governed(charge, { name: 'charge', scope: 'read', secrets: 'key' })
+// @ts-expect-error the query has no `path`
+governed(search, { name: 'search', scope: ({ path }) => path })
+// @ts-expect-error a misspelt annotation
+governed(charge, { name: 'charge', scope: 'read', annotations: { readonly: true } })
+// @ts-expect-error a misspelt option, in a set
+governed({ charge }, { charge: { scope: 'read', secret: ['key'] } })
+// @ts-expect-error a misspelt place
+governed(charge, { name: 'charge', scope: 'read' }, { haldirs: haldir })
+
 // @ts-expect-error a misspelt option
 governed(charge, { name: 'charge', scope: 'read', costs: usd(1) })
 // @ts-expect-error a scope is not optional
@@ -157,4 +228,4 @@ governed(async () => 1, { name: 'fn', scope: 'read' })
 // A tool without `execute` passes the types; it is refused when it is wrapped.
 governed(inBrowser, { name: 'inBrowser', scope: 'read' })
 
-export { asSet, asTool, loops }
+export { asSet, asTool, configured, gated, loops }

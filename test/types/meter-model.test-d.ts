@@ -24,11 +24,12 @@ const price: Price = {
 }
 const prices: Prices = { 'gpt-5': price, '*': { input: '1', output: 2 } }
 
-// What comes out is the SDK's newest kind of model, whichever goes in, and does wherever a model does.
+// What comes out speaks the same version of the specification as what goes in, and does wherever a model does.
 const metered = meterModel(model, { prices })
 same<typeof metered, LanguageModelV4>(true)
 same<MeteredModel, LanguageModelV4>(true)
-const older: LanguageModelV4[] = [meterModel(two, { prices }), meterModel(three, { prices })]
+const older: [LanguageModelV2, LanguageModelV3] = [meterModel(two, { prices }), meterModel(three, { prices })]
+const anyOf: LanguageModel[] = older
 async function loops(): Promise<void> {
   await generateText({ model: metered, prompt: '' })
   streamText({ model: metered, prompt: '' })
@@ -64,4 +65,4 @@ meterModel('gpt-5', { prices })
 // @ts-expect-error it may be a name
 meterModel(any, { prices })
 
-export { loops, older }
+export { anyOf, loops, older }

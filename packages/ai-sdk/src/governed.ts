@@ -2,12 +2,14 @@
  * `governed` for tools of the Vercel AI SDK. The gate sits inside `execute`, the one place every way of running a tool
  * comes through; everything else of the tool stays as it is.
  */
-import { ConfigError, type CurrentCall } from '@haldir/core'
+import { ConfigError, type CurrentCall, type Session } from '@haldir/core'
 import {
   type AdapterRequest,
   type GovernedHandle,
   governTool,
+  handleOf,
   jsonSchemaOf,
+  type LeftHandle,
   leaveUngoverned,
   markWrapped,
   refuseTwice,
@@ -16,6 +18,7 @@ import {
   wrapEach,
 } from '@haldir/core/adapter'
 import { copyTool } from './copy-tool.ts'
+import { withHints } from './hints.ts'
 
 /** Any tool of the AI SDK: built with `tool()`, `dynamicTool()`, an object, an instance of a class. */
 export type GovernableTool = { readonly execute?: ((...args: any[]) => any) | undefined; readonly inputSchema: unknown }
@@ -82,7 +85,8 @@ function wrap(tool: GovernableTool, name: string, rule: ToolRule, where: Where):
   }
   const original = tool.execute as (...args: any[]) => unknown
   refuseTwice(original, name)
-  const { streaming = isGeneratorFunction(original), ...options } = governedBy
+  const { streaming = isGeneratorFunction(original), ...ruled } = governedBy
+  const options = withHints(ruled, tool)
   const run = (args: unknown, call: CurrentCall, context: unknown): unknown => {
     const answer = Reflect.apply(original, tool, [args, innerOptions(context as ExecuteOptions | undefined, call)])
     // As the SDK does, items are looked for in what `execute` answers at once, not in what a promise resolves to.
@@ -93,7 +97,7 @@ function wrap(tool: GovernableTool, name: string, rule: ToolRule, where: Where):
   const definition = definitionOf(tool, name, schema)
   const handle = governTool({ framework: FRAMEWORK, name, options, definition, schema, run }, where)
   const execute = streaming ? streamingExecute(handle) : plainExecute(handle)
-  markWrapped(execute)
+  markWrapped(execute, handle)
   const { experimental_toolCaller: caller } = tool as { experimental_toolCaller?: ToolCaller }
   if (caller?.type !== 'local' || !caller.bind) return copyTool(tool, { execute })
   // The SDK does not run this tool, but what `bind` makes of it for each step.
@@ -106,7 +110,12 @@ type ToolCaller = { readonly type?: string; readonly bind?: (tools: unknown) => 
 
 const FRAMEWORK = 'ai-sdk'
 /** Tools that were left ungoverned, and what keeps them listed. */
-const left = new WeakMap<object, unknown>()
+const left = new WeakMap<object, LeftHandle>()
+
+/** What tells of a tool whether a session may use it at all; nothing, of one that did not come through `governed`. */
+export function permitsOf(tool: GovernableTool): ((session: Session) => boolean) | undefined {
+  return (handleOf(tool?.execute) ?? left.get(tool))?.permits
+}
 
 /** Why calls of a tool would not come through its `execute`. */
 function whyUngovernable(tool: GovernableTool, name: string): string | undefined {
@@ -144,7 +153,8 @@ function requestOf(args: unknown, options: ExecuteOptions | undefined): AdapterR
   return { args, ref: options?.toolCallId, signal: options?.abortSignal, session, context: options }
 }
 
-function sessionIn(context: unknown): unknown {
+/** The session that the SDK's own context carries. */
+export function sessionIn(context: unknown): unknown {
   return (context as { haldirSession?: unknown } | null | undefined)?.haldirSession
 }
 

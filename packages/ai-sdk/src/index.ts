@@ -8,4 +8,11 @@ export {
   type ModelCallParams,
   meterModel,
 } from './meter-model.ts'
+export { permitted } from './permitted.ts'
 export type { Price, Prices } from './prices.ts'
+export {
+  type ToolApproval,
+  type ToolApprovalAnswer,
+  type ToolApprovalQuestion,
+  toolApproval,
+} from './tool-approval.ts'

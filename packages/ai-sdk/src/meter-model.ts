@@ -5,14 +5,17 @@
  */
 import { type Amount, type Amounts, amount, ConfigError, Denied, type Session } from '@haldir/core'
 import { ambientSession, checkKeys, isSession, markWrapped, refuseTwice, spendAhead } from '@haldir/core/adapter'
-import { wrapLanguageModel } from 'ai'
+import type { wrapLanguageModel } from 'ai'
 import { ModelCall, sizeOf, tokensIn } from './model-call.ts'
 import { larger, mostFor, ofMicros, type Prices, type Rates, ratesFor, sound } from './prices.ts'
 
 /** A model object of the AI SDK, of any version of its specification that the SDK takes. */
 export type MeterableModel = Parameters<typeof wrapLanguageModel>[0]['model']
-/** What the SDK makes of any model that it wraps. */
-export type MeteredModel = ReturnType<typeof wrapLanguageModel>
+/** A model of the same version of the specification as the one it is made of. */
+export type MeteredModel<M extends MeterableModel = ReturnType<typeof wrapLanguageModel>> = Extract<
+  MeterableModel,
+  { readonly specificationVersion: M['specificationVersion'] }
+>
 /** What a model is called with: prompt, tools, `maxOutputTokens` and so on. */
 export type ModelCallParams = Parameters<MeteredModel['doGenerate']>[0]
 
@@ -32,7 +35,7 @@ export interface MeterModelOptions {
  * is refused with `Denied` before the provider is called when there is no session, when it is over, or when its budget
  * does not reach. Throws `ConfigError` for bad options, for a model without a price, and for one that is metered already.
  */
-export function meterModel(model: MeterableModel, options: MeterModelOptions): MeteredModel {
+export function meterModel<M extends MeterableModel>(model: M, options: MeterModelOptions): MeteredModel<M> {
   checkKeys(options, ['prices', 'session', 'reserve'], 'options of `meterModel`')
   const { prices, session, reserve } = options
   if (typeof model !== 'object' || model === null || typeof model.modelId !== 'string') {
@@ -45,26 +48,29 @@ export function meterModel(model: MeterableModel, options: MeterModelOptions): M
   const name = `model:${model.modelId.replace(/[^A-Za-z0-9_.:/-]/g, '-')}`.slice(0, 128)
   refuseTwice(model, name)
   const meter: Meter = { name, session, reserve, rates: ratesFor(prices, String(model.provider), model.modelId) }
-  const metered = wrapLanguageModel({
-    model,
-    middleware: {
-      specificationVersion: 'v4',
-      wrapGenerate: ({ params, model }) =>
-        paid(meter, params, async (call) => {
-          const result = await model.doGenerate({ ...params, abortSignal: call.signal })
-          call.seen = sizeOf(result.content)
-          await call.end(result.usage)
-          return result
-        }),
-      wrapStream: ({ params, model }) =>
-        paid(meter, params, async (call) => {
-          const result = await model.doStream({ ...params, abortSignal: call.signal })
-          return { ...result, stream: call.follow(result.stream) }
-        }),
-    },
-  })
+  // Every version has these two ways to call a model. The SDK itself is not needed: it takes models that speak its
+  // own version of the specification, or an older one, and so it does this one.
+  const inner = model as unknown as MeteredModel
+  const metered: MeteredModel = {
+    specificationVersion: inner.specificationVersion,
+    provider: inner.provider,
+    modelId: inner.modelId,
+    supportedUrls: inner.supportedUrls,
+    doGenerate: (params) =>
+      paid(meter, params, async (call) => {
+        const result = await inner.doGenerate({ ...params, abortSignal: call.signal })
+        call.seen = sizeOf(result.content)
+        await call.end(result.usage)
+        return result
+      }),
+    doStream: (params) =>
+      paid(meter, params, async (call) => {
+        const result = await inner.doStream({ ...params, abortSignal: call.signal })
+        return { ...result, stream: call.follow(result.stream) }
+      }),
+  }
   markWrapped(metered)
-  return metered
+  return metered as unknown as MeteredModel<M>
 }
 
 interface Meter {

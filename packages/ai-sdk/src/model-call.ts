@@ -1,7 +1,7 @@
 /** One call of a model, from the moment that its cost is set aside until it is counted, with or without an answer. */
 import type { Amount } from '@haldir/core'
 import type { Spending } from '@haldir/core/adapter'
-import { costOf, larger, mostFor, ofMicros, type Rates, type Usage } from './prices.ts'
+import { costOf, larger, mostFor, ofMicros, type PlainUsage, type Rates, type Usage, usageOf } from './prices.ts'
 
 /** Text has about four bytes for a token, and seldom less than three. */
 const BYTES_A_TOKEN = 3
@@ -53,9 +53,9 @@ export class ModelCall {
   }
 
   /** There is an answer: counts what its usage says. Where that is silent, no less than `fail` would. */
-  end(usage: Usage | undefined): Promise<void> {
+  end(usage: Usage | PlainUsage | undefined): Promise<void> {
     const { rates, aside } = this.#bill
-    const { amounts, known } = costOf(usage, rates)
+    const { amounts, known } = costOf(usageOf(usage), rates)
     return this.#over(known ? amounts : larger(aside, larger(amounts, this.#soFar())))
   }
 

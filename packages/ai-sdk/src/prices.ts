@@ -31,6 +31,25 @@ export interface Usage {
 }
 type Counted<Piece extends string> = { readonly [K in Piece | 'total']?: number | undefined }
 
+/** The same as models of AI SDK 5 say it. */
+export interface PlainUsage {
+  readonly inputTokens?: number | undefined
+  readonly cachedInputTokens?: number | undefined
+  readonly outputTokens?: number | undefined
+  readonly reasoningTokens?: number | undefined
+}
+
+/** What an answer says of its tokens, by kind. */
+export function usageOf(usage: Usage | PlainUsage | undefined): Usage | undefined {
+  const { inputTokens: read, outputTokens: written } = usage ?? {}
+  if (typeof read !== 'number' && typeof written !== 'number') return usage as Usage | undefined
+  const { cachedInputTokens, reasoningTokens } = usage as PlainUsage
+  return {
+    inputTokens: { total: read as number | undefined, cacheRead: cachedInputTokens },
+    outputTokens: { total: written as number | undefined, reasoning: reasoningTokens },
+  }
+}
+
 /** The rates of one model. The whole table is checked: a slip in it must not wait for the model it is about. */
 export function ratesFor(prices: unknown, provider: string, id: string): Rates {
   if (typeof prices !== 'object' || prices === null || Array.isArray(prices)) {

@@ -2,7 +2,15 @@
  * `@haldir/core/adapter`: for those who write an adapter for a framework; users never need it. An adapter describes a
  * tool once, hands over each call, and tells its framework what came of it. It cannot change the order of the path.
  */
-import { currentFrame, listTool, markWrapped, onlyHaldir, refuseTwice, type WrappedTool } from './context.ts'
+import {
+  currentFrame,
+  listTool,
+  markWrapped,
+  onlyHaldir,
+  refuseTwice,
+  type WrappedTool,
+  wrappedWith,
+} from './context.ts'
 import { ConfigError, Denied } from './errors.ts'
 import { isSession, type Session } from './gate/sessions.ts'
 import {
@@ -23,10 +31,15 @@ import { compileTool, type ToolDefinition } from './tool-options.ts'
 
 export { keepFrame } from './context.ts'
 export { isSession } from './gate/sessions.ts'
-export type { Executed, Prepared, Spending, Streamed } from './governor.ts'
+export type { Executed, NotRun, Prepared, Spending, Streamed } from './governor.ts'
 export { jsonSchemaOf } from './json-schema.ts'
 export type { Amounts, ToolAnnotations, ToolDefinition, ToolOptions } from './tool-options.ts'
 export { checkKeys, markWrapped, refuseTwice }
+
+/** The handle that something was marked as wrapped with. */
+export function handleOf(tool: unknown): GovernedHandle | undefined {
+  return wrappedWith(tool) as GovernedHandle | undefined
+}
 
 /** Where a wrapped tool's haldir and session come from when the call itself does not say. */
 export interface Where {
@@ -47,6 +60,23 @@ export interface GovernedHandle {
   stream(request: AdapterRequest): Promise<Streamed>
   /** The verdict before the call: mints no id, touches no meter, records nothing. */
   prepare(request: AdapterRequest): Promise<Prepared>
+  /**
+   * The verdict for a framework's own gate that turns denied calls away itself, so that none of the above is asked: a
+   * denial is final and recorded. Anything else takes and records nothing, and the call is judged again when it comes.
+   */
+  preempt(request: AdapterRequest): Promise<Prepared | NotRun>
+  /**
+   * Whether a session could make any call of this tool, as far as that can be told without arguments, meters, guards
+   * and people. In doubt it could; what it may do is decided when it calls.
+   */
+  permits(session: Session): boolean
+}
+
+/** A tool that was left ungoverned: kept, it stays listed. */
+export interface LeftHandle {
+  readonly listed: unknown
+  /** Whether the session could do anything at all. */
+  permits(session: Session): boolean
 }
 
 /** Compiles a tool's options and gives the three ways into the path. Throws `ConfigError` for what can't be governed. */
@@ -74,6 +104,17 @@ export function governTool(definition: ToolDefinition, where: Where = {}): Gover
       if (governor) return governor.prepare(tool, request, who)
       return { verdict: 'deny', code: 'no-session', reason: who as string }
     },
+    preempt: (request) => {
+      const { governor, who } = find(where, request.session)
+      return governor ? governor.preempt(tool, request, who) : Promise.resolve(nobody(who))
+    },
+    permits: (session) => {
+      const governor = governorAt(where) ?? session.governor
+      if (governor.shadow) return true
+      // Calls under any other session, or of any other haldir, are refused.
+      if (governor !== session.governor || (where.session && where.session.id !== session.id)) return false
+      return governor.permits(tool, session)
+    },
   }
 }
 
@@ -98,12 +139,12 @@ export function leaveUngoverned(
   { name, framework, why }: { readonly name: string; readonly framework: string; readonly why: string },
   ungovernable: unknown,
   where: Where = {},
-): unknown {
+): LeftHandle {
   if (ungovernable !== 'allow') throw new ConfigError('ungovernable', name, `\`${name}\` ${why}`)
   checkWhere(where)
   const listed: WrappedTool = { name, framework, tool: undefined, governor: governorAt(where) }
   listTool(listed)
-  return listed
+  return { listed, permits: (session) => session.governor.permits(undefined, session) }
 }
 
 /**

@@ -18,8 +18,8 @@ interface Shared {
   readonly frames: AsyncLocalStorage<Frame>
   /** The haldirs that are open, held weakly: one that nobody uses any more must not count as the only one. */
   readonly haldirs: Set<WeakRef<Governor>>
-  /** What `governed` has made, so that nothing is wrapped twice. */
-  readonly wrapped: WeakSet<object>
+  /** What `governed` has made, so that nothing is wrapped twice, and the way into the path that it was made with. */
+  readonly wrapped: WeakMap<object, unknown>
   /** Every tool that was wrapped, or left alone on purpose, for `surface()`; held weakly. */
   readonly tools: Set<WeakRef<WrappedTool>>
 }
@@ -39,7 +39,7 @@ if (!home[KEY]) {
   const shared: Shared = {
     frames: new AsyncLocalStorage(),
     haldirs: new Set(),
-    wrapped: new WeakSet(),
+    wrapped: new WeakMap(),
     tools: new Set(),
   }
   Object.defineProperty(home, KEY, { value: Object.freeze(shared) })
@@ -100,8 +100,13 @@ export function refuseTwice(tool: object, name: string): void {
   if (wrapped.has(tool)) throw new ConfigError('wrapped-twice', name, `\`${name}\` is governed already`)
 }
 
-export function markWrapped(tool: object): void {
-  wrapped.add(tool)
+export function markWrapped(tool: object, handle?: unknown): void {
+  wrapped.set(tool, handle)
+}
+
+/** What it was marked with; nothing, for what is not wrapped. */
+export function wrappedWith(tool: unknown): unknown {
+  return typeof tool === 'function' || (typeof tool === 'object' && tool !== null) ? wrapped.get(tool) : undefined
 }
 
 /** Lists a tool for as long as somebody keeps what is listed. */

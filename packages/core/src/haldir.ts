@@ -15,7 +15,9 @@ import { type CheckedOptions, checkHaldirOptions, type HaldirOptions } from './h
 import { assemble, leaveStore } from './house.ts'
 import type { House } from './pass.ts'
 import { PAYMENT, type Payments, paymentsOf } from './payments.ts'
-import { execute, prepare, stream } from './pipeline.ts'
+import { permits } from './permits.ts'
+import { execute, stream } from './pipeline.ts'
+import { preempt, prepare } from './prepare.ts'
 import type { SessionOptions } from './session-options.ts'
 import { Sessions } from './sessions.ts'
 import { standIn } from './shadow.ts'
@@ -77,6 +79,8 @@ export class Haldir {
       execute: (tool, request, who) => execute(house, tool, request, who),
       stream: (tool, request, who) => stream(house, tool, request, who),
       prepare: (tool, request, who) => prepare(house, tool, request, who),
+      preempt: (tool, request, who) => preempt(house, tool, request, who),
+      permits: (tool, session) => permits(house, tool, session),
       spend: (session, name, estimate) => spendAhead(house, session, name, estimate),
       check: (tool) => checkFit(house.policy, tool),
     }

@@ -30,6 +30,9 @@ export interface Refusal {
   readonly retryAfter?: number
 }
 
+/** A step failed in a way nobody foresaw. */
+export const UNFORESEEN: Refusal = { code: 'unavailable', reason: 'the call could not be governed' }
+
 /** What the house keeps for a session, beside the session itself. */
 export interface Belongings {
   /** The session's members in an entry, as JSON text. */

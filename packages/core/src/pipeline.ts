@@ -8,9 +8,9 @@ import { record, redact, settle } from './after.ts'
 import { admit, argsFor, fix, identify, intend, stillLive, unseal } from './before.ts'
 import { inFrame } from './context.ts'
 import type { CurrentCall } from './current-call.ts'
-import type { CallRequest, Executed, GovernedTool, Identity, NotRun, Prepared, Streamed } from './governor.ts'
+import type { CallRequest, Executed, GovernedTool, Identity, NotRun, Streamed } from './governor.ts'
 import { ask, guard, judge, price } from './judge.ts'
-import { type House, Pass, type Refusal } from './pass.ts'
+import { type House, Pass, type Refusal, UNFORESEEN } from './pass.ts'
 import { letThrough } from './shadow.ts'
 import { followItems } from './stream.ts'
 
@@ -34,31 +34,6 @@ export async function stream(house: House, tool: GovernedTool, request: CallRequ
   return { status: 'ran', items: followItems(pass, () => runTool(pass), finish) }
 }
 
-/** Steps 1 to 3, without taking or recording anything: what a framework's own gate may ask beforehand. */
-export async function prepare(
-  house: House,
-  tool: GovernedTool,
-  request: CallRequest,
-  who: Identity,
-): Promise<Prepared> {
-  const pass = new Pass(house, tool, request, who)
-  let refused: Refusal | undefined
-  try {
-    refused = fix(pass) ?? identify(pass) ?? judge(pass)
-    if (!refused && house.guards.length > 0) refused = await guard(pass)
-    refused ??= price(pass)
-  } catch (error) {
-    house.faults.note('call', error)
-    refused = UNFORESEEN
-  }
-  const digest = pass.digest === undefined ? {} : { digest: pass.digest }
-  // Hostile arguments are refused in shadow mode, too.
-  if (house.shadow && pass.snapshot) return { verdict: 'allow', reason: 'shadow mode refuses nothing', ...digest }
-  if (refused) return { verdict: 'deny', ...pass.shown(refused), ...digest }
-  if (pass.ask) return { verdict: 'ask', ...pass.shown(pass.ask), ...digest }
-  return { verdict: 'allow', rule: pass.rule as string, reason: 'the session may make this call', ...digest }
-}
-
 /** Steps 1 to 6. Answers the pass, ready to run, or what the caller is told instead. */
 async function start(house: House, tool: GovernedTool, request: CallRequest, who: Identity): Promise<Pass | NotRun> {
   const pass = new Pass(house, tool, request, who)
@@ -76,8 +51,6 @@ async function start(house: House, tool: GovernedTool, request: CallRequest, who
   if (refusal && house.shadow) refusal = await letThrough(pass, refusal)
   return refusal ? pass.refuse(refusal) : pass
 }
-
-const UNFORESEEN: Refusal = { code: 'unavailable', reason: 'the call could not be governed' }
 
 async function gate(pass: Pass): Promise<Refusal | undefined> {
   // 1 snapshot: what is judged, hashed, recorded and run all come from one private copy.

@@ -1,0 +1,56 @@
+/** What a framework's own gate may ask before a call: steps 1 to 3 of the path. The whole path follows all the same. */
+import { fix, identify } from './before.ts'
+import type { CallRequest, GovernedTool, Identity, NotRun, Prepared } from './governor.ts'
+import { guard, judge, price } from './judge.ts'
+import { type House, Pass, type Refusal, UNFORESEEN } from './pass.ts'
+
+/** The verdict, without taking or recording anything. */
+export async function prepare(
+  house: House,
+  tool: GovernedTool,
+  request: CallRequest,
+  who: Identity,
+): Promise<Prepared> {
+  const pass = new Pass(house, tool, request, who)
+  return foreseen(pass, await foresee(pass))
+}
+
+/** The same, for a gate that itself turns away what is denied: nothing else records that, for it never runs. */
+export async function preempt(
+  house: House,
+  tool: GovernedTool,
+  request: CallRequest,
+  who: Identity,
+): Promise<Prepared | NotRun> {
+  const pass = new Pass(house, tool, request, who)
+  const refused = await foresee(pass)
+  const said = foreseen(pass, refused)
+  if (!refused || said.verdict !== 'deny') return said
+  try {
+    pass.id = house.ids()
+  } catch (error) {
+    house.faults.note('call', error)
+  }
+  return pass.refuse(refused)
+}
+
+async function foresee(pass: Pass): Promise<Refusal | undefined> {
+  const { guards, faults } = pass.house
+  try {
+    return (
+      fix(pass) ?? identify(pass) ?? judge(pass) ?? (guards.length > 0 ? await guard(pass) : undefined) ?? price(pass)
+    )
+  } catch (error) {
+    faults.note('call', error)
+    return UNFORESEEN
+  }
+}
+
+function foreseen(pass: Pass, refused: Refusal | undefined): Prepared {
+  const digest = pass.digest === undefined ? {} : { digest: pass.digest }
+  // Hostile arguments are refused in shadow mode, too.
+  if (pass.house.shadow && pass.snapshot) return { verdict: 'allow', reason: 'shadow mode refuses nothing', ...digest }
+  if (refused) return { verdict: 'deny', ...pass.shown(refused), ...digest }
+  if (pass.ask) return { verdict: 'ask', ...pass.shown(pass.ask), ...digest }
+  return { verdict: 'allow', rule: pass.rule as string, reason: 'the session may make this call', ...digest }
+}

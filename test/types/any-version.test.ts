@@ -1,0 +1,34 @@
+/** The types of the package, with each older version of the AI SDK in the place of `ai`. */
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, it } from 'vitest'
+
+const root = new URL('../..', import.meta.url).pathname
+
+it.each(['ai5', 'ai6'])('compile with %s', { timeout: 120_000 }, (name) => {
+  const folder = mkdtempSync(join(tmpdir(), 'haldir-types-'))
+  try {
+    const config = {
+      extends: join(root, 'tsconfig.check.json'),
+      compilerOptions: {
+        incremental: false,
+        tsBuildInfoFile: null,
+        typeRoots: [join(root, 'node_modules/@types')],
+        paths: { ai: [join(root, 'node_modules', name, 'dist/index.d.ts')] },
+      },
+      include: [],
+      files: [join(root, 'test/types/any-version.test-d.ts')],
+    }
+    writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify(config))
+    const tsc = join(root, 'node_modules/typescript/bin/tsc')
+    const args = [tsc, '-p', folder, '--listFiles']
+    const seen = execFileSync(process.execPath, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] })
+    // The older one is what was compiled with, and nothing else is named `ai`.
+    expect(seen).toMatch(new RegExp(`/ai@${name.at(-1)}\\.`))
+    expect(seen).not.toMatch(/\/ai@7\./)
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+})
