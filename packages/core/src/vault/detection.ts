@@ -121,8 +121,8 @@ function isFound(answer: unknown, length: number): answer is FoundCredential {
   return (start as number) >= 0 && (start as number) < (end as number) && (end as number) <= length
 }
 
-/** Where credentials stand in one text, and of which kind they are. */
-type Spans = FoundCredential[]
+/** What stands in one text, each once: the same text may be there many times. */
+type Spans = Map<string, FoundCredential>
 
 function findingsOf(found: readonly FoundCredential[], texts: Texts): Findings {
   const { pieces } = texts
@@ -139,9 +139,8 @@ function findingsOf(found: readonly FoundCredential[], texts: Texts): Findings {
       if (own.start >= own.end) continue
       if (!touched) first.push({ kind, piece: at })
       touched = true
-      const known = spans.get(text)
-      if (known) known.push(own)
-      else spans.set(text, [own])
+      const known: Spans = spans.get(text) ?? new Map()
+      spans.set(text, known.set(`${own.start} ${own.end} ${kind}`, own))
     }
   }
   const detected = new Map<string, Detected>()
@@ -159,12 +158,15 @@ function endOf(pieces: Texts['pieces'], at: number): number {
 
 /** A text in which something was found is replaced wherever it stands. */
 function without(value: unknown, spans: ReadonlyMap<string, Spans>): unknown {
-  const text = (one: string) => marked(one, spans.get(one))
-  return new ValueWalk({ numeric: false, text, matches: (one) => spans.get(one) ?? [] }, false).value(value).value
+  const shown = new Map<string, string>()
+  for (const [text, found] of spans) shown.set(text, marked(text, [...found.values()]))
+  const text = (one: string) => shown.get(one) ?? one
+  return new ValueWalk({ numeric: false, text, matches: (one) => (shown.has(one) ? [one] : []) }, false).value(value)
+    .value
 }
 
 /** The longest credential of several that overlap gives the mark its kind. */
-function marked(text: string, spans: Spans = []): string {
+function marked(text: string, spans: readonly FoundCredential[]): string {
   let shown = ''
   let from = 0
   for (const { start, end, kind } of spans.toSorted((a, b) => a.start - b.start || b.end - a.end)) {
