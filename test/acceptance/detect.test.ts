@@ -131,6 +131,18 @@ describe('a credential in a result', () => {
     expect(await tool()).toEqual({ ours: '[redacted:ours]', other: '[redacted:npm]' })
     expect(last('outcome')?.data.detected).toEqual([{ kind: 'npm', at: 'other' }])
   })
+
+  it('stands in a place whose name is a secret of the vault: that is not told either', async () => {
+    const keys = [envKey('KEY', { env: { KEY: Buffer.alloc(32, 9).toString('hex') } })]
+    const { haldir, session, last, lines } = await house({ arguments: 'flag' }, { vault: { keys } })
+    const [, token] = TOKENS[6] as (typeof TOKENS)[number]
+    await haldir.vault.put('ours', 'correct-horse', { scope: 'spend' })
+    const tool = governed(async (_: object) => '', { name: 'tool', scope: [], secrets: ['ours'] }, { session })
+    await tool({})
+    await tool({ 'correct-horse': token })
+    expect(last('intent')?.data.detected).toEqual([{ kind: 'npm', at: '[redacted:ours]' }])
+    expect(lines.join('')).not.toContain('correct-horse')
+  })
 })
 
 describe('clean results', () => {

@@ -77,6 +77,19 @@ describe('a long text', () => {
     expect(spans[0]).toMatchObject({ kind: 'slack', start: 1_000, end: CHUNK })
   })
 
+  it('lets others go on meanwhile', async () => {
+    let turns = 0
+    let over = false
+    const counting = () => {
+      turns++
+      if (!over) setImmediate(counting)
+    }
+    setImmediate(counting)
+    await detector.find(' '.repeat(10 * CHUNK), { signal })
+    over = true
+    expect(turns).toBeGreaterThanOrEqual(10)
+  })
+
   it('is given up as soon as nobody waits', async () => {
     const stopping = new AbortController()
     const searching = detector.find(' '.repeat(20 * CHUNK), { signal: stopping.signal })

@@ -64,6 +64,7 @@ describe('the texts of a value', () => {
     }
     expect(written(value).joined).toContain('message: shown')
     expect(written(value).joined).not.toContain('hidden')
+    expect(written(Object.defineProperty({}, 'its name', { get: never })).joined).toBe('\nits name')
   })
 
   it('end at the limit, and say so', () => {

@@ -100,12 +100,10 @@ function membersOf(value: object, kind: 'plain' | 'array' | 'error'): [string | 
     kind === 'error' ? new Set([...Reflect.ownKeys(value), 'name', 'message', 'stack']) : Reflect.ownKeys(value)
   const members: [string | number, unknown][] = []
   for (const key of keys) {
-    const own = Object.getOwnPropertyDescriptor(value, key)
-    const property = kind === 'error' ? errorProperty(value, key, own) : own
-    // An accessor is not run.
-    if (!property || !('value' in property)) continue
     if (kind === 'array' && key === 'length') continue
-    members.push([nameOf(key, kind), property.value])
+    const own = Object.getOwnPropertyDescriptor(value, key)
+    // An accessor is not run: it has a name, and no value.
+    members.push([nameOf(key, kind), (kind === 'error' ? errorProperty(value, key, own) : own)?.value])
   }
   return members
 }
