@@ -19,7 +19,7 @@ const ROOMS: Record<string, readonly string[]> = {
 }
 /** What each package may import besides its own files, Node's modules and the framework it wraps. */
 const PACKAGES: Record<string, readonly string[]> = {
-  core: ['zod', 're2js', 'yaml', 'ipaddr.js', 'undici'],
+  core: ['zod', 're2js', 'yaml', 'ipaddr.js', 'undici', '@secretlint/secretlint-rule-preset-recommend'],
   'ai-sdk': ['@haldir/core', 'ai', '@ai-sdk/provider'],
   testing: ['@haldir/core', 'vitest'],
 }
@@ -27,8 +27,13 @@ const PACKAGES: Record<string, readonly string[]> = {
 /** `type` marks an import that is gone when the program runs. */
 function importsOf(path: string): { from: string; type: boolean }[] {
   const text = readFileSync(join(root, path), 'utf8')
-  const found = text.matchAll(/^(?:import|export)\s+(type\s)?[^'"`;]*?from\s+'([^']+)'|^import\s+'([^']+)'/gm)
-  return [...found].map(([, type, from, bare]) => ({ from: (from ?? bare) as string, type: type !== undefined }))
+  const found = text.matchAll(
+    /^(?:import|export)\s+(type\s)?[^'"`;]*?from\s+'([^']+)'|^import\s+'([^']+)'|\bawait import\('([^']+)'\)/gm,
+  )
+  return [...found].map(([, type, from, bare, late]) => ({
+    from: (from ?? bare ?? late) as string,
+    type: type !== undefined,
+  }))
 }
 
 describe.each(sources)('%s', (path) => {

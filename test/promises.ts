@@ -38,6 +38,9 @@ export const PROMISES = {
   'surface-complete': 'Everything that is governed, and what is not, can be listed',
   'explain-true': 'What is explained is what a call decides',
 
+  // Credentials that are not in the vault
+  'credentials-found': 'A credential nobody put into the vault is flagged or redacted in results, or its call refused',
+
   // Trying it out
   'shadow-runs': 'In shadow mode whatever would be refused runs, and is recorded and counted as such',
   'shadow-apart': 'In shadow mode nothing counts on a real meter',

@@ -83,10 +83,10 @@ export function mustScan(pass: Pass): boolean {
   return pass.revealed && !pass.tool.allowUnscanned
 }
 
-/** The tool ran, but what it answered may hold the secret it used and can't be searched for it. */
-export function withhold(pass: Pass): NotRun {
+/** The tool ran, but what it answered may hold the secret it used, or another one, and can't be searched for it. */
+export function withhold(pass: Pass, what = 'for the secret it used'): NotRun {
   pass.notes.withheld = true
-  const reason = 'the tool ran, but its result can not be searched for the secret it used and was withheld'
+  const reason = `the tool ran, but its result can not be searched ${what} and was withheld`
   return { status: 'denied', denial: new Denied('unavailable', reason, pass.id) }
 }
 

@@ -83,7 +83,9 @@ export function refusalOf(
 export async function intend(pass: Pass): Promise<Refusal | undefined> {
   pass.intended = true
   try {
-    await pass.house.trail.record(pass.draft('intent', { verdict: 'allow', rule: pass.rule, held: pass.amounts }))
+    const { rule, amounts: held, searched } = pass
+    const data = searched && { data: { ...searched } }
+    await pass.house.trail.record(pass.draft('intent', { verdict: 'allow', rule, held, ...data }))
   } catch (error) {
     pass.house.faults.note('trail', error)
     // An intent that is in the chain reaches the sink some day; then it must be closed.

@@ -96,12 +96,7 @@ class Walk {
 
   /** Where the walk stands; after a refusal, where it stopped. */
   path(): string {
-    let path = ''
-    for (const key of this.#keys) {
-      if (typeof key === 'number') path += `[${key}]`
-      else path += path === '' ? nameable(key) : `.${nameable(key)}`
-    }
-    return path
+    return pathOf(this.#keys)
   }
 
   #object(value: object, depth: number): unknown {
@@ -184,6 +179,16 @@ const HREF = Object.getOwnPropertyDescriptor(URL.prototype, 'href')?.get as () =
 function namesOf(value: object): string[] {
   if (Object.getOwnPropertySymbols(value).length > 0) throw new Hostile('a symbol key')
   return Object.getOwnPropertyNames(value)
+}
+
+/** Where something stands in a value, such as `items[2].price`, from the outermost key on. */
+export function pathOf(keys: readonly (string | number)[]): string {
+  let path = ''
+  for (const key of keys) {
+    if (typeof key === 'number') path += `[${key}]`
+    else path += path === '' ? nameable(key) : `.${nameable(key)}`
+  }
+  return path
 }
 
 /** A path names keys of the caller's; odd ones are not repeated in messages. */

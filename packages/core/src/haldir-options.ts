@@ -14,6 +14,7 @@ import { memorySink } from './sinks/memory.ts'
 import type { Sink } from './sinks/sink.ts'
 import { memoryStore } from './stores/memory.ts'
 import type { Store } from './stores/store.ts'
+import { checkDetection, type Detection, type DetectOptions } from './vault/detection.ts'
 import type { KeyProvider } from './vault/keys.ts'
 
 export interface HaldirOptions {
@@ -31,6 +32,11 @@ export interface HaldirOptions {
   readonly meters?: readonly MeterOptions[]
   /** Decision points outside, asked after the policy; they can only be stricter. */
   readonly guards?: readonly Guard[]
+  /**
+   * Looks for credentials that nobody has put into the vault, in results, arguments or both. Absent, nobody looks. In
+   * shadow mode they are flagged, whatever it says.
+   */
+  readonly detect?: DetectOptions
   /** `shadow`: everything is judged, metered apart and recorded, and nothing is refused that could run. */
   readonly mode?: 'enforce' | 'shadow'
   /** How long store, sinks and keys may take to answer before a call is refused; 5 seconds, in shadow mode 250 ms. */
@@ -62,6 +68,7 @@ const KEYS = [
   'policy',
   'meters',
   'guards',
+  'detect',
   'mode',
   'deadline',
   'holdFor',
@@ -82,6 +89,7 @@ export interface CheckedOptions {
   readonly policy: CompiledPolicy | undefined
   readonly standing: StandingMeters
   readonly guards: readonly NamedGuard[]
+  readonly detection: Detection | undefined
   readonly shadow: boolean
   /** What the keys of everything that is counted apart begin with. */
   readonly apart: string
@@ -132,6 +140,7 @@ export function checkHaldirOptions(options: HaldirOptions): CheckedOptions {
     policy: options.policy === undefined ? undefined : compilePolicy(options.policy),
     standing: new StandingMeters(options.meters ?? [], apart),
     guards: checkGuards(options.guards),
+    detection: checkDetection(options.detect),
     shadow: mode === 'shadow',
     apart,
     deadlineMs: parseDuration(options.deadline ?? (mode === 'shadow' ? '250ms' : '5s'), 'deadline'),

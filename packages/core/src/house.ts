@@ -12,7 +12,7 @@ import { sessionFragment } from './watch/chain.ts'
 import { WrittenTrail } from './watch/trail.ts'
 
 export function assemble(options: CheckedOptions): House {
-  const { clock, ids, store, deadlineMs, leaseMs, shadow, apart, guards, standing, policy } = options
+  const { clock, ids, store, deadlineMs, leaseMs, shadow, apart, guards, detection, standing, policy } = options
   const faults = new Faults()
   const trail = trailOf(options)
   joinStore(store)
@@ -26,6 +26,7 @@ export function assemble(options: CheckedOptions): House {
     holds: new Holds(store, clock, deadlineMs, leaseMs, (error) => faults.note('store.settle', error)),
     standing,
     guards,
+    detection,
     policy: policy && new LoadedPolicy(policy),
     shadow,
     apart,

@@ -3,6 +3,7 @@ import type { KeyObject } from 'node:crypto'
 import type { Snapshot } from './call.ts'
 import { type Clock, isPromise, type MaybePromise, within } from './clock.ts'
 import type { Frame } from './context.ts'
+import type { Searched } from './credentials.ts'
 import type { CurrentCall } from './current-call.ts'
 import type { Transport } from './egress/transport.ts'
 import { type DenialCode, Denied } from './errors.ts'
@@ -15,6 +16,7 @@ import type { StandingMeters } from './gate/standing.ts'
 import type { CallRequest, GovernedTool, Identity, NotRun } from './governor.ts'
 import type { Amount } from './money.ts'
 import type { Charge, Store } from './stores/store.ts'
+import type { Detection } from './vault/detection.ts'
 import type { Redactor } from './vault/redact.ts'
 import type { SealedVault } from './vault/vault.ts'
 import { callFragment, type Draft, NOBODY } from './watch/chain.ts'
@@ -56,6 +58,8 @@ export interface House {
   readonly holds: Holds
   readonly standing: StandingMeters
   readonly guards: readonly NamedGuard[]
+  /** What is done about credentials that are not in the vault. */
+  readonly detection: Detection | undefined
   /** Swapped as a whole when another is loaded: a call is judged by one of them from first to last. */
   policy: LoadedPolicy | undefined
   /** Calls are judged, metered apart and recorded, but not refused. */
@@ -95,6 +99,8 @@ export class Pass {
   rule: string | undefined
   policyHash: string | undefined
   ask: { readonly rule: string; readonly reason: string } | undefined
+  /** Of the arguments, when credentials are looked for in them. */
+  searched: Searched | undefined
   meters: readonly Meter[] = []
   amounts: readonly Amount[] = []
   charges: readonly Charge[] = []
@@ -109,6 +115,8 @@ export class Pass {
   revealed = false
   // Step 7: when it began, by the monotonic clock
   began = 0
+  /** What it answers are items, which are redacted and searched while they are read. */
+  streamed = false
   // Step 8
   spent: readonly Amount[] = []
   /** What the outcome's `data` says beyond how it ended. */
@@ -147,6 +155,7 @@ export class Pass {
   #refusal(code: DenialCode, reason: string, rule: string | undefined, refused = false): Draft {
     const data = {
       reason,
+      ...this.searched,
       ...(this.amounts.length > 0 ? { cost: this.amounts } : {}),
       ...(refused ? { refused } : {}),
     }

@@ -7,6 +7,7 @@
 import { record, redact, settle } from './after.ts'
 import { admit, argsFor, fix, identify, intend, stillLive, unseal } from './before.ts'
 import { inFrame } from './context.ts'
+import { searchArguments, searchResult } from './credentials.ts'
 import type { CurrentCall } from './current-call.ts'
 import type { CallRequest, Executed, GovernedTool, Identity, NotRun, Streamed } from './governor.ts'
 import { ask, guard, judge, price } from './judge.ts'
@@ -61,11 +62,13 @@ async function gate(pass: Pass): Promise<Refusal | undefined> {
   const nobody = identify(pass)
   if (nobody) return nobody
 
-  // 3 judge: pure and synchronous, but for guards; nothing is taken yet.
+  // 3 judge: pure and synchronous, but for guards and detectors; nothing is taken yet.
   const denied = judge(pass)
   if (denied) return denied
   const guarded = pass.house.guards.length > 0 ? await guard(pass) : undefined
   if (guarded) return guarded
+  const exposed = pass.house.detection?.arguments ? await searchArguments(pass) : undefined
+  if (exposed) return exposed
   const undecided = price(pass) ?? ask(pass)
   if (undecided) return undecided
 
@@ -104,8 +107,9 @@ async function finish(pass: Pass, ended: Executed): Promise<Executed> {
   // 8 settle: the true cost, or all that was held, or nothing.
   await settle(pass, ended)
 
-  // 9 redact: secrets revealed in this session leave in no result and no error.
-  const shown = redact(pass, ended)
+  // 9 redact: secrets revealed in this session leave in no result and no error; others, only when that is allowed.
+  const redacted = redact(pass, ended)
+  const shown = pass.house.detection?.results ? await searchResult(pass, redacted) : redacted
 
   // 10 record: the outcome, whatever it was.
   await record(pass, ended, shown)

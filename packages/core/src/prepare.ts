@@ -1,5 +1,6 @@
 /** What a framework's own gate may ask before a call: steps 1 to 3 of the path. The whole path follows all the same. */
 import { fix, identify } from './before.ts'
+import { searchArguments } from './credentials.ts'
 import type { CallRequest, GovernedTool, Identity, NotRun, Prepared } from './governor.ts'
 import { guard, judge, price } from './judge.ts'
 import { type House, Pass, type Refusal, UNFORESEEN } from './pass.ts'
@@ -35,11 +36,13 @@ export async function preempt(
 }
 
 async function foresee(pass: Pass): Promise<Refusal | undefined> {
-  const { guards, faults } = pass.house
+  const { guards, detection, faults } = pass.house
   try {
-    return (
-      fix(pass) ?? identify(pass) ?? judge(pass) ?? (guards.length > 0 ? await guard(pass) : undefined) ?? price(pass)
-    )
+    const refused = fix(pass) ?? identify(pass) ?? judge(pass)
+    if (refused) return refused
+    const guarded = guards.length > 0 ? await guard(pass) : undefined
+    const exposed = !guarded && detection?.arguments ? await searchArguments(pass) : undefined
+    return guarded ?? exposed ?? price(pass)
   } catch (error) {
     faults.note('call', error)
     return UNFORESEEN

@@ -4,8 +4,9 @@
  */
 import { mustScan, withhold } from './after.ts'
 import { stillLive } from './before.ts'
-import { background, within } from './clock.ts'
+import { background, type MaybePromise, within } from './clock.ts'
 import { inFrame } from './context.ts'
+import { searchYield } from './credentials.ts'
 import { Unavailable } from './errors.ts'
 import type { Executed, NotRun } from './governor.ts'
 import type { Pass } from './pass.ts'
@@ -56,6 +57,7 @@ class Items {
 
   constructor(pass: Pass, open: () => unknown, finish: (pass: Pass, ended: Executed) => Promise<Executed>) {
     this.#pass = pass
+    pass.streamed = true
     this.#open = open
     this.#finish = finish
     this.#yields = new YieldRedactor((pass.belongings as NonNullable<Pass['belongings']>).redactor)
@@ -107,25 +109,41 @@ class Items {
       step = await inFrame(pass.frame, () => source.next())
       if (typeof step !== 'object' || step === null) throw new TypeError('the tool answered no step')
     } catch (error) {
-      // What waited comes out before the reader is told.
-      this.#ready.push(...this.#yields.end())
-      return this.#end({ status: 'failed', error })
+      return this.#exhausted({ status: 'failed', error })
     }
-    if (step.done) {
-      this.#ready.push(...this.#yields.end())
-      return this.#end({ status: 'ran', value: this.#last })
-    }
+    if (step.done) return this.#exhausted({ status: 'ran', value: this.#last })
     this.#last = step.value
-    if (pass.belongings?.redactor.empty !== false) {
-      this.#ready.push(step.value)
-      return
-    }
+    if (pass.belongings?.redactor.empty !== false) return this.#offer([step.value])
     const { items, opaque } = this.#yields.push(step.value, mustScan(pass))
     if (opaque && mustScan(pass)) {
       await this.#close()
       return this.#end(withhold(pass))
     }
+    return this.#offer(items)
+  }
+
+  /** There are no more yields: what waited comes out before the reader is told. */
+  async #exhausted(ended: Executed): Promise<void> {
+    await this.#offer(this.#yields.end())
+    if (!this.#over) await this.#end(ended)
+  }
+
+  /** Lets items out to the reader. */
+  #offer(items: readonly unknown[]): MaybePromise<void> {
+    if (this.#pass.house.detection?.results) return this.#search(items)
     this.#ready.push(...items)
+  }
+
+  /** Lets items out when each was searched for credentials, on its own. One that may not go out ends the call. */
+  async #search(items: readonly unknown[]): Promise<void> {
+    for (const item of items) {
+      const shown = await searchYield(this.#pass, item)
+      if (shown.status === 'denied') {
+        await this.#close()
+        return this.#end(shown)
+      }
+      if (shown.status === 'ran') this.#ready.push(shown.value)
+    }
   }
 
   async #start(): Promise<AsyncIterator<unknown>> {

@@ -3,7 +3,16 @@
  * two steps, and without recursion, because values may be cyclic, shared and deep.
  */
 import { types } from 'node:util'
-import type { Redacted, Redactor } from './redact.ts'
+import type { Redacted } from './redact.ts'
+
+/** What is looked for in the texts of a value, and what stands there instead. */
+export interface Replacing {
+  /** Whether a number may be what is looked for. */
+  readonly numeric: boolean
+  text(text: string): string
+  /** Where something stands in a text; none when it is clean. */
+  matches(text: string): readonly unknown[]
+}
 
 /** One object that was met. */
 interface Node {
@@ -26,12 +35,12 @@ interface Member {
 
 /** One walk over one value. */
 export class ValueWalk {
-  readonly #redactor: Redactor
+  readonly #redactor: Replacing
   readonly #strict: boolean
   readonly #nodes = new Map<object, Node>()
 
   /** `strict`: an error loses what can't be looked into even when no secret was found in it. */
-  constructor(redactor: Redactor, strict: boolean) {
+  constructor(redactor: Replacing, strict: boolean) {
     this.#redactor = redactor
     this.#strict = strict
   }
@@ -172,7 +181,7 @@ function spread(nodes: readonly Node[], mark: 'dirty' | 'opaque', takes: (node: 
   }
 }
 
-function kindOf(value: object): Node['kind'] {
+export function kindOf(value: object): Node['kind'] {
   if (types.isProxy(value)) return 'closed'
   const prototype = Object.getPrototypeOf(value)
   if (types.isNativeError(value) || prototype === DOMException.prototype) return 'error'
@@ -187,12 +196,16 @@ function isDate(value: object): boolean {
   return Object.getPrototypeOf(value) === Date.prototype && Reflect.ownKeys(value).length === 0
 }
 
-function hrefOf(url: object): string {
+export function hrefOf(url: object): string {
   return HREF.call(url)
 }
 
 /** An error's own property as data; what it inherits of `name`, `message` and `stack` too: everybody prints those. */
-function errorProperty(error: object, key: PropertyKey, own: PropertyDescriptor | undefined): PropertyDescriptor {
+export function errorProperty(
+  error: object,
+  key: PropertyKey,
+  own: PropertyDescriptor | undefined,
+): PropertyDescriptor {
   if (own && 'value' in own) return own
   // In newer engines the stack is an accessor of the engine's own.
   if (own && !(key === 'stack' && own.get === STACK)) return own
