@@ -20,16 +20,16 @@ export function cut(text: string, matches: readonly Match[]): string {
 }
 
 /**
- * Adds a match to others that are in order and end before it. Those that overlap become one; its mark is that of the
+ * Adds a match to others that are in order and end no later. Those that overlap become one; its mark is that of the
  * first, the longest where several begin.
  */
 export function join(matches: Match[], match: Match): void {
   let { start, mark } = match
   for (let last = matches.at(-1); last && last.end > match.start; last = matches.at(-1)) {
-    if (last.start < start) ({ start, mark } = last)
+    if (last.start < start || (last.start === start && last.end === match.end)) ({ start, mark } = last)
     matches.pop()
   }
-  matches.push(start === match.start ? match : { start, end: match.end, mark })
+  matches.push({ start, end: match.end, mark })
 }
 
 /** Adds a match to others that are in order, wherever it stands. */

@@ -2,8 +2,8 @@
  * Redacting a value: first everything in it is looked at, then what holds a secret is copied, and what leads to it. In
  * two steps, and without recursion, because values may be cyclic, shared and deep.
  */
-import { types } from 'node:util'
 import type { Redacted } from './redact.ts'
+import { hrefOf, isDate, type Kind, kindOf } from './redact-clean.ts'
 
 /** What is looked for in the texts of a value, and what stands there instead. */
 export interface Replacing {
@@ -17,8 +17,11 @@ export interface Replacing {
 /** One object that was met. */
 interface Node {
   readonly value: object
-  readonly parents: Node[]
-  kind: 'plain' | 'array' | 'error' | 'url' | 'closed'
+  /** What it was first met in, and the rest. */
+  readonly parent: Node | undefined
+  parents: Node[] | undefined
+  kind: Kind
+  /** Of an error. Others are asked again: that runs no code, and notes on every member would weigh more than the value. */
   members: readonly Member[]
   /** Holds a secret, itself or further down. */
   dirty: boolean
@@ -68,8 +71,9 @@ export class ValueWalk {
       case 'object': {
         if (value === null) return
         const node = this.#nodes.get(value)
-        if (node) node.parents.push(holder)
-        else this.#nodes.set(value, nodeOf(value, 'closed', holder))
+        if (!node) this.#nodes.set(value, nodeOf(value, 'closed', holder))
+        else if (node.parents) node.parents.push(holder)
+        else node.parents = [holder]
         return
       }
       case 'function':
@@ -98,19 +102,13 @@ export class ValueWalk {
   }
 
   #members(node: Node): void {
-    const { value, kind } = node
-    const keys =
-      kind === 'error' ? new Set([...Reflect.ownKeys(value), 'name', 'message', 'stack']) : Reflect.ownKeys(value)
-    const members: Member[] = []
-    for (const key of keys) {
-      const own = Object.getOwnPropertyDescriptor(value, key)
-      const property = kind === 'error' ? errorProperty(value, key, own) : (own as PropertyDescriptor)
-      members.push({ key, property })
+    const members = membersOf(node)
+    if (node.kind === 'error') node.members = members
+    for (const { key, property } of members) {
       this.#meet(key, node)
       if ('value' in property) this.#meet(property.value, node)
       else node.opaque = true
     }
-    node.members = members
   }
 
   #begin({ value, kind }: Node): unknown {
@@ -128,18 +126,18 @@ export class ValueWalk {
     return new DOMException(this.#redactor.text(message), name)
   }
 
-  #fill({ kind, members, copy }: Node): void {
+  #fill(node: Node): void {
+    const { kind, copy } = node
     if (kind === 'url' || kind === 'closed') return
-    const names = new Set<PropertyKey>()
+    const members = kind === 'error' ? node.members : membersOf(node)
+    const shown = (key: PropertyKey) => (typeof key === 'string' ? this.#redactor.text(key) : key)
+    const names = members.some(({ key }) => shown(key) !== key) ? new Names() : undefined
     for (const { key, property } of members) {
       // The copy of an error leaves out what can't be looked into.
       if (kind === 'error' && this.#hides(property)) continue
       const redacted = 'value' in property ? { ...property, value: this.#replaced(property.value) } : property
-      let name = typeof key === 'string' ? this.#redactor.text(key) : key
-      // Two forms of one secret as keys become the same mark.
-      while (typeof name === 'string' && names.has(name)) name += '*'
-      names.add(name)
-      Object.defineProperty(copy, name, redacted)
+      const name = shown(key)
+      Object.defineProperty(copy, names && typeof name === 'string' ? names.take(name) : name, redacted)
     }
   }
 
@@ -165,39 +163,56 @@ export class ValueWalk {
   }
 }
 
-function nodeOf(value: object, kind: Node['kind'], ...parents: Node[]): Node {
-  return { value, parents, kind, members: [], dirty: false, opaque: false, copy: undefined }
+/** The keys of one copy. Two forms of one secret as keys become the same mark: all but one get stars. */
+class Names {
+  readonly #taken = new Set<string>()
+  /** How many stars were tried last, by the name without any. */
+  readonly #stars = new Map<string, number>()
+
+  take(name: string): string {
+    let taken = name
+    if (this.#taken.has(name)) {
+      let end = name.length
+      while (name.charAt(end - 1) === '*') end--
+      const bare = name.slice(0, end)
+      let stars = Math.max(name.length - end, this.#stars.get(bare) ?? 0)
+      do taken = bare + '*'.repeat(++stars)
+      while (this.#taken.has(taken))
+      this.#stars.set(bare, stars)
+    }
+    this.#taken.add(taken)
+    return taken
+  }
+}
+
+function nodeOf(value: object, kind: Kind, parent?: Node): Node {
+  return { value, parent, parents: undefined, kind, members: [], dirty: false, opaque: false, copy: undefined }
+}
+
+function membersOf({ value, kind }: Node): Member[] {
+  if (kind !== 'error') {
+    return Reflect.ownKeys(value).map((key) => {
+      return { key, property: Object.getOwnPropertyDescriptor(value, key) as PropertyDescriptor }
+    })
+  }
+  const keys = new Set([...Reflect.ownKeys(value), 'name', 'message', 'stack'])
+  return Array.from(keys, (key) => {
+    return { key, property: errorProperty(value, key, Object.getOwnPropertyDescriptor(value, key)) }
+  })
 }
 
 /** Marks everything that leads to something marked, as far as `takes` lets it. */
 function spread(nodes: readonly Node[], mark: 'dirty' | 'opaque', takes: (node: Node) => boolean): void {
   const marked = nodes.filter((node) => node[mark] && takes(node))
-  for (const node of marked) {
-    for (const parent of node.parents) {
-      if (parent[mark] || !takes(parent)) continue
-      parent[mark] = true
-      marked.push(parent)
-    }
+  const reach = (parent: Node) => {
+    if (parent[mark] || !takes(parent)) return
+    parent[mark] = true
+    marked.push(parent)
   }
-}
-
-export function kindOf(value: object): Node['kind'] {
-  if (types.isProxy(value)) return 'closed'
-  const prototype = Object.getPrototypeOf(value)
-  if (types.isNativeError(value) || prototype === DOMException.prototype) return 'error'
-  if (prototype === Object.prototype || prototype === null) return 'plain'
-  if (prototype === Array.prototype && Array.isArray(value)) return 'array'
-  return prototype === URL.prototype && Reflect.ownKeys(value).length === 0 ? 'url' : 'closed'
-}
-
-/** A date holds nothing but its time. */
-function isDate(value: object): boolean {
-  if (types.isProxy(value) || !types.isDate(value)) return false
-  return Object.getPrototypeOf(value) === Date.prototype && Reflect.ownKeys(value).length === 0
-}
-
-export function hrefOf(url: object): string {
-  return HREF.call(url)
+  for (const { parent, parents } of marked) {
+    if (parent) reach(parent)
+    parents?.forEach(reach)
+  }
 }
 
 /** An error's own property as data; what it inherits of `name`, `message` and `stack` too: everybody prints those. */
@@ -213,6 +228,5 @@ export function errorProperty(
   return { value: Reflect.get(error, key), writable: true, configurable: true, enumerable }
 }
 
-// Of the class and of the engine: an own accessor of the same name can't stand in for them.
-const HREF = Object.getOwnPropertyDescriptor(URL.prototype, 'href')?.get as () => string
+// Of the engine: an own accessor of the same name can't stand in for it.
 const STACK = Object.getOwnPropertyDescriptor(new Error(), 'stack')?.get

@@ -5,6 +5,7 @@
  */
 import { formsOf } from './forms.ts'
 import { cut, type Match } from './matches.ts'
+import { isClean } from './redact-clean.ts'
 import { ValueWalk } from './redact-values.ts'
 import { Scan, Wanted } from './scan.ts'
 
@@ -35,6 +36,11 @@ export class Redactor {
 
   get empty(): boolean {
     return this.#texts.size === 0
+  }
+
+  /** Shorter texts hold none. */
+  get shortest(): number {
+    return this.#texts.needles.shortest
   }
 
   /** Whether a number may be a secret, or one of its encodings. */
@@ -90,7 +96,8 @@ export class Redactor {
    * an error loses what can't be looked into, even when no secret was found in it.
    */
   value<T>(value: T, strict = false): Redacted<T> {
-    return this.empty ? { value, opaque: false } : (new ValueWalk(this, strict).value(value) as Redacted<T>)
+    if (this.empty || isClean(value, this)) return { value, opaque: false }
+    return new ValueWalk(this, strict).value(value) as Redacted<T>
   }
 }
 

@@ -4,7 +4,8 @@
  * over them. Looks into what `redact-values.ts` looks into, and runs none of the value's own code either.
  */
 import { pathOf } from '../call.ts'
-import { errorProperty, hrefOf, kindOf } from './redact-values.ts'
+import { hrefOf, kindOf } from './redact-clean.ts'
+import { errorProperty } from './redact-values.ts'
 
 /** The way to where something stands. */
 interface Step {
