@@ -74,7 +74,7 @@ describe.each(packed)('$name', ({ name, folder, source, tarball, unpacked, files
   it('resolves to types and code, in the eyes of attw', async () => {
     const { status, stdout, stderr } = await run('node_modules/.bin/attw', ['--profile', 'esm-only', tarball], root)
     expect({ status, printed: status === 0 ? '' : stdout + stderr }).toEqual({ status: 0, printed: '' })
-  }, 60_000)
+  }, 180_000)
 })
 
 it.each(published)('$source.name is not packed by npm, which would leave `catalog:` in it', async ({ folder }) => {
