@@ -5,10 +5,14 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { verifyFiles } from '@haldir/core/verify'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { proves } from '../promises.ts'
 
 const examples = new URL('../../examples/', import.meta.url).pathname
+
+/** Several processes that each load a framework: on a busy machine that takes a while. */
+const LONGEST = 60_000
+vi.setConfig({ testTimeout: LONGEST + 5_000 })
 
 let folder: string
 beforeEach(() => {
@@ -23,7 +27,7 @@ async function run(name: string, args: readonly string[] = [], heard?: (text: st
   const child = spawn(process.execPath, [...flags, join(examples, name, 'main.ts'), ...args], {
     cwd: folder,
     env: { ...inherited, NO_COLOR: '1' },
-    timeout: 18_000,
+    timeout: LONGEST,
   })
   let [stdout, stderr] = ['', '']
   child.stdout.setEncoding('utf8').on('data', (text) => {

@@ -1,4 +1,6 @@
 /** The terminal account of a real loop: what a developer sees while an agent works. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { governed } from '@haldir/ai-sdk'
 import { createHaldir, type Haldir, type Store, usd } from '@haldir/core'
 import { memorySink } from '@haldir/core/sinks/memory'
@@ -131,4 +133,35 @@ it('never stops a call when the terminal is gone, and says what it has not shown
   expect(haldir.health()).toMatchObject({ ok: true, trail: { waiting: 0 } })
   // Of the writer's opening there is nothing to show; of the rest, the newest thousand wait.
   expect(haldir.health().trail.dropped.pretty).toBe(trail().length - 1 - 1_000)
+})
+
+it('outlives the reader of its standard error: the program goes on and ends well', async () => {
+  const program = `
+    import { once } from 'node:events'
+    import { createHaldir, usd } from '@haldir/core'
+    import { memorySink } from '@haldir/core/sinks/memory'
+    import { prettySink } from '@haldir/core/sinks/pretty'
+    const haldir = createHaldir({ sinks: [memorySink(), prettySink()] })
+    const session = await haldir.createSession({ agent: 'bot', scopes: ['spend:50'] })
+    await once(process.stdin, 'data')
+    for (let n = 0; n < 20; n++) {
+      await session.charge(usd(1), 'tokens')
+      await new Promise((next) => setImmediate(next))
+    }
+    const [{ used }] = await session.budget()
+    await haldir.close()
+    console.log('spent', String(used))
+    process.stdin.destroy()
+  `
+  const args = ['--conditions=@haldir/source', '--disable-warning=ExperimentalWarning', '--input-type=module', '-e']
+  const child = spawn(process.execPath, [...args, program], { cwd: new URL('../..', import.meta.url).pathname })
+  let printed = ''
+  child.stdout.on('data', (text) => {
+    printed += text
+  })
+  const ended = once(child, 'close')
+  await once(child.stderr, 'data')
+  await once(child.stderr.destroy(), 'close')
+  child.stdin.end('go\n')
+  expect([await ended, printed]).toEqual([[0, null], 'spent 20 USD\n'])
 })
