@@ -214,6 +214,30 @@ describe('the budget bar', () => {
     expect(bars(lines()).slice(1)).toEqual(['▕███░░░░░▏ 4/10 USD/day', '▕██░░░░░░▏ 5/20 EUR', '', ''])
   })
 
+  it('takes what is set aside for gone when it looks for the least that is left', () => {
+    const { open, tell, pay, lines } = scene()
+    open(desk, 'spend:30:USD/day')
+    open(helper, 'spend:20')
+    tell('intent', desk, { of: 'running', held: [usd(15)] })
+    pay(helper, [usd(1)])
+    expect(bars(lines()).slice(2)).toEqual(['▕█▒▒▒░░░░▏ 1/30 USD/day (parent)'])
+  })
+
+  it('gives back what an authorization had set aside that expired, whoever swept it', () => {
+    const { open, tell, pay, lines } = scene()
+    open(desk, 'spend:10')
+    tell('intent', desk, { of: 'p1', tool: 'payments.authorize', held: [usd(5)] })
+    pay(desk, [usd(1)])
+    const data = { ended: 'not-run', reason: 'the authorization has expired' }
+    tell('outcome', NOBODY, { of: 'p1', tool: 'payments.authorize', data })
+    pay(desk, [usd(1)])
+    expect(lines().slice(1)).toEqual([
+      '12:00:00  desk  charge  ✓ allowed      1 USD    12 ms  ▕█▒▒▒▒░░░▏ 1/10 USD',
+      '12:00:00  desk  payments.authorize  – not run  the authorization has expired',
+      '12:00:00  desk  charge              ✓ allowed      1 USD    12 ms  ▕██░░░░░░▏ 2/10 USD',
+    ])
+  })
+
   it('begins anew with each window, and counts a call in the one it was admitted in', () => {
     const day = 86_400_000
     const { open, tell, ran, pay, at, lines } = scene()
