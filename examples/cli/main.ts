@@ -51,19 +51,15 @@ function read(args: string[]) {
 async function pay({ budget, shadow, audit, prompt }: ReturnType<typeof read>): Promise<number> {
   const haldir = createHaldir({ mode: shadow ? 'shadow' : 'enforce', sinks: [fileSink(audit), prettySink()] })
   const scopes = ['invoices:read', `spend:${budget}`]
-  const stop = new AbortController()
   let revoked: Promise<void> | undefined
   try {
     const session = await haldir.createSession({ agent: 'bookkeeper', scopes, ttl: '10m' })
-    // Ctrl-C takes the leave to act away: nothing else begins, and what runs is told to stop. In shadow mode, where the
-    // end of a session stops nothing, the loop is stopped all the same.
+    // Ctrl-C takes the leave to act away: nothing else begins, and what runs is told to stop.
     process.once('SIGINT', () => {
       revoked = session.revoke('interrupted at the keyboard')
-      stop.abort()
     })
-    const abortSignal = AbortSignal.any([session.signal, stop.signal])
     const { text } = await session.run(() =>
-      generateText({ model, tools, prompt, stopWhen: stepCountIs(10), abortSignal }),
+      generateText({ model, tools, prompt, stopWhen: stepCountIs(10), abortSignal: session.signal }),
     )
     await session.revoke('done')
     console.log(text)
