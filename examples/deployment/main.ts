@@ -78,13 +78,5 @@ async function main(session: Session): Promise<void> {
 }
 // #endregion cli
 
-// #region serverless
-/** What a handler ends with, before the platform freezes the process. */
-async function settled(): Promise<void> {
-  await haldir.flush() // every entry is in the sinks and every settle in the store, or it rejects
-}
-// #endregion serverless
-
-await settled()
 clearInterval(sweeping)
 await main(job)
