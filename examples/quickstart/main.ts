@@ -4,7 +4,7 @@ import { createHaldir, usd } from '@haldir/core'
 import { fileSink } from '@haldir/core/sinks/file'
 import { generateText, stepCountIs, tool } from 'ai'
 import { z } from 'zod'
-import { model } from './model.ts' // yours; here one that says what it was told to
+import { model } from './model.ts' // yours, such as openai('gpt-5'); here one that says what it was told to
 
 const charge = tool({
   description: 'Charge a card',
@@ -18,7 +18,7 @@ const session = await haldir.createSession({ agent: 'order-bot', scopes: ['spend
 
 await session.run(() => generateText({ model, tools, prompt: 'Settle both orders', stopWhen: stepCountIs(5) }))
 
-for await (const { type, code, held, spent } of haldir.trail.query({ tool: 'charge' })) {
+for await (const { type, code, held, spent } of haldir.trail.query({ session: session.id, tool: 'charge' })) {
   console.log(type, code ?? JSON.stringify([...held, ...spent]))
 }
 const [budget] = await session.budget()

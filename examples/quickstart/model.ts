@@ -1,31 +1,23 @@
-import type { LanguageModelV4GenerateResult } from '@ai-sdk/provider'
 import { MockLanguageModelV4 } from 'ai/test'
 
-/** A model that says what it was told to say: two charges at once, then a word to the user. No network, no key. */
+/** Stands in for a model, without key or network: it asks for two charges at once, then says a word to the user. */
 export const model = new MockLanguageModelV4({
-  doGenerate: async ({ prompt }) => (prompt.at(-1)?.role === 'tool' ? finished : charges),
+  doGenerate: async ({ prompt }) => {
+    const answered = prompt.at(-1)?.role === 'tool'
+    const charges = [29.99, 34.5].map((amount, index) => ({
+      type: 'tool-call' as const,
+      toolCallId: `call-${index}`,
+      toolName: 'charge',
+      input: JSON.stringify({ amount }),
+    }))
+    return {
+      content: answered ? [{ type: 'text', text: 'One of the two orders is settled.' }] : charges,
+      finishReason: { unified: answered ? 'stop' : 'tool-calls', raw: undefined },
+      usage: {
+        inputTokens: { total: 0, noCache: 0, cacheRead: 0, cacheWrite: 0 },
+        outputTokens: { total: 0, text: 0, reasoning: 0 },
+      },
+      warnings: [],
+    }
+  },
 })
-
-const usage: LanguageModelV4GenerateResult['usage'] = {
-  inputTokens: { total: 0, noCache: 0, cacheRead: 0, cacheWrite: 0 },
-  outputTokens: { total: 0, text: 0, reasoning: 0 },
-}
-
-const charges: LanguageModelV4GenerateResult = {
-  content: [29.99, 34.5].map((amount, index) => ({
-    type: 'tool-call',
-    toolCallId: `call-${index}`,
-    toolName: 'charge',
-    input: JSON.stringify({ amount }),
-  })),
-  finishReason: { unified: 'tool-calls', raw: undefined },
-  usage,
-  warnings: [],
-}
-
-const finished: LanguageModelV4GenerateResult = {
-  content: [{ type: 'text', text: 'One of the two orders is settled.' }],
-  finishReason: { unified: 'stop', raw: undefined },
-  usage,
-  warnings: [],
-}
