@@ -23,7 +23,7 @@ export default {
   ignoreStatic: false,
   concurrency: 1,
   // A busy machine is no endless loop: those are found by counting, not by the clock.
-  timeoutMS: 30_000,
+  timeoutMS: 10_000,
   incremental: true,
   incrementalFile: `reports/mutation/${name}.incremental.json`,
   ignorePatterns: ['docs', 'examples', 'dist', '*.tsbuildinfo', 'test/bench', 'test/crash', 'test/evals'],

@@ -44,7 +44,8 @@ export default defineConfig({
     isolate: false,
     setupFiles: [join(import.meta.dirname, 'apart.ts')],
     sequence: { sequencer: NearestFirst },
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    // A promise that a mutant leaves open is a test that fails, after this long.
+    testTimeout: 6_000,
+    hookTimeout: 6_000,
   },
 })
