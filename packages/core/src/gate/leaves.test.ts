@@ -118,6 +118,7 @@ function chainOf(grants: readonly (readonly string[])[]): readonly Grant[] {
 
 describe('whatever is delegated', () => {
   it('covers nothing that what it comes from does not cover', () => {
+    let tried = 0
     let delegated = 0
     fc.assert(
       fc.property(
@@ -125,6 +126,7 @@ describe('whatever is delegated', () => {
         fc.array(required, { minLength: 20 }),
         (all, asked) => {
           const chain = chainOf(all)
+          tried++
           delegated += chain.length - 1
           for (const scope of asked) {
             for (const [depth, child] of chain.entries()) {
@@ -136,7 +138,7 @@ describe('whatever is delegated', () => {
       ),
       { numRuns: 2_000 },
     )
-    expect(delegated).toBeGreaterThan(1_000)
+    expect(delegated).toBeGreaterThan(tried / 2)
   })
 
   it('has no limit above one that it comes from, where the one window lies within the other', () => {
@@ -147,9 +149,11 @@ describe('whatever is delegated', () => {
       day: ['day', 'week', 'month', 'total'],
       hour: ['hour', 'day', 'week', 'month', 'total'],
     }
+    let tried = 0
     let compared = 0
     fc.assert(
       fc.property(fc.array(fc.array(budget, { minLength: 1, maxLength: 3 }), { minLength: 2, maxLength: 6 }), (all) => {
+        tried++
         const sound = all.filter((list) => new Set(list.map((one) => one.replace(/\d+/, ''))).size === list.length)
         const chain = chainOf(
           sound.filter(
@@ -177,7 +181,7 @@ describe('whatever is delegated', () => {
       }),
       { numRuns: 2_000 },
     )
-    expect(compared).toBeGreaterThan(200)
+    expect(compared).toBeGreaterThan(tried / 10)
   })
 
   it('is always allowed when it is the same, and what its parent holds never depends on the order', () => {

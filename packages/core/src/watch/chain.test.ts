@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import { usd } from '../money.ts'
-import { Chain, callFragment, GENESIS, sessionFragment, toolFragment } from './chain.ts'
+import { Chain, callFragment, type Draft, GENESIS, NOBODY, sessionFragment, toolFragment } from './chain.ts'
 import { entrySchema } from './entry.ts'
 
 const session = sessionFragment({ tenant: 'a"b', agent: 'böt', id: 's-1', chain: ['s-0'] })
@@ -62,5 +62,70 @@ describe('Chain', () => {
       prev = hash
     }
     expect([chain.head, chain.entries, chain.genesis]).toEqual([prev, 3, JSON.parse(lines[0] as string).hash])
+  })
+})
+
+describe('what an entry says', () => {
+  const told = (draft: object, chain = new Chain('w', 'h"x')) =>
+    JSON.parse(chain.append({ type: 'intent', session, ...draft } as Draft, at))
+
+  it('has no member that nothing is known of', () => {
+    const { hash, ...entry } = told({})
+    expect(entry).toEqual({
+      v: 1,
+      id: 'w:0',
+      writer: 'w',
+      seq: 0,
+      at: '2026-11-23T04:53:38.007Z',
+      type: 'intent',
+      haldir: 'h"x',
+      tenant: 'a"b',
+      agent: 'böt',
+      session: 's-1',
+      chain: ['s-0'],
+      held: [],
+      spent: [],
+      enforced: true,
+      data: {},
+      prev: GENESIS,
+    })
+    expect(hash).toMatch(/^[0-9a-f]{64}$/)
+  })
+
+  it.each([
+    { verdict: 'deny' },
+    { rule: 'no "refunds"' },
+    { policyHash: 'f'.repeat(64) },
+    { code: 'scope-missing' },
+    { durationMs: 0 },
+    { data: { a: ['"'] } },
+  ])('says %o', (draft) => {
+    expect(told(draft)).toMatchObject(draft)
+  })
+
+  it("says whose doing it is, and that it is nobody's", () => {
+    expect(told({ session: NOBODY })).toMatchObject({ tenant: null, agent: null, session: null, chain: [] })
+    const apart = sessionFragment({ tenant: 't', agent: null, id: null, chain: ['a', 'b'] })
+    expect(told({ session: apart })).toMatchObject({ tenant: 't', agent: null, session: null, chain: ['a', 'b'] })
+  })
+
+  it('says of a call what is known of it', () => {
+    const { toolHash, ref, digest, digestKey, ...known } = told({
+      call: callFragment({ id: 'c' }, toolFragment({ name: 'p"y' }), 'k'),
+    })
+    expect(known).toMatchObject({ call: 'c', tool: 'p"y' })
+    expect([toolHash, ref, digest, digestKey]).toEqual([undefined, undefined, undefined, undefined])
+    const hash = 'e'.repeat(64)
+    const whole = callFragment({ id: 'c', ref: 'r', digest: hash }, toolFragment({ name: 'pay', hash }), 'k"')
+    expect(told({ call: whole })).toMatchObject({ ref: 'r', toolHash: hash, digest: hash, digestKey: 'k"' })
+  })
+
+  it('tells the time of each entry, and whether it was enforced', () => {
+    const chain = new Chain('w', 'h', false)
+    const times = [0, 0, 1, 0].map((ms) => JSON.parse(chain.append({ type: 'signal', session }, ms)))
+    expect(times.map(({ at }) => at)).toEqual([0, 0, 1, 0].map((ms) => new Date(ms).toISOString()))
+    expect(times.map(({ enforced }) => enforced)).toEqual([false, false, false, false])
+    expect([chain.entries, chain.genesis]).toEqual([4, times[0].hash])
+    expect([new Chain('w', 'h').head, new Chain('w', 'h').genesis]).toEqual([GENESIS, GENESIS])
   })
 })

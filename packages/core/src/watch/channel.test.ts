@@ -1,5 +1,7 @@
 import { fakeClock } from '@haldir/testing'
 import { describe, expect, it } from 'vitest'
+import type { Clock } from '../clock.ts'
+import { Unavailable } from '../errors.ts'
 import type { Sink } from '../sinks/sink.ts'
 import { Channel } from './channel.ts'
 
@@ -101,5 +103,301 @@ describe('Channel', () => {
       expect(got.join('').endsWith('1099\nlast\n')).toBe(true)
       expect(channel.waiting).toBe(0)
     })
+  })
+})
+
+/** A sink that does at once what the test says: accepts, declines by answering `false`, or throws. */
+function hastySink(options: Partial<Sink> = {}) {
+  const mood: { now: 'accepts' | 'declines' | 'throws' } = { now: 'accepts' }
+  const got: string[] = []
+  const write = (lines: string) => {
+    if (mood.now === 'throws') throw new Error('disk full')
+    if (mood.now === 'declines') return false
+    got.push(lines)
+    return undefined
+  }
+  return { mood, got, sink: { name: 'hasty', write, ...options } satisfies Sink }
+}
+
+const told = (work: () => unknown) => {
+  try {
+    return work()
+  } catch (error) {
+    return error as Error
+  }
+}
+
+describe('what is written at once', () => {
+  it.each(['declines', 'throws'] as const)('is refused when the sink %s, and waits in front of the next', (how) => {
+    const { sink, mood, got } = hastySink()
+    const channel = new Channel(sink, fakeClock(), 5_000)
+    expect(channel.accept('a\n')).toBe(undefined)
+    mood.now = how
+    const error = told(() => channel.accept('b\n')) as Error
+    expect(error).toBeInstanceOf(Unavailable)
+    expect(error.message).toBe('the sink `hasty` did not accept an entry')
+    expect((error.cause as Error | undefined)?.message).toBe(how === 'throws' ? 'disk full' : undefined)
+    expect(channel.waiting).toBe(1)
+    mood.now = 'accepts'
+    expect(channel.accept('c\n')).toBe(undefined)
+    expect(got).toEqual(['a\n', 'b\nc\n'])
+    expect(channel.waiting).toBe(0)
+  })
+
+  it('is crowded once a thousand lines wait for a sink that is down, until it takes them', () => {
+    const { sink, mood } = hastySink()
+    const channel = new Channel(sink, fakeClock(), 5_000)
+    mood.now = 'declines'
+    for (let count = 0; count < 999; count++) told(() => channel.accept('a\n'))
+    expect(channel.crowded).toBe(false)
+    told(() => channel.accept('a\n'))
+    expect(channel.crowded).toBe(true)
+    expect(channel.retry()).toBe(false)
+    mood.now = 'accepts'
+    expect(channel.retry()).toBe(true)
+    expect([channel.crowded, channel.waiting, channel.retry()]).toEqual([false, 0, true])
+  })
+})
+
+describe('what is written later', () => {
+  it('does not make a sink crowded that is only busy', async () => {
+    const { sink, writes } = slowSink()
+    const channel = new Channel(sink, fakeClock(), 5_000)
+    const answers = Array.from({ length: 1_200 }, () => outcome(channel.accept('a\n')))
+    expect([channel.waiting, channel.crowded]).toEqual([1_200, false])
+    writes[0]?.refuse()
+    expect(await answers[0]).toBe('refused')
+    expect(channel.crowded).toBe(true)
+    writes[1]?.accept()
+    await Promise.all(answers)
+    expect(channel.crowded).toBe(false)
+  })
+
+  it('is refused with the reason, also for those whose batch is refused at once after it', async () => {
+    const { sink, writes } = slowSink()
+    let hasty = false
+    const write = (lines: string) => {
+      if (hasty) throw new Error('disk full')
+      return sink.write(lines)
+    }
+    const channel = new Channel({ ...sink, write }, fakeClock(), 5_000)
+    const answers = ['a\n', 'b\n', 'c\n'].map((line) => channel.accept(line)?.then(undefined, (error) => error))
+    hasty = true
+    writes[0]?.refuse()
+    const causes = (await Promise.all(answers)).map((error) => [error.message, error.cause?.message ?? error.cause])
+    const message = 'the sink `slow` did not accept an entry'
+    expect(causes).toEqual([
+      [message, 'no'],
+      [message, 'disk full'],
+      [message, 'disk full'],
+    ])
+    expect(channel.waiting).toBe(3)
+  })
+
+  it('is declined by answering `false`; what came meanwhile may be taken at once', async () => {
+    const got: string[] = []
+    const answers: ((value: unknown) => void)[] = []
+    let later = true
+    const write = (lines: string) => {
+      if (later) return new Promise((resolve) => answers.push(resolve))
+      got.push(lines)
+      return undefined
+    }
+    const channel = new Channel({ name: 'odd', write }, fakeClock(), 5_000)
+    const first = outcome(channel.accept('a\n'))
+    const second = outcome(channel.accept('b\n'))
+    later = false
+    answers[0]?.(false)
+    expect(await Promise.all([first, second])).toEqual(['refused', 'accepted'])
+    expect(got).toEqual(['a\nb\n'])
+  })
+
+  it('leaves no timer behind, and none that keeps the process alive for a sink that is not required', async () => {
+    const released: boolean[] = []
+    const fake = fakeClock()
+    const clock: Clock = {
+      ...fake,
+      setTimeout: (callback, ms) => {
+        const index = released.push(false) - 1
+        const unref = () => {
+          released[index] = true
+        }
+        return Object.assign(fake.setTimeout(callback, ms) as object, { unref })
+      },
+    }
+    for (const required of [true, false]) {
+      const { sink, writes } = slowSink()
+      const channel = new Channel({ ...sink, required }, clock, 5_000)
+      await channel.open('w')
+      channel.offer('a\n')
+      expect(fake.timers).toBe(1)
+      writes[0]?.accept()
+      await turn()
+      expect(fake.timers).toBe(0)
+    }
+    expect(released).toEqual([false, true])
+  })
+})
+
+describe('trying again', () => {
+  it('never writes while a write is under way, nor while one hangs', async () => {
+    const clock = fakeClock()
+    const { sink, writes } = slowSink()
+    const channel = new Channel(sink, clock, 5_000)
+    const first = outcome(channel.accept('a\n'))
+    expect(channel.retry()).toBe(false)
+    await clock.advance(5_000)
+    expect(await first).toBe('refused')
+    expect([channel.retry(), writes.length, channel.waiting]).toEqual([false, 1, 1])
+    await expect(channel.flush()).rejects.toBeInstanceOf(Unavailable)
+    writes[0]?.accept()
+    await turn()
+    expect([channel.retry(), writes.length, channel.waiting]).toEqual([true, 1, 0])
+  })
+
+  it('knows only later whether a slow sink has taken it', async () => {
+    const { sink, writes } = slowSink()
+    const channel = new Channel(sink, fakeClock(), 5_000)
+    const first = outcome(channel.accept('a\n'))
+    writes[0]?.refuse()
+    expect(await first).toBe('refused')
+    expect(channel.retry()).toBe(false)
+    expect(writes[1]?.lines).toBe('a\n')
+    writes[1]?.accept()
+    await turn()
+    expect([channel.waiting, channel.retry()]).toEqual([0, true])
+  })
+})
+
+describe('opening', () => {
+  it('asks the sink once, hands on what it recovered, and needs no `open`', async () => {
+    const recovered = [{ writer: 'x', file: 'f', bytes: 1 }]
+    const writers: string[] = []
+    const open = (writer: string) => {
+      writers.push(writer)
+      return { recovered }
+    }
+    const channel = new Channel(hastySink({ open }).sink, fakeClock(), 5_000)
+    expect(await channel.open('w')).toBe(recovered)
+    expect(await channel.open('w')).toEqual([])
+    expect(writers).toEqual(['w'])
+    expect(await new Channel(hastySink().sink, fakeClock(), 5_000).open('w')).toEqual([])
+  })
+
+  it('is refused when the sink fails, or does not answer in time, and may be tried again', async () => {
+    const clock = fakeClock()
+    let how: 'throws' | 'hangs' | 'opens' = 'throws'
+    const open = () => {
+      if (how === 'throws') throw new Error('no such folder')
+      return how === 'hangs' ? new Promise<undefined>(() => {}) : undefined
+    }
+    const channel = new Channel(hastySink({ open }).sink, clock, 5_000)
+    const message = 'the sink `hasty` did not accept an entry'
+    await expect(channel.open('w')).rejects.toMatchObject({ message, cause: { message: 'no such folder' } })
+    how = 'hangs'
+    const hung = expect(channel.open('w')).rejects.toMatchObject({
+      cause: { message: '`hasty` did not answer in time' },
+    })
+    await clock.advance(5_000)
+    await hung
+    how = 'opens'
+    expect(await channel.open('w')).toEqual([])
+  })
+
+  it('of a sink that is not required comes with its first line, and again with the next until it works', async () => {
+    let works = false
+    const writers: string[] = []
+    const open = (writer: string) => {
+      writers.push(writer)
+      if (!works) throw new Error('no such folder')
+      return undefined
+    }
+    const { sink, got } = hastySink({ required: false, open })
+    const channel = new Channel(sink, fakeClock(), 5_000)
+    expect([channel.required, new Channel(hastySink().sink, fakeClock(), 5_000).required]).toEqual([false, true])
+    channel.openLater('w')
+    channel.offer('a\n')
+    channel.offer('b\n')
+    await turn()
+    await expect(channel.flush()).rejects.toBeInstanceOf(Unavailable)
+    works = true
+    channel.offer('c\n')
+    await turn()
+    expect([writers, got]).toEqual([['w', 'w'], ['a\nb\nc\n']])
+    channel.offer('d\n')
+    expect(got.at(-1)).toBe('d\n')
+  })
+})
+
+describe('a sink that is not required', () => {
+  it('loses the oldest line that is not on its way', async () => {
+    const { sink, writes } = slowSink()
+    const channel = new Channel({ ...sink, required: false }, fakeClock(), 5_000)
+    await channel.open('w')
+    for (let count = 0; count <= 1_001; count++) channel.offer(`${count}\n`)
+    expect([channel.dropped, channel.waiting]).toEqual([1, 1_001])
+    writes[0]?.accept()
+    await turn()
+    expect(writes[1]?.lines.split('\n').slice(0, 2)).toEqual(['2', '3'])
+    // Refused later: nobody is told, the lines wait.
+    writes[1]?.refuse()
+    await turn()
+    channel.offer('last\n')
+    expect(writes[2]?.lines.startsWith('3\n')).toBe(true)
+    expect(channel.dropped).toBe(2)
+  })
+})
+
+describe('flushing', () => {
+  it('waits for a write under way and for all that waits, then for the sink', async () => {
+    const order: string[] = []
+    const { sink, writes } = slowSink()
+    const flush = async () => void order.push('flush')
+    const channel = new Channel({ ...sink, flush }, fakeClock(), 5_000)
+    await channel.flush()
+    expect(order).toEqual([])
+    await channel.open('w')
+    void channel.accept('a\n')
+    void channel.accept('b\n')
+    const flushed = channel.flush().then(() => order.push('flushed'))
+    await turn()
+    writes[0]?.accept()
+    await turn()
+    expect(order).toEqual([])
+    writes[1]?.accept()
+    await flushed
+    expect(order).toEqual(['flush', 'flushed'])
+    expect(writes.length).toBe(2)
+  })
+
+  it('rejects when lines are refused, a write hangs or the sink does, and not for ever', async () => {
+    const clock = fakeClock()
+    const { sink, mood } = hastySink({ flush: () => new Promise<void>(() => {}) })
+    const channel = new Channel(sink, clock, 5_000)
+    await channel.open('w')
+    const hung = expect(channel.flush()).rejects.toMatchObject({ message: '`hasty` did not answer in time' })
+    await clock.advance(5_000)
+    await hung
+    mood.now = 'throws'
+    told(() => channel.accept('a\n'))
+    await expect(channel.flush()).rejects.toMatchObject({ message: 'the sink `hasty` did not accept an entry' })
+
+    const slow = new Channel({ name: 'slow', write: () => new Promise(() => {}) }, clock, 5_000)
+    await slow.open('w')
+    const first = outcome(slow.accept('a\n'))
+    const flushed = expect(slow.flush()).rejects.toBeInstanceOf(Unavailable)
+    await clock.advance(5_000)
+    await flushed
+    expect(await first).toBe('refused')
+    await expect(slow.flush()).rejects.toMatchObject({ message: 'the sink `slow` did not accept an entry' })
+  })
+
+  it('closes the sink, but does not wait for ever', async () => {
+    const clock = fakeClock()
+    await new Channel(hastySink().sink, clock, 5_000).close()
+    const channel = new Channel(hastySink({ close: () => new Promise<void>(() => {}) }).sink, clock, 5_000)
+    const closed = expect(channel.close()).rejects.toMatchObject({ message: '`hasty` did not answer in time' })
+    await clock.advance(5_000)
+    await closed
   })
 })

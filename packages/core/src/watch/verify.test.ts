@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { proves } from '../../../../test/promises.ts'
 import type { StoredLine } from '../sinks/sink.ts'
 import type { WriterRow } from '../stores/store.ts'
-import { Chain, callFragment, lineHash, NOBODY, toolFragment } from './chain.ts'
+import { Chain, callFragment, lineHash, NOBODY, sessionFragment, toolFragment } from './chain.ts'
 import { verifyLines } from './verify.ts'
 
 const tool = toolFragment({ name: 'pay' })
@@ -152,5 +152,140 @@ describe('verifyLines', () => {
       yield { writer: 'w', place: 'f:9', line: '{"v":1,"id', torn: true }
     }
     expect((await verifyLines(torn())).problems[0]).toMatchObject({ kind: 'torn', place: 'f:9' })
+  })
+
+  it.each<[string, object]>([
+    ['no version', { v: undefined }],
+    ['another version', { v: 2 }],
+    ['a place that is no whole number', { seq: 0.5 }],
+    ['no id', { id: undefined }],
+    ['no writer', { writer: undefined }],
+    ['no type', { type: undefined }],
+    ['nothing before it', { prev: null }],
+  ])('takes a line for no entry that has %s, and goes on behind it', async (_, spoilt) => {
+    const { lines } = trail(0)
+    const { hash: _hash, ...entry } = JSON.parse(lines[0] as string)
+    const body = JSON.stringify({ ...entry, ...spoilt }).slice(0, -1)
+    const spoiled = `${body},"hash":"${lineHash(`${body}}`)}"}`
+    expect((await verify([spoiled])).problems).toEqual([
+      { kind: 'malformed', writer: 'w', place: 'f:1', message: 'f:1 is not an entry' },
+    ])
+    expect((await verify(['no json', `{"v":1,"hash":"${'0'.repeat(64)}"}`, ...lines])).problems.length).toBe(2)
+  })
+
+  it('says of each problem where it is and what it is', async () => {
+    const { lines, chain } = trail(1)
+    const after = chain.append({ type: 'signal', session: NOBODY }, 9).trimEnd()
+    const second = lines[1] as string
+    const whole = [...lines, after]
+    const kinds = async (changed: readonly string[]) => (await verify(changed)).problems
+    expect(await kinds(whole)).toEqual([
+      {
+        kind: 'after-close',
+        writer: 'w',
+        entry: 'w:4',
+        place: 'f:5',
+        message: 'entry 4 follows the end of its chain (f:5)',
+      },
+    ])
+    expect(await kinds(lines.with(1, second.replace('"tool":"pay"', '"tool":"PAY"')))).toEqual([
+      { kind: 'hash', writer: 'w', entry: 'w:1', place: 'f:2', message: 'entry 1 was changed (f:2)' },
+    ])
+    expect(await kinds(lines.toSpliced(1, 1))).toEqual([
+      {
+        kind: 'sequence',
+        writer: 'w',
+        entry: 'w:2',
+        place: 'f:2',
+        message: 'entry 2 stands where entry 1 should be (f:2)',
+      },
+    ])
+    const other = new Chain('w', 'other')
+    const foreign = other.append({ type: 'writer-opened', session: NOBODY }, 0).trimEnd()
+    expect(await kinds(lines.with(0, foreign))).toEqual([
+      {
+        kind: 'link',
+        writer: 'w',
+        entry: 'w:1',
+        place: 'f:2',
+        message: 'entry 1 does not follow the one before it (f:2)',
+      },
+    ])
+    const strange = new Chain('v', 'haldir').append({ type: 'writer-opened', session: NOBODY }, 0).trimEnd()
+    expect(await kinds([strange])).toEqual([
+      {
+        kind: 'sequence',
+        writer: 'w',
+        entry: 'v:0',
+        place: 'f:1',
+        message: 'entry 0 stands where entry 0 should be (f:1)',
+      },
+    ])
+    async function* torn(): AsyncGenerator<StoredLine> {
+      yield { writer: 'w', place: 'f:9', line: lines[0] as string, torn: true }
+    }
+    expect((await verifyLines(torn())).problems).toEqual([
+      { kind: 'torn', writer: 'w', place: 'f:9', message: 'the last line at f:9 was never finished' },
+    ])
+  })
+
+  it('says what the store knows better', async () => {
+    const { lines, chain } = trail(1)
+    const problems = async (found: readonly string[], row: Partial<WriterRow>) =>
+      (await verify(found, [{ ...rowOf(chain), ...row }])).problems
+    expect(await problems(lines, {})).toEqual([])
+    expect(await problems(lines, { entries: 2, head: JSON.parse(lines[1] as string).hash })).toEqual([])
+    expect(await problems(lines.slice(0, 2), {})).toEqual([
+      { kind: 'truncated', writer: 'w', message: 'the chain of writer `w` ends after 2 entries; it had at least 4' },
+    ])
+    // Its head is somewhere else, or there is none like it.
+    for (const row of [{ entries: 3 }, { head: 'f'.repeat(64) }]) {
+      expect(await problems(lines, row)).toEqual([
+        {
+          kind: 'hash',
+          writer: 'w',
+          message: `entry ${(row.entries ?? 4) - 1} of writer \`w\` is not the one the store knows`,
+        },
+      ])
+    }
+    expect(await problems([], {})).toEqual([
+      { kind: 'missing-writer', writer: 'w', message: 'the chain of writer `w` is not here' },
+    ])
+  })
+
+  it('follows each writer on its own, and lists their orphans with whose they were', async () => {
+    const session = sessionFragment({ tenant: 't', agent: 'a', id: 's1', chain: [] })
+    const first = new Chain('a', 'haldir')
+    const second = new Chain('b', 'haldir')
+    const intent = (chain: Chain, id: string, at: number) =>
+      chain.append({ type: 'intent', session, call: callFragment({ id }, tool, undefined) }, at).trimEnd()
+    const bare = second.append({ type: 'intent', session: NOBODY }, 3).trimEnd()
+    async function* mixed(): AsyncGenerator<StoredLine> {
+      yield { writer: 'b', place: 'b:1', line: bare }
+      yield { writer: 'a', place: 'a:1', line: intent(first, 'c1', 1) }
+      yield { writer: 'b', place: 'b:2', line: intent(second, 'c2', 2) }
+      yield { writer: 'a', place: 'a:2', line: intent(first, 'c3', 3) }
+    }
+    const { problems, writers, orphans } = await verifyLines(mixed())
+    expect(problems).toEqual([])
+    expect(writers).toEqual([
+      { id: 'b', entries: 2, head: second.head, closed: false },
+      { id: 'a', entries: 2, head: first.head, closed: false },
+    ])
+    expect(orphans).toEqual([
+      { call: '', tool: '', session: '', at: '1970-01-01T00:00:00.003Z', writer: 'b' },
+      { call: 'c1', tool: 'pay', session: 's1', at: '1970-01-01T00:00:00.001Z', writer: 'a' },
+      { call: 'c2', tool: 'pay', session: 's1', at: '1970-01-01T00:00:00.002Z', writer: 'b' },
+      { call: 'c3', tool: 'pay', session: 's1', at: '1970-01-01T00:00:00.003Z', writer: 'a' },
+    ])
+  })
+
+  it('lets a chain begin late only at its beginning', async () => {
+    const { lines } = trail(2)
+    async function* resumed(at: number): AsyncGenerator<StoredLine> {
+      for (const [index, line] of lines.toSpliced(2, 1).entries())
+        yield { writer: 'w', place: `m:${index}`, line, resumes: index === at }
+    }
+    expect((await verifyLines(resumed(2))).problems.map(({ kind }) => kind)).toEqual(['sequence'])
   })
 })

@@ -427,9 +427,11 @@ describe('in doubt, a rule is left alone', () => {
   const treeOf = (when: Condition) => parseCondition(when, 'when')
 
   it('what is said to be impossible is true of no call', () => {
+    let tried = 0
     let said = 0
     fc.assert(
       fc.property(condition, fc.array(args, { minLength: 20, maxLength: 20 }), (when, calls) => {
+        tried++
         const tree = treeOf(when)
         if (!impossible([{ tree, truth: true }], undefined)) return
         said++
@@ -438,7 +440,7 @@ describe('in doubt, a rule is left alone', () => {
       }),
       { numRuns: 3_000 },
     )
-    expect(said).toBeGreaterThan(100)
+    expect(said).toBeGreaterThan(tried / 30)
   })
 
   it('what is said to be evaded does not match without the argument', () => {

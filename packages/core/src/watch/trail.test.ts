@@ -1,0 +1,385 @@
+import { fakeClock } from '@haldir/testing'
+import { describe, expect, it } from 'vitest'
+import { Unavailable, Unplaced } from '../errors.ts'
+import { memorySink } from '../sinks/memory.ts'
+import type { Sink } from '../sinks/sink.ts'
+import { memoryStore } from '../stores/memory.ts'
+import type { WriterRow } from '../stores/store.ts'
+import { type Draft, NOBODY } from './chain.ts'
+import type { Entry } from './entry.ts'
+import { type TrailParts, WrittenTrail } from './trail.ts'
+
+const DEADLINE = 5_000
+const signal: Draft = { type: 'signal', session: NOBODY }
+const outcome: Draft = { type: 'outcome', session: NOBODY, data: { ended: 'ok' } }
+
+/** A trail on real parts, and what was registered of it. */
+function scene(parts: Partial<TrailParts> = {}) {
+  const clock = fakeClock()
+  const { writer } = memoryStore({ clock })
+  const rows: WriterRow[] = []
+  const registry = {
+    list: () => writer.list(),
+    put: (row: WriterRow) => {
+      rows.push(row)
+      return writer.put(row)
+    },
+  }
+  const sink = memorySink()
+  const given = { haldir: 'h', writer: 'w', sinks: [sink], registry, clock, deadlineMs: DEADLINE, ...parts }
+  return { clock, rows, sink, trail: new WrittenTrail(given) }
+}
+
+/** A memory sink that does as the test says: accepts, throws, or answers `false`, at once or later. */
+function moody(options: Partial<Sink> = {}) {
+  const sink = memorySink()
+  const mood: { now: 'accepts' | 'throws' | 'declines'; later: boolean } = { now: 'accepts', later: false }
+  const take = (lines: string) => {
+    if (mood.now === 'throws') throw new Error('disk full')
+    return mood.now === 'accepts' ? sink.write(lines) : false
+  }
+  const write = (lines: string) => (mood.later ? Promise.resolve().then(() => take(lines)) : take(lines))
+  return { mood, lines: sink.lines, sink: { ...sink, write, ...options } satisfies Sink }
+}
+
+const entriesOf = (lines: readonly string[]) => lines.map((line) => JSON.parse(line) as Entry)
+const typesOf = (lines: readonly string[]) => entriesOf(lines).map(({ type }) => type)
+const failure = async (work: () => unknown) => {
+  try {
+    await work()
+    return undefined
+  } catch (error) {
+    return error as Error
+  }
+}
+
+describe('recording', () => {
+  it('opens with the first entry, and afterwards costs no promise where every sink accepts at once', async () => {
+    const { trail, sink } = scene()
+    await trail.record(signal)
+    expect(trail.record(outcome)).toBe(undefined)
+    expect(typesOf(sink.lines)).toEqual(['writer-opened', 'signal', 'outcome'])
+    expect(trail.health()).toEqual({ waiting: 0, unrecorded: 0, dropped: {} })
+  })
+
+  it('opens once for all that come before it is open', async () => {
+    const opened: string[] = []
+    const { sink, lines } = moody({ open: async (writer) => void opened.push(writer) })
+    const { trail } = scene({ sinks: [sink] })
+    await Promise.all([trail.record(signal), trail.record(signal)])
+    expect(opened).toEqual(['w'])
+    expect(typesOf(lines)).toEqual(['writer-opened', 'signal', 'signal'])
+  })
+
+  it('places nothing while it can not be opened, says so, and tries again at the next entry', async () => {
+    let works = false
+    const open = () => {
+      if (!works) throw new Error('no such folder')
+      return undefined
+    }
+    const { sink, lines } = moody({ open })
+    const { trail } = scene({ sinks: [sink] })
+    const error = await failure(() => trail.record(signal))
+    expect(error).toBeInstanceOf(Unplaced)
+    expect(error?.message).toBe('the trail could not be opened')
+    expect(error?.cause).toBeInstanceOf(Unavailable)
+    expect(lines).toEqual([])
+    works = true
+    await trail.record(signal)
+    expect(typesOf(lines)).toEqual(['writer-opened', 'signal'])
+  })
+
+  it('says only once that it was opened, when registering it failed the first time', async () => {
+    let works = false
+    const put = () => {
+      if (!works) throw new Error('connection lost')
+    }
+    const { trail, sink } = scene({ registry: { put, list: () => [] } })
+    expect(await failure(() => trail.record(signal))).toMatchObject({ message: 'the trail could not be opened' })
+    works = true
+    await trail.record(signal)
+    expect(typesOf(sink.lines)).toEqual(['writer-opened', 'signal'])
+  })
+
+  it('records what a sink had to cut off when it opened, once', async () => {
+    const recovered = [
+      { writer: 'dead', file: 'a.jsonl', bytes: 7 },
+      { writer: 'gone', file: 'b.jsonl', bytes: 9 },
+    ]
+    const { sink, lines } = moody({ open: () => ({ recovered }) })
+    const { trail } = scene({ sinks: [sink] })
+    await trail.record(signal)
+    await trail.record(signal)
+    expect(typesOf(lines)).toEqual(['writer-opened', 'recovery', 'recovery', 'signal', 'signal'])
+    expect(entriesOf(lines.slice(1, 3)).map(({ data }) => data)).toEqual(recovered)
+  })
+
+  it('tells the caller when one of several required sinks refuses, and when it accepts later', async () => {
+    const [slow, hasty] = [moody(), moody()]
+    const { trail } = scene({ sinks: [slow.sink, hasty.sink] })
+    await trail.record(signal)
+    slow.mood.later = true
+    await trail.record(signal)
+    hasty.mood.now = 'declines'
+    // The other one refuses as well, later; nobody waits for that any more.
+    slow.mood.now = 'throws'
+    expect(await failure(() => trail.record(signal))).toMatchObject({
+      code: 'unavailable',
+      message: 'the sink `memory` did not accept an entry',
+    })
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(trail.health().waiting).toBe(1)
+    hasty.mood.now = slow.mood.now = 'accepts'
+    await trail.record(signal)
+    expect(trail.health().waiting).toBe(0)
+    expect(slow.lines).toEqual(hasty.lines)
+  })
+
+  it('concludes without a word whatever the sinks do', async () => {
+    const { sink, mood, lines } = moody()
+    const { trail } = scene({ sinks: [sink] })
+    await trail.conclude(outcome)
+    mood.now = 'throws'
+    expect(trail.conclude(outcome)).toBe(undefined)
+    mood.later = true
+    expect(await trail.conclude(outcome)).toBe(undefined)
+    mood.now = 'accepts'
+    await trail.flush()
+    expect(typesOf(lines)).toEqual(['writer-opened', 'outcome', 'outcome', 'outcome'])
+  })
+})
+
+describe('a required sink that is down for long', () => {
+  /** Fills what is kept for a sink, 1,000 lines, with entries it refuses. */
+  async function crowd(trail: WrittenTrail, mood: ReturnType<typeof moody>['mood']) {
+    await trail.record(signal)
+    Object.assign(mood, { now: 'throws', later: true })
+    const answers = Array.from({ length: 1_000 }, () => failure(() => trail.record(signal)))
+    for (const error of await Promise.all(answers)) {
+      if (!(error instanceof Unavailable) || error instanceof Unplaced)
+        throw new Error('it has a place', { cause: error })
+    }
+    mood.later = false
+    expect(trail.health()).toMatchObject({ waiting: 1_000, unrecorded: 0 })
+  }
+
+  it('costs what has not happened yet its place, never what has; the hole is told of when it is back', async () => {
+    const { sink, mood, lines } = moody()
+    const { trail } = scene({ sinks: [sink] })
+    await crowd(trail, mood)
+    for (let count = 0; count < 3; count++) {
+      const error = await failure(() => trail.record(signal))
+      expect(error).toBeInstanceOf(Unplaced)
+      expect(error?.message).toBe('the sink `memory` does not accept entries')
+    }
+    expect(trail.health()).toMatchObject({ waiting: 1_000, unrecorded: 3 })
+    // It stands before the outcome: what is missing was missing by then.
+    expect(await failure(() => trail.record(outcome))).not.toBeInstanceOf(Unplaced)
+    expect(trail.health()).toMatchObject({ waiting: 1_002, unrecorded: 3 })
+    mood.now = 'accepts'
+    await trail.record(signal)
+    await trail.record(signal)
+    expect(trail.health()).toMatchObject({ waiting: 0, unrecorded: 3 })
+    const late = entriesOf(lines.slice(1_002))
+    expect(late.map(({ type }) => type)).toEqual(['gap', 'outcome', 'signal', 'signal'])
+    expect(late[0]?.data).toEqual({ unrecorded: 3 })
+    expect(await trail.verify()).toMatchObject({ ok: true, problems: [] })
+  })
+
+  it('has its hole told of even if it takes the note of it later, or not at once', async () => {
+    const { sink, mood, lines } = moody()
+    const { trail } = scene({ sinks: [sink] })
+    await crowd(trail, mood)
+    expect(await failure(() => trail.record(signal))).toBeInstanceOf(Unplaced)
+    mood.later = true
+    // It rejects both, later: the note is nobody's to wait for.
+    expect(await failure(() => trail.record(outcome))).toBeInstanceOf(Unavailable)
+    await new Promise((resolve) => setImmediate(resolve))
+    mood.now = 'accepts'
+    await trail.flush()
+    expect(entriesOf(lines.slice(1_002)).map(({ type, data }) => [type, data])).toEqual([
+      ['gap', { unrecorded: 1 }],
+      ['outcome', { ended: 'ok' }],
+    ])
+  })
+
+  it('costs an outcome its place in shadow mode, where its call ran without an intent', async () => {
+    const { sink, mood } = moody()
+    const { trail } = scene({ sinks: [sink], enforced: false })
+    await crowd(trail, mood)
+    expect(await failure(() => trail.record(outcome))).toBeInstanceOf(Unplaced)
+  })
+})
+
+describe('reading', () => {
+  it('reads the first required sink that can be read back', async () => {
+    const copy = memorySink({ required: false })
+    const write = () => {}
+    const { trail, sink } = scene({ sinks: [copy, { name: 'blind', write }, memorySink(), memorySink()] })
+    await trail.record(signal)
+    expect(sink.lines).toEqual([])
+    expect((await Array.fromAsync(trail.query())).map(({ type }) => type)).toEqual(['writer-opened', 'signal'])
+    expect(await trail.verify()).toMatchObject({ ok: true, writers: [{ id: 'w', entries: 2, closed: false }] })
+    expect((await Array.fromAsync(trail.query({ type: 'signal' }))).length).toBe(1)
+
+    const blind = scene({ sinks: [memorySink({ required: false }), { name: 'blind', write }] }).trail
+    await blind.record(signal)
+    expect(await failure(() => Array.fromAsync(blind.query()))).toMatchObject({
+      code: 'unavailable',
+      message: 'no required sink can be read back',
+    })
+  })
+
+  it('verifies what stands, also while a sink refuses; not without knowing which writers there are', async () => {
+    const { sink, mood } = moody()
+    const { trail } = scene({ sinks: [sink] })
+    await trail.record(signal)
+    mood.now = 'throws'
+    await failure(() => trail.record(signal))
+    expect(await trail.verify()).toMatchObject({ ok: true, writers: [{ entries: 2 }] })
+    mood.now = 'accepts'
+    expect(await trail.verify()).toMatchObject({ ok: true, writers: [{ entries: 3 }] })
+
+    for (const [list, message] of [
+      [() => ({}) as never, '`store.writer.list` answered nonsense'],
+      [() => Promise.reject(new Error('lost')), '`store.writer.list` failed'],
+    ] as const) {
+      const blind = scene({ registry: { put: () => {}, list } }).trail
+      await blind.record(signal)
+      expect(await failure(() => blind.verify())).toMatchObject({ code: 'unavailable', message })
+    }
+  })
+})
+
+describe('what the store knows of a chain', () => {
+  it('is how far every required sink has it: at opening, at each flush, at the end', async () => {
+    const first = moody()
+    const second = moody()
+    const { trail, rows } = scene({ sinks: [first.sink, second.sink] })
+    await trail.flush()
+    expect(rows).toEqual([])
+    await trail.record(signal)
+    const at = (index: number) => entriesOf(first.lines)[index] as Entry
+    const genesis = at(0).hash
+    expect(rows).toEqual([{ id: 'w', genesis, entries: 1, head: genesis, closed: false }])
+
+    await trail.record(signal)
+    await trail.flush()
+    expect(rows.at(-1)).toEqual({ id: 'w', genesis, entries: 3, head: at(2).hash, closed: false })
+
+    // One of them has not got it: after a crash, claiming more would look like a cut.
+    second.mood.now = 'declines'
+    await failure(() => trail.record(signal))
+    expect(await failure(() => trail.flush())).toBeInstanceOf(Unavailable)
+    second.mood.now = 'accepts'
+    await trail.flush()
+    expect(rows.at(-1)).toEqual({ id: 'w', genesis, entries: 4, head: at(3).hash, closed: false })
+
+    await trail.close()
+    expect(rows.at(-1)).toEqual({ id: 'w', genesis, entries: 5, head: at(4).hash, closed: true })
+  })
+
+  it('grows when a sink accepts later', async () => {
+    const { sink, mood, lines } = moody({ flush: () => Promise.reject(new Error('busy')) })
+    const { trail, rows } = scene({ sinks: [sink] })
+    mood.later = true
+    await trail.record(signal)
+    await trail.record(signal)
+    await trail.close()
+    expect(lines.length).toBe(4)
+    // All of it was accepted, but the sink can't say that it is safe.
+    expect(rows.at(-1)).toMatchObject({ entries: 4, closed: false })
+  })
+
+  it('is not that it was closed, when a required sink lacks the end', async () => {
+    const { sink, mood, lines } = moody()
+    const { trail, rows } = scene({ sinks: [sink] })
+    await trail.record(signal)
+    mood.now = 'throws'
+    await trail.close()
+    expect(lines.length).toBe(2)
+    expect(rows.at(-1)).toMatchObject({ entries: 2, closed: false })
+  })
+})
+
+describe('sinks that are not required', () => {
+  it('are opened with their first line, get what the others get, and are counted by name', async () => {
+    const calls: string[] = []
+    const copy = moody({ required: false, name: 'copy', open: (writer) => void calls.push(`open ${writer}`) })
+    const { trail, sink } = scene({ sinks: [memorySink(), copy.sink] })
+    expect(calls).toEqual([])
+    await trail.record(signal)
+    await trail.flush()
+    expect(calls).toEqual(['open w'])
+    expect(typesOf(copy.lines)).toEqual(['writer-opened', 'signal'])
+    expect(sink.lines).toEqual([])
+    Object.assign(copy.mood, { now: 'throws', later: true })
+    // One is on its way, 1,000 are kept.
+    for (let count = 0; count < 1_003; count++) trail.record(signal)
+    expect(trail.health()).toEqual({ waiting: 0, unrecorded: 0, dropped: { copy: 2 } })
+  })
+
+  it('are flushed with the others, and fail nothing', async () => {
+    const flushed: string[] = []
+    const flush = (name: string, fails: boolean) => async () => {
+      flushed.push(name)
+      if (fails) throw new Error('lost')
+    }
+    const copy = moody({ required: false, flush: flush('copy', true) })
+    const { sink } = moody({ flush: flush('first', false) })
+    const { trail, rows } = scene({ sinks: [sink, copy.sink] })
+    await trail.record(signal)
+    await trail.flush()
+    expect(flushed.toSorted()).toEqual(['copy', 'first'])
+    await trail.close()
+    expect(flushed.length).toBe(4)
+    expect(rows.at(-1)).toMatchObject({ entries: 3, closed: true })
+  })
+})
+
+describe('closing', () => {
+  it('is the last entry; what comes later gets no place, and is counted', async () => {
+    const { trail, sink, rows } = scene()
+    await trail.record(signal)
+    await trail.close()
+    expect(typesOf(sink.lines)).toEqual(['writer-opened', 'signal', 'writer-closed'])
+    const error = await failure(() => trail.record(signal))
+    expect(error).toBeInstanceOf(Unplaced)
+    expect(error?.message).toBe('the trail is closed')
+    expect(trail.conclude(outcome)).toBe(undefined)
+    expect(trail.health().unrecorded).toBe(2)
+    const registered = rows.length
+    await trail.close()
+    expect([sink.lines.length, rows.length]).toEqual([3, registered])
+  })
+
+  it('leaves no trace of a trail that was never used, and closes its sinks all the same', async () => {
+    let closed = 0
+    const { sink, lines } = moody({ close: () => void closed++ })
+    const { trail, rows } = scene({ sinks: [sink] })
+    await trail.close()
+    expect([lines, rows, closed]).toEqual([[], [], 1])
+  })
+
+  it('closes every sink, also when the store fails and when one of them does', async () => {
+    const closed: string[] = []
+    const ends = (name: string, required: boolean) =>
+      moody({
+        required,
+        close: async () => {
+          closed.push(name)
+          throw new Error('busy')
+        },
+      }).sink
+    let works = true
+    const put = () => {
+      if (!works) throw new Error('connection lost')
+    }
+    const sinks = [ends('first', true), ends('copy', false), ends('second', true)]
+    const { trail } = scene({ sinks, registry: { put, list: () => [] } })
+    await trail.record(signal)
+    works = false
+    expect(await failure(() => trail.close())).toMatchObject({ message: '`store.writer.put` failed' })
+    expect(closed.toSorted()).toEqual(['copy', 'first', 'second'])
+  })
+})

@@ -1,0 +1,24 @@
+/**
+ * `npm run mutation -- watch gate policy vault`, one room after another, all of them when none is named. Options of
+ * Stryker follow, for a part of a room: `npm run mutation -- gate --mutate packages/core/src/gate/scopes.ts`.
+ */
+import { spawnSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { ROOMS } from './rooms.ts'
+import { printScores } from './score.ts'
+
+const words = process.argv.slice(2)
+const options = words.some((word) => word.startsWith('-'))
+  ? words.splice(words.findIndex((word) => word.startsWith('-')))
+  : []
+
+for (const name of words.length > 0 ? words : Object.keys(ROOMS)) {
+  if (!Object.hasOwn(ROOMS, name)) throw new Error(`there is no room \`${name}\`: ${Object.keys(ROOMS).join(', ')}`)
+  const { status } = spawnSync('stryker', ['run', ...options], {
+    stdio: 'inherit',
+    env: { ...process.env, MUTATION_ROOM: name },
+  })
+  const report = `reports/mutation/${name}.json`
+  if (existsSync(report)) printScores(report)
+  if (status !== 0) process.exitCode = 1
+}
