@@ -153,7 +153,8 @@ export function cleanOutputs(count: number, secrets: readonly string[]): unknown
       ids: Array.from({ length: 20 }, () => random.below(1e9) * 1e6),
       big: BigInt(`9${random.letters(30, '0123456789')}`),
     }),
-    () => Array.from({ length: 12 }, () => random.pick(WORDS)).join(' '),
+    // Without the stop it would end in most of a passphrase.
+    () => `${Array.from({ length: 12 }, () => random.pick(WORDS)).join(' ')}.`,
     () => [
       new Date(random.below(2 ** 31) * 1_000),
       new URL(`https://example.com/${random.letters(9, LOWER)}?q=${random.letters(9, ALNUM)}`),
