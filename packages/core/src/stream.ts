@@ -9,6 +9,7 @@ import { inFrame } from './context.ts'
 import { Unavailable } from './errors.ts'
 import type { Executed, NotRun } from './governor.ts'
 import type { Pass } from './pass.ts'
+import { Queue } from './vault/queue.ts'
 import { YieldRedactor } from './vault/redact-yields.ts'
 
 type Step = IteratorResult<unknown, void>
@@ -45,7 +46,7 @@ class Items {
   readonly #finish: (pass: Pass, ended: Executed) => Promise<Executed>
   readonly #yields: YieldRedactor
   #source: AsyncIterator<unknown> | undefined
-  #ready: unknown[] = []
+  #ready = new Queue<unknown>()
   #last: unknown
   #over = false
   #failure: { readonly error: unknown } | undefined
@@ -87,7 +88,7 @@ class Items {
       if (this.#over) return DONE
       await this.#advance()
     }
-    return { done: false, value: this.#ready.shift() }
+    return { done: false, value: this.#ready.take(1)[0] }
   }
 
   /** Asks the tool for one item. */
@@ -108,11 +109,11 @@ class Items {
       if (typeof step !== 'object' || step === null) throw new TypeError('the tool answered no step')
     } catch (error) {
       // What waited comes out before the reader is told.
-      this.#ready.push(...this.#yields.end())
+      for (const item of this.#yields.end()) this.#ready.push(item)
       return this.#end({ status: 'failed', error })
     }
     if (step.done) {
-      this.#ready.push(...this.#yields.end())
+      for (const item of this.#yields.end()) this.#ready.push(item)
       return this.#end({ status: 'ran', value: this.#last })
     }
     this.#last = step.value
@@ -125,7 +126,7 @@ class Items {
       await this.#close()
       return this.#end(withhold(pass))
     }
-    this.#ready.push(...items)
+    for (const item of items) this.#ready.push(item)
   }
 
   async #start(): Promise<AsyncIterator<unknown>> {
@@ -159,7 +160,7 @@ class Items {
   /** The reader wants no more. */
   async stop(): Promise<Step> {
     if (this.#over) return DONE
-    this.#ready = []
+    this.#ready = new Queue()
     this.#over = true
     if (!this.#source) {
       this.#disarm?.()
