@@ -53,7 +53,7 @@ function checkPolicy(pass: Pass): Refusal | undefined {
   let strictest: Decision | undefined
   for (const { facts } of session.leaves) {
     const decision = rules.judge({ args: pass.snapshot.args, session: facts, tool: tool.facts, now })
-    if (decision.verdict === 'deny') return denied(decision.rule, decision.reason)
+    if (decision.verdict === 'deny') return denied(pass, decision.rule, decision.reason)
     if (!strictest || (decision.verdict === 'ask' && strictest.verdict !== 'ask')) strictest = decision
   }
   const { verdict, rule, reason } = strictest as Decision
@@ -62,8 +62,8 @@ function checkPolicy(pass: Pass): Refusal | undefined {
   return undefined
 }
 
-function denied(rule: string, reason: string): Refusal {
-  return { code: 'policy-denied', reason: sentence(reason), rule }
+function denied(pass: Pass, rule: string, reason: string): Refusal {
+  return { code: 'policy-denied', reason: sentence(pass, reason), rule }
 }
 
 /** Guards see what the rules have let through, for every identity; each has a second, and may only be stricter. */
@@ -83,7 +83,7 @@ export async function guard(pass: Pass): Promise<Refusal | undefined> {
     try {
       const opinions = await Promise.all(session.leaves.map((leaf) => askGuard(one, viewOf(leaf), house.clock)))
       for (const { verdict, reason } of opinions) {
-        if (verdict === 'deny') return denied(rule, reason ?? `the guard \`${one.name}\` denies this call`)
+        if (verdict === 'deny') return denied(pass, rule, reason ?? `the guard \`${one.name}\` denies this call`)
         if (verdict === 'ask')
           pass.ask ??= { rule, reason: reason ?? `the guard \`${one.name}\` wants a person to decide` }
       }
@@ -101,7 +101,7 @@ export function ask(pass: Pass): Refusal | undefined {
   return (
     pass.ask && {
       code: 'approval-unavailable',
-      reason: `${sentence(pass.ask.reason)}; a person has to decide, and nobody can be asked`,
+      reason: `${sentence(pass, pass.ask.reason)}; a person has to decide, and nobody can be asked`,
       rule: pass.ask.rule,
     }
   )
@@ -179,9 +179,11 @@ export function onceOf(apart: string, tenant: string, tool: string, { digestKey 
 }
 
 /** A reason stands inside a sentence: without a full stop of its own, and not at any length. */
-function sentence(reason: string): string {
-  return reason
-    .slice(0, 300)
+function sentence(pass: Pass, reason: string): string {
+  // Invariant: redacted before it is cut; of a secret that is cut through most would stay.
+  return pass
+    .shown({ reason })
+    .reason.slice(0, 300)
     .toWellFormed()
     .replace(/[.\s]+$/, '')
 }

@@ -10,6 +10,7 @@ import { searchYield } from './credentials.ts'
 import { Unavailable } from './errors.ts'
 import type { Executed, NotRun } from './governor.ts'
 import type { Pass } from './pass.ts'
+import { Queue } from './vault/queue.ts'
 import { YieldRedactor } from './vault/redact-yields.ts'
 
 type Step = IteratorResult<unknown, void>
@@ -46,7 +47,7 @@ class Items {
   readonly #finish: (pass: Pass, ended: Executed) => Promise<Executed>
   readonly #yields: YieldRedactor
   #source: AsyncIterator<unknown> | undefined
-  #ready: unknown[] = []
+  #ready = new Queue<unknown>()
   #last: unknown
   #over = false
   #failure: { readonly error: unknown } | undefined
@@ -89,7 +90,7 @@ class Items {
       if (this.#over) return DONE
       await this.#advance()
     }
-    return { done: false, value: this.#ready.shift() }
+    return { done: false, value: this.#ready.take(1)[0] }
   }
 
   /** Asks the tool for one item. */
@@ -131,7 +132,8 @@ class Items {
   /** Lets items out to the reader. */
   #offer(items: readonly unknown[]): MaybePromise<void> {
     if (this.#pass.house.detection?.results) return this.#search(items)
-    this.#ready.push(...items)
+    // One by one: a call takes only so many arguments.
+    for (const item of items) this.#ready.push(item)
   }
 
   /** Lets items out when each was searched for credentials, on its own. One that may not go out ends the call. */
@@ -177,7 +179,7 @@ class Items {
   /** The reader wants no more. */
   async stop(): Promise<Step> {
     if (this.#over) return DONE
-    this.#ready = []
+    this.#ready = new Queue()
     this.#over = true
     if (!this.#source) {
       this.#disarm?.()
