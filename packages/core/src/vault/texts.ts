@@ -26,7 +26,7 @@ interface Visit {
   readonly step: Step | undefined
 }
 
-const NO_TEXTS: readonly (readonly [string | number, unknown])[] = []
+const NO_TEXTS: readonly Visit[] = []
 const INDEX = /^(0|[1-9]\d*)$/
 
 export class Texts {
@@ -55,9 +55,9 @@ export class Texts {
       if (typeof visit.value === 'string') this.#write(named ? ': ' : '\n', visit.value, step)
       if (typeof visit.value !== 'object' || visit.value === null || seen.has(visit.value)) continue
       seen.add(visit.value)
-      const inside = textsIn(visit.value)
+      const inside = textsIn(visit.value, step)
       if (typeof inside === 'string') this.#write(named ? ': ' : '\n', inside, step)
-      else for (const [key, item] of inside.toReversed()) waiting.push({ value: item, step: { above: step, key } })
+      else for (let at = inside.length - 1; at >= 0; at--) waiting.push(inside[at] as Visit)
     }
     this.pieces = this.#pieces
     this.joined = this.#parts.join('')
@@ -85,26 +85,27 @@ export function placeOf({ step }: Piece, found: ReadonlyMap<string, unknown>): s
 const LONGEST_PLACE = 256
 
 /** The members of an object that may hold texts, or the one text that it is. */
-function textsIn(value: object): string | readonly (readonly [string | number, unknown])[] {
+function textsIn(value: object, step: Step | undefined): string | readonly Visit[] {
   try {
     const kind = kindOf(value)
     if (kind === 'closed') return NO_TEXTS
-    return kind === 'url' ? hrefOf(value) : membersOf(value, kind)
+    return kind === 'url' ? hrefOf(value) : membersOf(value, kind, step)
   } catch {
     // It threw while it was looked at.
     return NO_TEXTS
   }
 }
 
-function membersOf(value: object, kind: 'plain' | 'array' | 'error'): [string | number, unknown][] {
+function membersOf(value: object, kind: 'plain' | 'array' | 'error', above: Step | undefined): readonly Visit[] {
   const keys =
     kind === 'error' ? new Set([...Reflect.ownKeys(value), 'name', 'message', 'stack']) : Reflect.ownKeys(value)
-  const members: [string | number, unknown][] = []
+  const members: Visit[] = []
   for (const key of keys) {
     if (kind === 'array' && key === 'length') continue
     const own = Object.getOwnPropertyDescriptor(value, key)
+    const property = kind === 'error' ? errorProperty(value, key, own) : own
     // An accessor is not run: it has a name, and no value.
-    members.push([nameOf(key, kind), (kind === 'error' ? errorProperty(value, key, own) : own)?.value])
+    members.push({ value: property?.value, step: { above, key: nameOf(key, kind) } })
   }
   return members
 }
