@@ -13,7 +13,7 @@ export function kmsKey(id: string, masterKey: Buffer): KeyProvider {
       return Buffer.concat([nonce, cipher.update(dataKey), cipher.final(), cipher.getAuthTag()])
     },
     async unwrap(wrapped, context) {
-      const decipher = createDecipheriv('aes-256-gcm', masterKey, wrapped.subarray(0, 12))
+      const decipher = createDecipheriv('aes-256-gcm', masterKey, wrapped.subarray(0, 12), { authTagLength: 16 })
       decipher.setAAD(context)
       decipher.setAuthTag(wrapped.subarray(-16))
       return Buffer.concat([decipher.update(wrapped.subarray(12, -16)), decipher.final()])
