@@ -10,10 +10,8 @@ const { mutate, tests } = ROOMS[name]
 export default {
   mutate: [...mutate, '!**/*.test.ts'],
   testFiles: [...tests],
-  plugins: ['@stryker-mutator/vitest-runner'],
-  testRunner: 'vitest',
-  // `related` would look for the tests of a mutant by imports, and for every mutant anew; the room has chosen them.
-  vitest: { configFile: 'test/mutation/vitest.config.ts', pool: 'threads', related: false },
+  plugins: ['./test/mutation/runner.ts'],
+  testRunner: 'one-process',
   testRunnerNodeArgs: ['--expose-gc', '--disable-warning=ExperimentalWarning', '--conditions=@haldir/source'],
   coverageAnalysis: 'perTest',
   // Every mutator is on, that of texts too: most sentences are asserted somewhere. The table at the end gives the score

@@ -35,7 +35,10 @@ const configError = (work: () => unknown) => {
   try {
     work()
   } catch (error) {
-    if (ConfigError.isInstance(error)) return error.path
+    if (ConfigError.isInstance(error)) {
+      expect(error.code).toBe('invalid-option')
+      return error.path
+    }
   }
   return expect.fail('it was accepted')
 }
@@ -77,6 +80,7 @@ describe('`checkGuards`', () => {
     ['guards.0', [{ name: 'a' }]],
     ['guards.0', [{ name: 'a', decide: 'allow' }]],
     ['guards.0.name', [{ decide: () => 'allow' }]],
+    ['guards.0.name', [{ name: 7, decide: () => 'allow' }]],
     ['guards.0.name', [{ name: '', decide: () => 'allow' }]],
     ['guards.0.name', [{ name: 'no blanks', decide: () => 'allow' }]],
     ['guards.0.name', [{ name: 'a'.repeat(65), decide: () => 'allow' }]],
@@ -201,6 +205,9 @@ describe('`policyGuard`', () => {
     ['allowed, and yet denied by a rule', { allow: true, deny: ['no'] }, { verdict: 'deny' }],
     ['allowed, and denied by none', { allow: true, deny: [] }, { verdict: 'allow' }],
     ['allow: false, and why', { allow: false, reason: 'no' }, { verdict: 'deny', reason: 'no' }],
+    ['denied by nobody', { allow: true, deny: false }, { verdict: 'allow' }],
+    ['denied, though not by a list', { allow: true, deny: true }, { verdict: 'deny' }],
+    ['denied for what is no reason', { allow: true, deny: null }, { verdict: 'deny' }],
     ['allow that is not quite true', { allow: 1 }, { verdict: 'deny' }],
     ['several that differ: the strictest', { allow: true, decision: 'ask', verdict: 'allow' }, { verdict: 'ask' }],
     ['several that differ, and deny', { allow: false, decision: 'allow' }, { verdict: 'deny' }],
@@ -273,10 +280,48 @@ describe('`policyGuard`', () => {
   it.each<[string, unknown, unknown]>([
     ['client', undefined, { path: 'p' }],
     ['client', {}, { path: 'p' }],
+    ['path', answering(true), { path: 7 }],
     ['path', answering(true), { path: '' }],
     ['pth', answering(true), { pth: 'p', path: 'p' }],
     ['guards.0.name', answering(true), { path: 'not a name' }],
   ])('refuses what it can not work with, naming `%s`', (path, client, options) => {
     expect(configError(() => checkGuards([policyGuard(client as PolicyClient, options as never)]))).toBe(path)
+  })
+})
+
+describe('what is told', () => {
+  it.each<[() => unknown, string]>([
+    [() => checkGuards('opa' as never), '`guards` is a list'],
+    [() => checkGuards([{ name: 'a' }] as never), '`guards.0` is a function, or has a `name` and a `decide`'],
+    [
+      () => checkGuards([{ name: 'no blanks', decide: async () => 'allow' }]),
+      '`guards.0.name` is 1 to 64 letters, digits or `_.:/-`',
+    ],
+    [() => policyGuard({} as never), '`client` has a function `evaluate`'],
+    [() => policyGuard({ evaluate: async () => true }, { path: '' }), '`path` names a policy'],
+    [
+      () => policyGuard({ evaluate: async () => true }, { pth: 'p' } as never),
+      '`pth` is not among the options of `policyGuard`; did you mean `path`?',
+    ],
+  ])('of what can not work (%#)', (work, message) => {
+    expect(work).toThrow(message)
+  })
+
+  it('of a guard that does not say anything it may, or not in time', async () => {
+    const clock = fakeClock()
+    await expect(asked(async () => 'yes' as never)).rejects.toMatchObject({ message: 'a guard answered no verdict' })
+    const late = expect(asked({ name: 'slow', decide: () => new Promise(() => {}) }, clock)).rejects.toMatchObject({
+      message: '`guard slow` did not answer in time',
+    })
+    await clock.advance(1_000)
+    await late
+    const empty = asked(policyGuard({ evaluate: async () => ({}) }))
+    await expect(empty).rejects.toMatchObject({ message: 'the policy engine answered no verdict' })
+  })
+
+  it('with a `decide` of its own is a guard, though it can evaluate as well', async () => {
+    const both = { name: 'both', decide: async () => 'ask' as const, evaluate: async () => true }
+    expect(checkGuards([both])[0]?.name).toBe('both')
+    expect(await asked(both)).toEqual({ verdict: 'ask' })
   })
 })

@@ -246,3 +246,29 @@ describe('a chain of identities', () => {
     expect(uncovered(chain(['spend:1:EUR'], ['spend:1:EUR']), spent(['USD', 1]), standing)).toBe('USD')
   })
 })
+
+it('names the scope that is too much, and shows policies nothing they could change', () => {
+  expect(() => checkWithin(parseGrant(['read']), parseGrant(['read', 'write']))).toThrow(
+    '`scopes.1` grants more than the session it is delegated from holds',
+  )
+  const rest = { tokenHash: '', createdAt: 0, expiresAt: 1, chain: ['s0', 's1'], agent: 'a', tenant: 't', id: 's2' }
+  const { facts } = leaveOf({ ...rest, scopes: ['read'], attributes: { team: { name: 'blue' }, none: null } }, '')
+  expect(facts).toEqual({
+    id: 's2',
+    agent: 'a',
+    tenant: 't',
+    scopes: ['read'],
+    attributes: { team: { name: 'blue' }, none: null },
+    depth: 2,
+  })
+  expect([facts, facts.scopes, facts.attributes, facts.attributes.team].every(Object.isFrozen)).toBe(true)
+})
+
+it('a unit is counted when any of its meters is of it', () => {
+  const row = { tokenHash: '', createdAt: 0, expiresAt: 1, chain: [], agent: 'a', tenant: 't', attributes: {} }
+  const leaves = [leaveOf({ ...row, id: 's', scopes: ['spend:5', 'spend:5:EUR'] }, '')]
+  const none = () => false
+  expect(uncovered(leaves, [amount('USD', 1), amount('EUR', 1)], none)).toBe(undefined)
+  expect(uncovered(leaves, [amount('USD', 1), amount('CHF', 1)], none)).toBe('CHF')
+  expect(uncovered(leaves, [amount('CHF', 0)], none)).toBe(undefined)
+})

@@ -280,3 +280,26 @@ describe('required scopes', () => {
     },
   )
 })
+
+describe('what is told of a scope that can not be', () => {
+  test.each<[() => unknown, string]>([
+    [() => parseGrant('read' as never), '`scopes` is an array of scopes'],
+    [() => parseGrant([7] as never), '`scopes.0` is a string such as `gmail:read`'],
+    [() => parseGrant(['a'.repeat(257)]), '`scopes.0` is longer than 256 characters'],
+    [() => parseGrant(['a b']), '`scopes.0` is segments of letters, digits, `_`, `.`, `-` or `*`, joined by `:`'],
+    [() => parseGrant(['spend:1:USD/year']), '`scopes.0` names a window other than hour, day, week, month'],
+    [
+      () => parseGrant(['spend']),
+      '`scopes.0` is `spend:50`, `spend:50:EUR`, `spend:50:USD/day`, or `spend:*` for no limit',
+    ],
+    [() => parseGrant(['spend:1', 'spend:2']), '`scopes.1` limits the same currency and window as `scopes.0`'],
+    [() => parseRequired('a:*'), '`scope` names one scope; `*` is for what a session is granted'],
+    [() => parseRequired('spend:5'), '`scope` requires `spend` alone; how much a call spends is its `cost`'],
+  ])('(%#)', (work, message) => {
+    expect(refusal(work).message).toBe(message)
+  })
+
+  test('and 256 characters are not too long', () => {
+    expect(parseRequired('a'.repeat(256))).toEqual(['a'.repeat(256)])
+  })
+})

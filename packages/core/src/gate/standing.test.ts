@@ -266,3 +266,88 @@ it('spells a zone as everyone does, however it was written: one window, not two'
   }
   expect(counted('Europe/Berlin')).not.toBe(counted('Europe/Paris'))
 })
+
+describe('what is told', () => {
+  it.each<[unknown, string]>([
+    [{ ...quota, windw: 1 }, '`windw` is not among the fields of a meter; did you mean `window`?'],
+    [{ ...quota, unit: 'call' }, '`meters.0.unit` is not known; did you mean `calls`?'],
+    [{ ...quota, name: 'a b' }, '`meters.0.name` is 1 to 64 letters, digits, `_`, `.` or `-`'],
+    [{ ...quota, per: 'tennant' }, '`meters.0.per` is not known; did you mean `tenant`?'],
+    [{ ...quota, per: 7 }, '`meters.0.per` is one of `session`, `agent`, `tenant`, `tool`'],
+    [{ ...quota, zone: 'Europe/Berln' }, '`meters.0.zone` is an IANA time zone; did you mean `Europe/Berlin`?'],
+    [{ ...quota, zone: 7 }, '`meters.0.zone` is an IANA time zone; such as `Europe/Berlin`'],
+    [{ ...quota, zone: 'Mars' }, '`meters.0.zone` is an IANA time zone; such as `Europe/Berlin`'],
+    [{ ...quota, window: undefined, zone: 'UTC' }, '`meters.0.zone` needs a `window`'],
+    [
+      { ...quota, tools: [] },
+      '`meters.0.tools` is a name, or a list of at least one; `*` stands for any run of characters',
+    ],
+    [{ ...quota, burst: 1 }, '`meters.0.burst` belongs to a rate; say `every`, too'],
+    [{ ...quota, every: '1m' }, '`meters.0.window` does not go with `every`: a rate has no windows'],
+    [{ unit: 'sessions', per: 'tenant', limit: -1 }, '`meters.0.limit` is a whole number, not negative'],
+    [
+      { unit: 'sessions', per: 'tenant', limit: 1, tenants: [] },
+      '`meters.0.tenants` is a name, or a list of at least one',
+    ],
+  ])('of an option that can not work (%#)', (options, message) => {
+    expect(refusal(options).message).toContain(message)
+  })
+
+  it('of meters that are no list, and of two that count the same', () => {
+    expect(() => new StandingMeters({} as never, '')).toThrow('`meters` is a list of meters')
+    expect(refusal(quota, quota).message).toBe('`meters.1` counts the same as `meters.0`; give each a `name`')
+  })
+
+  it.each<[Partial<MeterOptions>, string, string, string]>([
+    [
+      {},
+      'quota:calls/month@tenant',
+      'quota-exceeded',
+      'not enough is left of the quota of `calls` a month for this tenant',
+    ],
+    [
+      { window: 'total', per: 'agent', unit: 'USD' },
+      'budget:USD@agent',
+      'budget-exceeded',
+      'not enough is left of the budget of `USD` for this agent',
+    ],
+    [
+      { window: undefined as never, every: '1m', per: 'tool' },
+      'rate:calls@tool',
+      'rate-exceeded',
+      'the rate of `calls` for this tool is used up for now',
+    ],
+    [{ name: 'own' }, 'own', 'quota-exceeded', 'not enough is left of the quota of `calls` a month for this tenant'],
+  ])('to a call that does not fit %j', (change, rule, code, reason) => {
+    const options = Object.fromEntries(
+      Object.entries({ ...quota, ...change }).filter(([, value]) => value !== undefined),
+    )
+    const meters = new StandingMeters([options as unknown as MeterOptions], '')
+    expect(meters.forCall([leave('s', 'a')], 'pay')).toEqual([expect.objectContaining({ rule, code, reason })])
+    expect(meters.namesFor('pay')).toEqual([rule])
+  })
+})
+
+describe("what a session's `budget` shows", () => {
+  it('is what counts whatever tool is called, and no rate', () => {
+    const lasting = { ...quota, name: 'lasting' }
+    const meters = new StandingMeters(
+      [
+        lasting,
+        { ...quota, name: 'some', tools: 'pay' },
+        { ...quota, name: 'each', per: 'tool' },
+        { unit: 'calls', per: 'tenant', limit: 5, every: '1m', name: 'rate' },
+      ],
+      '',
+    )
+    expect(meters.lasting([leave('s', 'a')]).map(({ rule }) => rule)).toEqual(['lasting'])
+    expect(meters.namesFor('pay')).toEqual(['lasting', 'some', 'each', 'rate'])
+    expect(meters.namesFor('look')).toEqual(['lasting', 'each', 'rate'])
+  })
+})
+
+it('a limit of nothing is a limit', () => {
+  expect(new StandingMeters([{ unit: 'sessions', per: 'tenant', limit: 0 }], '').capsOn('acme')).toEqual([
+    { count: 'sessions', per: 'tenant', limit: 0 },
+  ])
+})

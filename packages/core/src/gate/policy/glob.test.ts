@@ -72,9 +72,10 @@ describe('a glob', () => {
 
   test('is matched in good time whatever the text', () => {
     const hard = compileGlob(`${'a*'.repeat(200)}b`)
-    const began = performance.now()
+    // The processor's time: the clock on the wall goes on for others, too.
+    const began = process.cpuUsage()
     expect(hard('a'.repeat(100_000))).toBe(false)
-    expect(performance.now() - began).toBeLessThan(1_000)
+    expect(process.cpuUsage(began).user).toBeLessThan(1_000_000)
   })
 
   test('that would take too long on a text errs instead of not matching', () => {

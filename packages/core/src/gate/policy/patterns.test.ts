@@ -75,9 +75,9 @@ describe('regular expressions', () => {
   ])('%s takes no longer than the text is long', (source, text) => {
     const matches = compileRegex(source)
     matches(text)
-    const began = performance.now()
+    const began = process.cpuUsage()
     expect(matches(text)).toBe(false)
-    expect(performance.now() - began).toBeLessThan(100)
+    expect(process.cpuUsage(began).user).toBeLessThan(100_000)
   })
 
   test('a text that can not be searched in good time is an error, not a mismatch', () => {

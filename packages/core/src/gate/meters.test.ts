@@ -1,0 +1,302 @@
+import { fakeClock } from '@haldir/testing'
+import { describe, expect, it } from 'vitest'
+import { amount, usd } from '../money.ts'
+import { memoryStore } from '../stores/memory.ts'
+import type { Settlement, Store } from '../stores/store.ts'
+import { amountsOf, asParents, budgetLines, chargesOn, Holds, type Meter, sessionMeters, sum } from './meters.ts'
+import { parseGrant } from './scopes.ts'
+
+const eur = (value: number) => amount('EUR', value)
+const metersOf = (...scopes: string[]) => sessionMeters('acme', 's1', parseGrant(scopes).budgets)
+const texts = (amounts: readonly unknown[] | undefined) => amounts?.map(String)
+
+describe('the meters of a session', () => {
+  it('are one for each budget, and say what they limit', () => {
+    expect(metersOf('spend:50', 'spend:5:EUR/day')).toEqual([
+      {
+        at: { key: 'acme|session:s1|USD|total|budget', window: 'total' },
+        rule: 'budget:USD',
+        unit: 'USD',
+        limit: 50_000_000n,
+        code: 'budget-exceeded',
+        reason: "the call costs more than is left of the session's budget",
+      },
+      {
+        at: { key: 'acme|session:s1|EUR|day|budget', window: 'day' },
+        rule: 'budget:EUR/day',
+        unit: 'EUR',
+        limit: 5_000_000n,
+        code: 'budget-exceeded',
+        reason: "the call costs more than is left of the session's budget",
+      },
+    ])
+    const [apart] = sessionMeters('acme', 's1', parseGrant(['spend:1']).budgets, 'shadow|')
+    expect(apart?.at.key).toBe('shadow|acme|session:s1|USD|total|budget')
+  })
+
+  it("are named as the parent's by its children, once", () => {
+    const [parents] = asParents(metersOf('spend:50'))
+    expect(parents).toMatchObject({
+      at: { key: 'acme|session:s1|USD|total|budget' },
+      rule: 'parent:budget:USD',
+      reason: 'the call costs more than is left of the budget of a session that this one was delegated from',
+    })
+    expect(asParents([parents as Meter])).toEqual([parents])
+  })
+})
+
+describe('what is left', () => {
+  const read = (states: unknown) => {
+    const store = { meters: { read: () => states } } as unknown as Store
+    return budgetLines(store, metersOf('spend:50', 'spend:5:EUR/day'))
+  }
+  const state = (limit: bigint, used: bigint, held: bigint) => ({ limit, used, held })
+
+  it('is the limit without what was used and what is held; never less than nothing', async () => {
+    const lines = await read([state(50_000_000n, 20_000_000n, 5_000_000n), state(5_000_000n, 6_000_000n, 0n)])
+    expect(
+      lines.map(({ limit, used, held, left, ...rest }) => [rest, ...[limit, used, held, left].map(String)]),
+    ).toEqual([
+      [{ unit: 'USD', window: 'total', rule: 'budget:USD' }, '50 USD', '20 USD', '5 USD', '25 USD'],
+      [{ unit: 'EUR', window: 'day', rule: 'budget:EUR/day' }, '5 EUR', '6 EUR', '0 EUR', '0 EUR'],
+    ])
+  })
+
+  it('is read as the store has it', async () => {
+    const asked: unknown[] = []
+    const store = { meters: { read: (keys: unknown) => asked.push(keys) && [] } } as unknown as Store
+    expect(await budgetLines(store, [])).toEqual([])
+    await budgetLines(store, metersOf('spend:50')).catch(() => {})
+    expect(asked).toEqual([[], [{ key: 'acme|session:s1|USD|total|budget', window: 'total' }]])
+  })
+
+  const whole = state(1n, 0n, 0n)
+  it.each<[unknown, string]>([
+    [undefined, '`store.meters.read` answered nonsense'],
+    [{ 0: whole, 1: whole }, '`store.meters.read` answered nonsense'],
+    [[whole], 'the meter `acme|session:s1|EUR|day|budget` is missing from the store'],
+    [[whole, null], 'the meter `acme|session:s1|EUR|day|budget` is missing from the store'],
+    [[whole, { ...whole, limit: 1 }], '`store.meters.read` answered nonsense'],
+    [[whole, { ...whole, used: '1' }], '`store.meters.read` answered nonsense'],
+    [[{ ...whole, held: undefined }, whole], '`store.meters.read` answered nonsense'],
+  ])('is not guessed from nonsense (%#)', async (states, message) => {
+    await expect(read(states)).rejects.toMatchObject({ code: 'unavailable', message })
+  })
+})
+
+describe('amounts', () => {
+  it('are one or several, one for each unit', () => {
+    expect(texts(amountsOf(usd(1)))).toEqual(['1 USD'])
+    expect(texts(amountsOf([usd(1)]))).toEqual(['1 USD'])
+    expect(texts(amountsOf([usd(1), eur(2), usd(3)]))).toEqual(['4 USD', '2 EUR'])
+    expect(texts(sum([]))).toEqual([])
+    for (const none of [undefined, null, 5, '5 USD', [], [usd(1), 5], {}]) expect(amountsOf(none)).toBe(undefined)
+  })
+
+  it('charge every meter of their unit, the larger where a unit comes twice, and none for nothing', () => {
+    const meters = [
+      ...metersOf('spend:50', 'spend:5:USD/day', 'spend:5:EUR'),
+      { ...metersOf('spend:1')[0], unit: 'calls' },
+    ]
+    const charged = (...args: [Parameters<typeof chargesOn>[1], boolean?]) =>
+      chargesOn(meters as Meter[], ...args).map(({ meter, micros }) => [
+        meters.findIndex(({ at }) => at === meter),
+        micros,
+      ])
+    expect(charged([usd(2)])).toEqual([
+      [0, 2_000_000n],
+      [1, 2_000_000n],
+    ])
+    expect(charged([usd(2), usd(1), eur(0)])).toEqual([
+      [0, 2_000_000n],
+      [1, 2_000_000n],
+    ])
+    expect(charged([])).toEqual([])
+    expect(charged([], true)).toEqual([[3, 1_000_000n]])
+    expect(charged([amount('calls', 5)], true)).toEqual([[3, 5_000_000n]])
+    expect(charged([amount('calls', 0)], true)).toEqual([[3, 1_000_000n]])
+    expect(charged([amount('calls', 5)])).toEqual([[3, 5_000_000n]])
+  })
+})
+
+describe('holds', () => {
+  const settled: Settlement = { state: 'settled', overrun: false }
+  /** Holds on a store of which the test says how settles, cancels and renewals end. */
+  function scene(leaseMs = 30_000) {
+    const clock = fakeClock()
+    const asked: unknown[][] = []
+    const failed: unknown[] = []
+    const mood: { answer: () => any; renew: () => any } = { answer: () => settled, renew: () => undefined }
+    const store = {
+      ...memoryStore({ clock }),
+      settle: (request: unknown) => asked.push(['settle', request]) && mood.answer(),
+      cancel: (call: unknown) => asked.push(['cancel', call]) && mood.answer(),
+      renew: (calls: readonly string[], ms: number) => asked.push(['renew', calls, ms]) && mood.renew(),
+    }
+    const holds = new Holds(store, clock, 5_000, leaseMs, (error) => failed.push(error))
+    return { clock, asked, failed, mood, holds }
+  }
+  const fails = () => {
+    throw new Error('connection lost')
+  }
+
+  it('end at once where the store answers at once', () => {
+    const { holds, asked, failed } = scene()
+    const spent = chargesOn(metersOf('spend:50'), [usd(1)])
+    expect(holds.leaseMs).toBe(30_000)
+    expect([holds.settle('a', spent), holds.settle('b', undefined), holds.cancel('c')]).toEqual([
+      settled,
+      settled,
+      settled,
+    ])
+    expect(asked).toEqual([
+      ['settle', { call: 'a', spent }],
+      ['settle', { call: 'b' }],
+      ['cancel', 'c'],
+    ])
+    expect([failed, holds.owed]).toEqual([[], 0])
+  })
+
+  it.each<[string, () => unknown, string]>([
+    ['throws', fails, 'connection lost'],
+    ['rejects', () => Promise.reject(new Error('connection lost')), 'connection lost'],
+    ['answers nonsense', () => undefined, '`store.settle` answered nonsense'],
+    ['answers no state', () => ({ state: 'running' }), '`store.settle` answered nonsense'],
+    ['answers nonsense later', async () => ({}), '`store.settle` answered nonsense'],
+  ])(
+    'are owed, and told of, when the store %s; and offered again at longer and longer intervals',
+    async (_, how, message) => {
+      const { holds, asked, failed, mood, clock } = scene()
+      mood.answer = how
+      expect(await holds.settle('a', undefined)).toBe(undefined)
+      expect([holds.owed, failed]).toEqual([1, [expect.objectContaining({ message })]])
+      // After 0.5, 1, 2 … seconds, and then every 30.
+      const offered: number[] = []
+      for (let half = 1; half <= 320; half++) {
+        const before = asked.length
+        await clock.advance(500)
+        if (asked.length > before) offered.push(half / 2)
+      }
+      expect(offered).toEqual([0.5, 1.5, 3.5, 7.5, 15.5, 31.5, 61.5, 91.5, 121.5, 151.5])
+      mood.answer = async () => settled
+      await holds.flush()
+      expect(holds.owed).toBe(0)
+      const last = asked.length
+      await clock.advance(120_000)
+      expect([asked.length, clock.timers]).toEqual([last, 0])
+    },
+  )
+
+  it('are owed when the store does not answer in time, and one timer offers all of them again', async () => {
+    const { holds, asked, failed, mood, clock } = scene()
+    mood.answer = () => new Promise(() => {})
+    const late = holds.settle('a', undefined)
+    await clock.advance(5_000)
+    expect(await late).toBe(undefined)
+    expect(failed).toEqual([expect.objectContaining({ message: '`store.settle` did not answer in time' })])
+    mood.answer = fails
+    holds.cancel('b')
+    expect([holds.owed, clock.timers]).toEqual([2, 1])
+    mood.answer = () => settled
+    await clock.advance(500)
+    expect(asked.slice(-2)).toEqual([
+      ['settle', { call: 'a' }],
+      ['cancel', 'b'],
+    ])
+    expect([holds.owed, clock.timers]).toEqual([0, 0])
+    // The next one begins with a short interval again.
+    mood.answer = fails
+    holds.cancel('c')
+    mood.answer = () => settled
+    await clock.advance(500)
+    expect(holds.owed).toBe(0)
+  })
+
+  it('are renewed three times within a lease, each that has run for a while, as long as any runs', async () => {
+    const { holds, asked, clock } = scene()
+    holds.begin('a')
+    await clock.advance(6_000)
+    holds.begin('b')
+    expect(clock.timers).toBe(1)
+    await clock.advance(3_999)
+    expect(asked).toEqual([])
+    await clock.advance(1)
+    // `b` is too young to need it.
+    expect(asked).toEqual([['renew', ['a'], 30_000]])
+    await clock.advance(10_000)
+    expect(asked[1]).toEqual(['renew', ['a', 'b'], 30_000])
+    holds.settle('a', undefined)
+    await clock.advance(10_000)
+    expect(asked.at(-1)).toEqual(['renew', ['b'], 30_000])
+    holds.cancel('b')
+    const last = asked.length
+    await clock.advance(60_000)
+    expect([asked.length, clock.timers]).toEqual([last, 0])
+    holds.begin('c')
+    expect(clock.timers).toBe(1)
+  })
+
+  it('are renewed from the middle of an interval on, and nothing is asked where none is old enough', async () => {
+    const { holds, asked, clock } = scene()
+    holds.begin('a')
+    await clock.advance(5_000)
+    holds.begin('b')
+    holds.cancel('a')
+    await clock.advance(5_000)
+    expect(asked.at(-1)).toEqual(['renew', ['b'], 30_000])
+    holds.cancel('b')
+    await clock.advance(10_000)
+    const { asked: none, holds: others, clock: time } = scene()
+    others.begin('a')
+    await time.advance(9_000)
+    others.cancel('a')
+    others.begin('b')
+    await time.advance(1_000)
+    expect(none.filter(([verb]) => verb === 'renew')).toEqual([])
+  })
+
+  it('are renewed in the next round when a renewal fails or hangs', async () => {
+    const { holds, asked, failed, mood, clock } = scene()
+    const renewals = () => asked.filter(([verb]) => verb === 'renew').length
+    holds.begin('a')
+    mood.renew = fails
+    await clock.advance(10_000)
+    mood.renew = () => new Promise(() => {})
+    await clock.advance(10_000)
+    expect(renewals()).toBe(2)
+    await clock.advance(5_000)
+    mood.renew = () => undefined
+    await clock.advance(10_000)
+    expect([renewals(), failed]).toEqual([3, []])
+  })
+
+  it('of the shortest lease are renewed without haste', async () => {
+    const { holds, asked, clock } = scene(1)
+    holds.begin('a')
+    await clock.advance(0)
+    expect(asked).toEqual([])
+    await clock.advance(1)
+    expect(asked).toEqual([['renew', ['a'], 1]])
+  })
+
+  it('are neither renewed nor offered again once it is closed', async () => {
+    const { holds, asked, mood, clock } = scene()
+    holds.close()
+    expect(clock.timers).toBe(0)
+    const other = scene()
+    other.mood.answer = fails
+    other.holds.begin('a')
+    other.holds.begin('b')
+    other.holds.settle('a', undefined)
+    expect(other.clock.timers).toBe(2)
+    other.holds.close()
+    expect(other.clock.timers).toBe(0)
+    // What was under way when it closed begins nothing anew.
+    holds.begin('c')
+    mood.answer = fails
+    holds.settle('d', undefined)
+    await clock.advance(60_000)
+    expect(clock.timers).toBe(0)
+    expect(asked.length).toBeLessThan(5)
+  })
+})
