@@ -262,10 +262,12 @@ describe.each(versions.filter(({ major }) => major > 5))('$name', (version) => {
 })
 
 describe('what a server says of a tool', () => {
+  let made = 0
   const hinted = (given: unknown, rule: object = {}) => {
+    const name = `hinted-${++made}`
     const bare = { inputSchema: z.object({}), execute: async () => 1, metadata: given }
-    const kept = governed(bare, { name: 'hinted', scope: [], ...rule }, { haldir })
-    return [annotations('hinted'), kept] as const
+    const kept = governed(bare, { name, scope: [], ...rule }, { haldir })
+    return [annotations(name), kept] as const
   }
   const worse = { readOnly: false, destructive: true, idempotent: false, openWorld: true }
 
@@ -279,7 +281,7 @@ describe('what a server says of a tool', () => {
     ['hints of a prototype', { annotations: Object.create(HINTS) }],
     ['words of ours in place of hints', { annotations: { readOnly: true, destructive: false, labels: { a: 1 } } }],
   ])('is not taken for a hint: %s', (_, metadata) => {
-    expect(hinted(metadata)[0]).toEqual({ name: 'hinted', framework: 'ai-sdk', labels: {}, ...worse })
+    expect(hinted(metadata)[0]).toEqual({ name: `hinted-${made}`, framework: 'ai-sdk', labels: {}, ...worse })
   })
 
   it('a hint of destruction stays beside one of reading only, and a rule that says nothing leaves it', () => {

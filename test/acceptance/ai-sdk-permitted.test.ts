@@ -65,6 +65,8 @@ describe('`permitted`', () => {
     expect(names(permitted(tools, parent))).toEqual(['read', 'any'])
     const child = await parent.delegate({ agent: 'child', scopes: ['read'] })
     expect(names(permitted(tools, child))).toEqual([])
+    await haldir.loadPolicy({ default: 'deny', rules: [{ id: 'a', tools: 'read', agents: 'child', then: 'allow' }] })
+    expect(names(permitted(tools, child))).toEqual([])
     await haldir.loadPolicy({ default: 'deny', rules: [{ id: 'a', tools: 'read', then: 'ask' }] })
     expect(names(permitted(tools, child))).toEqual(['read'])
   })
@@ -162,8 +164,16 @@ describe('`permitted`', () => {
     const tools = toolsOf(haldir)
     const session = await haldir.createSession({ agent: 'bot', scopes: [] })
     expect(names(permitted(tools, session))).toEqual(names(rules))
+    const other = await haldir.createSession({ agent: 'other', scopes: [] })
+    const inBrowser = tool({ inputSchema: z.object({}), outputSchema: z.string() })
+    const bound = governed(
+      { any: bare(), inBrowser },
+      { any: { scope: [] }, inBrowser: { scope: [], ungovernable: 'allow' } },
+      { session: other },
+    )
     await session.revoke()
     expect(names(permitted(tools, session))).toEqual(names(rules))
+    expect(names(permitted(bound, session))).toEqual(['any', 'inBrowser'])
   })
 
   it('takes a tool that is not governed for a slip, and anything but a session', async () => {

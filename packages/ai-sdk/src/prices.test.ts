@@ -1,7 +1,7 @@
 import { amount, ConfigError, money, usd } from '@haldir/core'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { costOf, larger, mostFor, type Price, type Rates, ratesFor, type Usage } from './prices.ts'
+import { costOf, larger, mostFor, type Price, type Rates, ratesFor, type Usage, usageOf } from './prices.ts'
 
 const table = {
   'gpt-5': { input: 1.25, output: '10' },
@@ -16,6 +16,21 @@ function bill(usage: Usage | undefined, price: Price): { micros: bigint; tokens:
   expect(tokens?.unit).toBe('tokens')
   return { micros: cost?.micros as bigint, tokens: (tokens?.micros as bigint) / 1_000_000n, known }
 }
+
+it('usage as models of AI SDK 5 say it is told by kind, as far as they tell', () => {
+  const plain = { inputTokens: 10, cachedInputTokens: 4, outputTokens: 3, reasoningTokens: 1 }
+  const price = { input: 2, cachedInput: 1, output: 10, reasoning: 20 }
+  expect(usageOf(plain)).toMatchObject({
+    inputTokens: { total: 10, cacheRead: 4 },
+    outputTokens: { total: 3, reasoning: 1 },
+  })
+  // Four cached at 1 and six at 2; one of reasoning at 20 and two at 10.
+  expect(bill(usageOf(plain), price)).toEqual({ micros: 56n, tokens: 13n, known: true })
+  expect(bill(usageOf({ inputTokens: 10 }), price)).toMatchObject({ tokens: 10n, known: false })
+  expect(bill(usageOf({ outputTokens: Number.NaN }), price)).toMatchObject({ tokens: 0n, known: false })
+  const pieces: Usage = { inputTokens: { total: 1 }, outputTokens: { total: 2 } }
+  for (const usage of [pieces, undefined, {}]) expect(usageOf(usage)).toBe(usage)
+})
 
 describe('the price of a model', () => {
   it('is found by provider and id, by what the provider is called before the dot, by id, or by `*`', () => {
