@@ -428,6 +428,20 @@ describe('a `fetch` of the application’s own', () => {
   })
 })
 
+it('is searched for credentials like other arguments; its answer, which is no plain data, passes', async () => {
+  const credentials = {
+    name: 'x',
+    find: (text: string) =>
+      [{ start: text.indexOf('PASTED'), end: text.length, kind: 'x' }].filter(({ start }) => start >= 0),
+  }
+  const { session } = await scene({ detect: { credentials, arguments: 'refuse', results: 'redact' } })
+  answer = (response) => response.end('PASTED')
+  expect(await (await session.fetch(here(), { secretHeaders: AUTH })).text()).toBe('PASTED')
+  const refused = await denial(session.fetch(here(), { method: 'POST', body: 'a PASTED token' }))
+  expect(refused).toMatchObject({ code: 'invalid-arguments', rule: 'detect:x' })
+  expect(got).toHaveLength(1)
+})
+
 it('a resolver that hangs, throws or answers nonsense ends the request, in time', async () => {
   proves('invariant-6')
   const never = () => new Promise<never>(() => {})
