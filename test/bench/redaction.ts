@@ -1,12 +1,12 @@
 /**
  * What looking for secrets costs: in a text, in a tree of objects, in a stream of small yields; with 1, 10 and 361
- * secrets. Beside it the naive way, one `indexOf` for each form of each secret, which grows with their number. Against
- * the built packages. It ends with 0 whatever the figures are. `--quick` takes a tenth of everything.
+ * secrets. Beside it the naive way, one `indexOf` for each form of each secret, which grows with their number. It ends
+ * with 0 whatever the figures are. `--quick` takes a tenth of everything.
  */
 import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
-import { Redactor } from '../../packages/core/dist/vault/redact.js'
-import { YieldRedactor } from '../../packages/core/dist/vault/redact-yields.js'
+import { Redactor } from '../../packages/core/src/vault/redact.ts'
+import { YieldRedactor } from '../../packages/core/src/vault/redact-yields.ts'
 import { manySecrets, Seeded } from '../acceptance/many-secrets-kinds.ts'
 import { heading, note, number, progressOf } from './table.ts'
 
