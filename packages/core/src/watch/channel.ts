@@ -148,7 +148,7 @@ export class Channel {
     if (count === 0) return undefined
     let answer: unknown
     try {
-      answer = this.#sink.write(count === 1 ? (this.#lines[0] as string) : this.#lines.join(''))
+      answer = this.#sink.write(count === 1 ? (this.#lines[0] as string) : together(this.#lines))
     } catch (cause) {
       this.#down = true
       throw this.#refusal(cause)
@@ -206,4 +206,11 @@ export class Channel {
   #refusal(cause?: unknown): Unavailable {
     return new Unavailable(`the sink \`${this.name}\` did not accept an entry`, { cause })
   }
+}
+
+/** Put together by the engine only when it is read: a sink that is down is offered the same lines again and again. */
+function together(lines: readonly string[]): string {
+  let text = ''
+  for (const line of lines) text += line
+  return text
 }
