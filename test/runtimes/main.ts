@@ -77,8 +77,8 @@ function tests(node: string, version: string): boolean {
   const args = [join(root, 'node_modules/vitest/vitest.mjs'), 'run', '--reporter=dot', '--testTimeout=60000']
   const excluded = ['**/node_modules/**', ...left].flatMap((pattern) => ['--exclude', pattern])
   // What a test starts by name is to be this Node too.
-  const env = { ...process.env, PATH: `${dirname(node)}${delimiter}${process.env.PATH}` }
-  if (!strips) env.NODE_OPTIONS = ASK
+  const path = `${dirname(node)}${delimiter}${process.env.PATH}`
+  const env = { ...process.env, PATH: path, ...(strips ? {} : { NODE_OPTIONS: ASK }) }
   return spawnSync(node, [...args, ...excluded], { cwd: root, stdio: 'inherit', env }).status === 0
 }
 
