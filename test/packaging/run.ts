@@ -36,5 +36,5 @@ export async function succeed(command: string, args: readonly string[], cwd: str
 
 const { packageManager } = JSON.parse(readFileSync(`${root}package.json`, 'utf8')) as { packageManager: string }
 
-/** How the pinned pnpm is called where none is installed. */
-export const PNPM: readonly string[] = ['--yes', packageManager]
+/** How the pinned pnpm is called where none is installed: `npm run setup` has fetched it, so no registry is asked again. */
+export const PNPM: readonly string[] = ['--yes', '--prefer-offline', packageManager]

@@ -106,12 +106,17 @@ export async function readText(file: string): Promise<string> {
 /** Everything, or one byte more than may be; `undefined` when it can't be read. A pipe or a device would never end. */
 async function readBytes(file: string): Promise<Buffer | undefined> {
   try {
-    await using handle = await open(file, 'r')
-    if (!(await handle.stat()).isFile()) return undefined
-    const chunks: Buffer[] = []
-    // `end` is the last byte that is read: one more than may be.
-    for await (const chunk of handle.createReadStream({ end: MOST_BYTES, autoClose: false })) chunks.push(chunk)
-    return Buffer.concat(chunks)
+    // No `await using`: Node 22 does not know it, and runs this file as it stands in tests.
+    const handle = await open(file, 'r')
+    try {
+      if (!(await handle.stat()).isFile()) return undefined
+      const chunks: Buffer[] = []
+      // `end` is the last byte that is read: one more than may be.
+      for await (const chunk of handle.createReadStream({ end: MOST_BYTES, autoClose: false })) chunks.push(chunk)
+      return Buffer.concat(chunks)
+    } finally {
+      await handle.close()
+    }
   } catch {
     return undefined
   }
