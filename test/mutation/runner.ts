@@ -19,18 +19,20 @@ interface Instrumented {
   currentTestId?: string | undefined
   hitCount?: number | undefined
   hitLimit?: number | undefined
-  readonly mutantCoverage?: unknown
+  readonly mutantCoverage?: { readonly perTest: Record<string, unknown> }
 }
 
 /** What Stryker asks for, as far as it matters here. */
 interface MutantRun {
   readonly activeMutant: { readonly id: string }
-  /** Ids of the tests that reach the mutant; absent: all of them. */
-  readonly testFilter?: readonly string[]
+  /** Ids of the tests that reach the mutant; of one that nobody can tell this of, all files of tests. */
+  readonly testFilter: readonly string[]
   /** How often a mutant may be reached before it counts as an endless loop. */
   readonly hitLimit?: number
   /** `static`: the mutant is active from the beginning, also while modules load. */
   readonly mutantActivation: 'static' | 'runtime'
+  /** Whether modules must not be those that another mutant has met while they loaded. */
+  readonly reloadEnvironment: boolean
 }
 
 const home = globalThis as { __stryker__?: Instrumented; __vitest__?: object; __vitest_worker__?: object }
@@ -39,6 +41,8 @@ const seen: Instrumented = home.__stryker__
 
 /** A test that waits for something which never comes has failed after this long, beyond four times what it took before. */
 const PATIENCE_MS = 6_000
+/** Tests that take more of the processor's time than this judge no mutant: they are of large or hostile input. */
+const SLOW_MS = 1_500
 
 class Runner {
   static inject = [] as const
@@ -46,14 +50,16 @@ class Runner {
   /** How long each test took without a mutant. */
   readonly #took = new Map<string, number>()
   #loads = 0
+  /** Part of every module's address in the sandbox: another one loads all of them anew. */
+  #generation = 0
+  #stale = false
   /** The sandbox, which is the working directory from `init` on. */
   #root = ''
   /** A rejection that nobody has waited for. */
   #stray: unknown
 
-  /** Whether modules can be loaded anew: no, a static mutant gets a new process. */
   capabilities(): { reloadEnvironment: boolean } {
-    return { reloadEnvironment: false }
+    return { reloadEnvironment: true }
   }
 
   async init(): Promise<void> {
@@ -73,15 +79,18 @@ class Runner {
     for (const fileName of testFiles) {
       for (const test of await this.#load(fileName)) {
         const began = performance.now()
+        const used = process.cpuUsage()
         seen.currentTestId = test.id
         const failure = await this.#run(test)
         seen.currentTestId = undefined
         const timeSpentMs = performance.now() - began
+        const slow = process.cpuUsage(used).user > SLOW_MS * 1_000
         this.#took.set(test.id, timeSpentMs)
+        if (slow) delete seen.mutantCoverage?.perTest[test.id]
         const told = { id: test.id, name: test.name, fileName, timeSpentMs }
         tests.push({
           ...told,
-          ...(failure === undefined ? { status: 0 } : { status: 1, failureMessage: `${failure}` }),
+          ...(failure === undefined ? { status: slow ? 2 : 0 } : { status: 1, failureMessage: `${failure}` }),
         })
       }
     }
@@ -93,11 +102,16 @@ class Runner {
     const mutant = asked.activeMutant.id
     const always = asked.mutantActivation === 'static'
     seen.activeMutant = always ? mutant : undefined
+    if (asked.reloadEnvironment || this.#stale) {
+      this.#generation++
+      this.#files.clear()
+    }
+    this.#stale = always
     try {
       await this.#loadAll(asked.testFilter)
     } catch (error) {
       // A static mutant that keeps modules from loading is noticed by whoever loads them.
-      return { status: 'killed', killedBy: asked.testFilter ?? [], failureMessage: String(error), nrOfTests: 0 }
+      return { status: 'killed', killedBy: asked.testFilter, failureMessage: String(error), nrOfTests: 0 }
     }
     Object.assign(seen, { hitCount: asked.hitLimit === undefined ? undefined : 0, hitLimit })
     let nrOfTests = 0
@@ -144,8 +158,8 @@ class Runner {
     return failure ?? this.#stray
   }
 
-  #chosen(filter: readonly string[] | undefined): string[] {
-    const ids = filter ?? [...this.#files.values()].flatMap((tests) => tests.map(({ id }) => id))
+  #chosen(filter: readonly string[]): string[] {
+    const ids = filter.flatMap((one) => (one.includes('#') ? one : (this.#files.get(one) ?? []).map(({ id }) => id)))
     return ids.toSorted((one, other) => (this.#took.get(one) ?? 0) - (this.#took.get(other) ?? 0))
   }
 
@@ -156,12 +170,13 @@ class Runner {
   }
 
   #fileOf(id: string): string {
-    return join(this.#root, id.slice(0, id.indexOf('#')))
+    const end = id.indexOf('#')
+    return end < 0 ? id : join(this.#root, id.slice(0, end))
   }
 
-  /** Loads what this process has not loaded yet: a new one takes over where another ended. */
-  async #loadAll(filter: readonly string[] | undefined): Promise<void> {
-    for (const file of new Set(filter?.map((id) => this.#fileOf(id)))) {
+  /** Loads what is not loaded, in this process or since the last static mutant. */
+  async #loadAll(filter: readonly string[]): Promise<void> {
+    for (const file of new Set(filter.map((id) => this.#fileOf(id)))) {
       if (!this.#files.has(file)) await this.#load(file)
     }
   }
@@ -186,7 +201,11 @@ class Runner {
         if (!from.startsWith(own) || from.includes('/node_modules/')) return next(id, context)
         if (id === 'vitest') return { url: 'mutation:vitest', shortCircuit: true, format: 'module' }
         const source = sourceOf(this.#root, id, from)
-        return source === undefined ? next(id, context) : next(pathToFileURL(source).href, context)
+        const found = next(source === undefined ? id : pathToFileURL(source).href, context)
+        const sandboxed = found.url.startsWith(own) && !found.url.includes('/node_modules/')
+        return sandboxed
+          ? { ...found, url: `${found.url}${found.url.includes('?') ? '&' : '?'}${this.#generation}` }
+          : found
       },
       load: (url, context, next) => {
         if (url !== 'mutation:vitest') return next(url, context)
