@@ -10,8 +10,10 @@ const { mutate, tests } = ROOMS[name]
 export default {
   mutate: [...mutate, '!**/*.test.ts'],
   testFiles: [...tests],
-  plugins: ['./test/mutation/runner.ts'],
+  plugins: ['@stryker-mutator/vitest-runner', './test/mutation/runner.ts'],
   testRunner: 'one-process',
+  // For `--testRunner vitest`. `related` would look for a mutant's tests by imports, each time; the room has chosen them.
+  vitest: { configFile: 'test/mutation/vitest.config.ts', pool: 'threads', related: false },
   testRunnerNodeArgs: ['--expose-gc', '--disable-warning=ExperimentalWarning', '--conditions=@haldir/source'],
   coverageAnalysis: 'perTest',
   // Every mutator is on, that of texts too: most sentences are asserted somewhere. The table at the end gives the score

@@ -1,15 +1,15 @@
 /**
  * A test runner for Stryker that loads everything once. Vitest starts a worker for each mutant, half a second before
- * the first assertion; six thousand mutants make that an hour. Here the tests of a room stay loaded in one process, with
- * Vitest's own `expect`, and of a mutant only the tests that reach it run, the quickest first.
+ * the first assertion; eight thousand mutants make that hours. Here the tests of a room stay loaded in one process,
+ * with Vitest's own `expect`, and of a mutant only the tests that reach it run, the quickest first. `--testRunner
+ * vitest` has Vitest run them, for comparison.
  *
  * What a mutant spoils must not be charged to the next: a test that fails is tried again without the mutant, and where
- * it fails then, too, its file is loaded anew.
+ * it fails then, too, its file is loaded anew; where even that does not help, the process begins again.
  */
 import { registerHooks } from 'node:module'
 import { join, relative } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import type { DryRunResult, MutantRunOptions, MutantRunResult, TestResult } from '@stryker-mutator/api/test-runner'
 import { sourceOf } from './sources.ts'
 import { collected, type Test, words } from './words.ts'
 
@@ -19,128 +19,125 @@ interface Instrumented {
   currentTestId?: string | undefined
   hitCount?: number | undefined
   hitLimit?: number | undefined
-  mutantCoverage?: DryRunResult extends infer R ? unknown : never
+  readonly mutantCoverage?: { readonly perTest: Record<string, unknown> }
+}
+
+/** What Stryker asks for, as far as it matters here. */
+interface MutantRun {
+  readonly activeMutant: { readonly id: string }
+  /** Ids of the tests that reach the mutant; of one that nobody can tell this of, all files of tests. */
+  readonly testFilter: readonly string[]
+  /** How often a mutant may be reached before it counts as an endless loop. */
+  readonly hitLimit?: number
+  /** `static`: the mutant is active from the beginning, also while modules load. */
+  readonly mutantActivation: 'static' | 'runtime'
+  /** Whether modules must not be those that another mutant has met while they loaded. */
+  readonly reloadEnvironment: boolean
 }
 
 const home = globalThis as { __stryker__?: Instrumented; __vitest__?: object; __vitest_worker__?: object }
-/** A test that waits for something which never comes has failed after this long. */
-const PATIENCE_MS = 4_000
+home.__stryker__ ??= {}
+const seen: Instrumented = home.__stryker__
 
-export class Runner {
+/** A test that waits for something which never comes has failed after this long, beyond four times what it took before. */
+const PATIENCE_MS = 6_000
+/** Tests that take more of the processor's time than this judge no mutant: they are of large or hostile input. */
+const SLOW_MS = 1_500
+
+class Runner {
   static inject = [] as const
-  readonly #seen = (home.__stryker__ ??= {})
-  readonly #files = new Map<string, Test[]>()
-  readonly #order = new Map<string, number>()
+  readonly #files = new Map<string, readonly Test[]>()
+  /** How long each test took without a mutant. */
+  readonly #took = new Map<string, number>()
   #loads = 0
+  /** Part of every module's address in the sandbox: another one loads all of them anew. */
+  #generation = 0
+  #stale = false
   /** The sandbox, which is the working directory from `init` on. */
   #root = ''
+  /** A rejection that nobody has waited for. */
   #stray: unknown
 
   capabilities(): { reloadEnvironment: boolean } {
-    return { reloadEnvironment: false }
+    return { reloadEnvironment: true }
   }
 
   async init(): Promise<void> {
-    const root = process.cwd()
-    this.#root = root
+    this.#root = process.cwd()
     // `expect` asks for the worker that it believes to be in.
     home.__vitest_worker__ = { config: {}, environment: { name: 'node' } }
     home.__vitest__ = { ...(await import('vitest')), ...words }
-    const names = Object.keys(home.__vitest__).join(', ')
-    const own = pathToFileURL(root).href
-    registerHooks({
-      resolve(id, context, next) {
-        const from = context.parentURL ?? ''
-        if (!from.startsWith(own) || from.includes('/node_modules/')) return next(id, context)
-        if (id === 'vitest') return { url: 'mutation:vitest', shortCircuit: true, format: 'module' }
-        const source = sourceOf(root, id, from)
-        return source === undefined ? next(id, context) : next(pathToFileURL(source).href, context)
-      },
-      load(url, context, next) {
-        if (url !== 'mutation:vitest') return next(url, context)
-        return { format: 'module', shortCircuit: true, source: `export const { ${names} } = globalThis.__vitest__` }
-      },
-    })
+    this.#redirect(Object.keys(home.__vitest__))
     process.on('unhandledRejection', (reason) => {
       this.#stray ??= reason
     })
   }
 
-  async dryRun({ testFiles = [] }: { testFiles?: string[] }): Promise<object> {
+  async dryRun({ testFiles = [] }: { testFiles?: readonly string[] }): Promise<object> {
     const tests: object[] = []
-    for (const file of testFiles) {
-      this.#seen.activeMutant = undefined
-      for (const test of await this.#load(file)) {
-        this.#seen.currentTestId = test.id
+    seen.activeMutant = undefined
+    for (const fileName of testFiles) {
+      for (const test of await this.#load(fileName)) {
         const began = performance.now()
+        const used = process.cpuUsage()
+        seen.currentTestId = test.id
         const failure = await this.#run(test)
-        this.#seen.currentTestId = undefined
+        seen.currentTestId = undefined
         const timeSpentMs = performance.now() - began
-        this.#order.set(test.id, timeSpentMs)
-        const told = { id: test.id, name: test.name, fileName: file, timeSpentMs }
-        tests.push(
-          failure === undefined ? { ...told, status: 0 } : { ...told, status: 1, failureMessage: String(failure) },
-        )
+        const slow = process.cpuUsage(used).user > SLOW_MS * 1_000
+        this.#took.set(test.id, timeSpentMs)
+        if (slow) delete seen.mutantCoverage?.perTest[test.id]
+        const told = { id: test.id, name: test.name, fileName, timeSpentMs }
+        tests.push({
+          ...told,
+          ...(failure === undefined ? { status: slow ? 2 : 0 } : { status: 1, failureMessage: `${failure}` }),
+        })
       }
     }
-    return { status: 'complete', tests, mutantCoverage: this.#seen.mutantCoverage }
+    return { status: 'complete', tests, mutantCoverage: seen.mutantCoverage }
   }
 
-  async mutantRun({ activeMutant, testFilter, hitLimit, mutantActivation, sandboxFileName }: any): Promise<object> {
-    if (mutantActivation === 'static') this.#seen.activeMutant = activeMutant.id
-    void sandboxFileName
-    for (const id of testFilter ?? []) {
-      const file = join(this.#root, (id as string).split('#')[0] as string)
-      if (!this.#files.has(file)) await this.#load(file)
+  async mutantRun(asked: MutantRun): Promise<object> {
+    const { hitLimit = Number.POSITIVE_INFINITY } = asked
+    const mutant = asked.activeMutant.id
+    const always = asked.mutantActivation === 'static'
+    seen.activeMutant = always ? mutant : undefined
+    if (asked.reloadEnvironment || this.#stale) {
+      this.#generation++
+      this.#files.clear()
     }
-    const all = [...this.#files.values()].flat()
-    const wanted = testFilter ? new Set<string>(testFilter) : undefined
-    const chosen = all
-      .filter(({ id }) => !wanted || wanted.has(id))
-      .sort((one, other) => (this.#order.get(one.id) ?? 0) - (this.#order.get(other.id) ?? 0))
-    Object.assign(this.#seen, { hitCount: hitLimit === undefined ? undefined : 0, hitLimit })
+    this.#stale = always
+    try {
+      await this.#loadAll(asked.testFilter)
+    } catch (error) {
+      // A static mutant that keeps modules from loading is noticed by whoever loads them.
+      return { status: 'killed', killedBy: asked.testFilter, failureMessage: String(error), nrOfTests: 0 }
+    }
+    Object.assign(seen, { hitCount: asked.hitLimit === undefined ? undefined : 0, hitLimit })
     let nrOfTests = 0
-    for (const { id } of chosen) {
+    for (const id of this.#chosen(asked.testFilter)) {
       nrOfTests++
-      this.#seen.activeMutant = activeMutant.id
-      let failure = await this.#run(this.#test(id))
-      this.#seen.activeMutant = undefined
-      if ((this.#seen.hitCount ?? 0) > (hitLimit ?? Infinity)) {
-        this.#seen.hitCount = undefined
+      let failure = await this.#runWith(mutant, always, id)
+      if ((seen.hitCount ?? 0) > hitLimit) {
         await this.#renew(id)
         return { status: 'timeout', reason: `it was reached more than ${hitLimit} times` }
       }
-      if (failure === undefined) continue
-      if (mutantActivation !== 'static' && (await this.#run(this.#test(id))) !== undefined) {
+      if (failure !== undefined && !always && (await this.#run(this.#test(id))) !== undefined) {
         await this.#renew(id)
-        // Not even loading it anew helps: the process begins again.
         if ((await this.#run(this.#test(id))) !== undefined) process.exit(1)
-        this.#seen.activeMutant = activeMutant.id
-        failure = await this.#run(this.#test(id))
-        this.#seen.activeMutant = undefined
+        failure = await this.#runWith(mutant, always, id)
         await this.#renew(id)
-        if (failure === undefined) continue
       }
-      return { status: 'killed', killedBy: [id], failureMessage: String(failure), nrOfTests }
+      if (failure !== undefined) return { status: 'killed', killedBy: [id], failureMessage: String(failure), nrOfTests }
     }
     return { status: 'survived', nrOfTests }
   }
 
-  #test(id: string): Test {
-    return this.#files.get(join(this.#root, id.split('#')[0] as string))?.find((test) => test.id === id) as Test
-  }
-
-  async #load(file: string): Promise<readonly Test[]> {
-    const tests = await collected(
-      relative(this.#root, file),
-      () => import(`${pathToFileURL(file).href}?load=${this.#loads++}`),
-    )
-    this.#files.set(file, tests)
-    return tests
-  }
-
-  async #renew(id: string): Promise<void> {
-    await this.#load(join(this.#root, id.split('#')[0] as string))
+  async #runWith(mutant: string, always: boolean, id: string): Promise<unknown> {
+    seen.activeMutant = mutant
+    const failure = await this.#run(this.#test(id))
+    if (!always) seen.activeMutant = undefined
+    return failure
   }
 
   /** Answers why it failed; `undefined` when it did not. */
@@ -148,18 +145,74 @@ export class Runner {
     this.#stray = undefined
     let timer: NodeJS.Timeout | undefined
     const late = new Promise((resolve) => {
-      timer = setTimeout(() => resolve(new Error('it did not end')), PATIENCE_MS)
+      const patience = PATIENCE_MS + 4 * (this.#took.get(test.id) ?? PATIENCE_MS * 5)
+      timer = setTimeout(() => resolve(new Error('it did not end')), patience)
     })
-    const failure = await Promise.race([
-      test.run().then(
-        () => undefined,
-        (error) => error ?? new Error('it threw nothing'),
-      ),
-      late,
-    ])
+    const ended = test.run().then(
+      () => undefined,
+      (error) => error ?? new Error('it threw nothing'),
+    )
+    const failure = await Promise.race([ended, late])
     clearTimeout(timer)
     await new Promise((resolve) => setImmediate(resolve))
     return failure ?? this.#stray
+  }
+
+  #chosen(filter: readonly string[]): string[] {
+    const ids = filter.flatMap((one) => (one.includes('#') ? one : (this.#files.get(one) ?? []).map(({ id }) => id)))
+    return ids.toSorted((one, other) => (this.#took.get(one) ?? 0) - (this.#took.get(other) ?? 0))
+  }
+
+  #test(id: string): Test {
+    const test = this.#files.get(this.#fileOf(id))?.find((one) => one.id === id)
+    if (!test) throw new Error(`there is no test ${id}`)
+    return test
+  }
+
+  #fileOf(id: string): string {
+    const end = id.indexOf('#')
+    return end < 0 ? id : join(this.#root, id.slice(0, end))
+  }
+
+  /** Loads what is not loaded, in this process or since the last static mutant. */
+  async #loadAll(filter: readonly string[]): Promise<void> {
+    for (const file of new Set(filter.map((id) => this.#fileOf(id)))) {
+      if (!this.#files.has(file)) await this.#load(file)
+    }
+  }
+
+  async #load(file: string): Promise<readonly Test[]> {
+    const url = `${pathToFileURL(file).href}?load=${this.#loads++}`
+    const tests = await collected(relative(this.#root, file), () => import(url))
+    this.#files.set(file, tests)
+    return tests
+  }
+
+  async #renew(id: string): Promise<void> {
+    await this.#load(this.#fileOf(id))
+  }
+
+  /** Leads the sandbox's imports of packages to the sandbox, and those of Vitest to words that only collect tests. */
+  #redirect(names: readonly string[]): void {
+    const own = pathToFileURL(this.#root).href
+    registerHooks({
+      resolve: (id, context, next) => {
+        const from = context.parentURL ?? ''
+        if (!from.startsWith(own) || from.includes('/node_modules/')) return next(id, context)
+        if (id === 'vitest') return { url: 'mutation:vitest', shortCircuit: true, format: 'module' }
+        const source = sourceOf(this.#root, id, from)
+        const found = next(source === undefined ? id : pathToFileURL(source).href, context)
+        const sandboxed = found.url.startsWith(own) && !found.url.includes('/node_modules/')
+        return sandboxed
+          ? { ...found, url: `${found.url}${found.url.includes('?') ? '&' : '?'}${this.#generation}` }
+          : found
+      },
+      load: (url, context, next) => {
+        if (url !== 'mutation:vitest') return next(url, context)
+        const source = `export const { ${names.join(', ')} } = globalThis.__vitest__`
+        return { format: 'module', shortCircuit: true, source }
+      },
+    })
   }
 }
 

@@ -7,7 +7,7 @@ import { join } from 'node:path'
  */
 export function sourceOf(root: string, id: string, from: string): string | undefined {
   const properties = join(root, 'test/mutation/fewer-runs.ts')
-  if (id === 'fast-check') return from.endsWith(properties) ? undefined : properties
+  if (id === 'fast-check') return from.replace(/\?.*$/, '').endsWith(properties) ? undefined : properties
   const [, name, way = ''] = /^@haldir\/([^/]+)(\/.+)?$/.exec(id) ?? []
   if (name === undefined) return undefined
   const { exports } = JSON.parse(readFileSync(join(root, 'packages', name, 'package.json'), 'utf8'))

@@ -3,23 +3,12 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { defineConfig, type Plugin } from 'vitest/config'
 import { BaseSequencer, type TestSpecification } from 'vitest/node'
+import { sourceOf } from './sources.ts'
 
 const root = join(import.meta.dirname, '../..')
-const properties = join(import.meta.dirname, 'fewer-runs.ts')
 
-/** `@haldir/core/verify` → the sandbox's own file: a link in node_modules would lead to the sources without a mutant. */
 function ownSources(): Plugin {
-  return {
-    name: 'own-sources',
-    enforce: 'pre',
-    resolveId(id, importer) {
-      if (id === 'fast-check' && importer !== properties) return properties
-      const [, name, way = ''] = /^@haldir\/([^/]+)(\/.+)?$/.exec(id) ?? []
-      if (name === undefined) return undefined
-      const { exports } = JSON.parse(readFileSync(join(root, 'packages', name, 'package.json'), 'utf8'))
-      return join(root, 'packages', name, exports[`.${way}`]['@haldir/source'])
-    },
-  }
+  return { name: 'own-sources', enforce: 'pre', resolveId: (id, importer = '') => sourceOf(root, id, importer) }
 }
 
 /** The tests beside the source before those of the whole path, small before large: the first that fails ends a run. */

@@ -56,6 +56,8 @@ describe('`checkGuards`', () => {
       'opa/main',
       '3',
     ])
+    const odd = Object.defineProperty(async () => 'allow' as const, 'name', { value: 7 })
+    expect(checkGuards([odd])[0]?.name).toBe('0')
     expect(checkGuards()).toEqual([])
   })
 
@@ -231,6 +233,7 @@ describe('`policyGuard`', () => {
     [{ result: { allow: true } }],
     [{ decision: 'Allow' }],
     [{ decision: true }],
+    [{ decision: ['allow'] }],
     [{ verdict: 'maybe', allow: true }],
     [{ type: 'toString' }],
     [{ allow: undefined }],
@@ -309,7 +312,9 @@ describe('what is told', () => {
 
   it('of a guard that does not say anything it may, or not in time', async () => {
     const clock = fakeClock()
-    await expect(asked(async () => 'yes' as never)).rejects.toMatchObject({ message: 'a guard answered no verdict' })
+    for (const answer of ['yes', null, undefined, 7]) {
+      await expect(asked(async () => answer as never)).rejects.toMatchObject({ message: 'a guard answered no verdict' })
+    }
     const late = expect(asked({ name: 'slow', decide: () => new Promise(() => {}) }, clock)).rejects.toMatchObject({
       message: '`guard slow` did not answer in time',
     })

@@ -168,6 +168,7 @@ describe('the end of a session', () => {
     const late = scene({ shadow: true })
     await late.clock.advance(LIFE)
     expect([late.session.over(), late.session.signal.aborted]).toEqual(['session-expired', false])
+    expect(late.clock.timers).toBe(0)
 
     const { session, clock } = scene({ shadow: true })
     const { signal } = session
@@ -179,6 +180,16 @@ describe('the end of a session', () => {
     const running = calls(other).signal
     void other.revoke()
     expect([other.signal.aborted, running.aborted]).toEqual([true, true])
+  })
+
+  it('is noticed in time when somebody looks late', async () => {
+    const { session, clock } = scene()
+    await clock.advance(LIFE / 2)
+    const { signal } = session
+    await clock.advance(LIFE / 2 - 1)
+    expect(signal.aborted).toBe(false)
+    await clock.advance(1)
+    expect(signal.aborted).toBe(true)
   })
 
   it('is awaited with one timer, however many look', () => {
@@ -213,9 +224,10 @@ describe('what the store knows better', () => {
     expect(session.over()).toBe('session-expired')
   })
 
-  it.each([0, -1_000])('gives it nothing for an end moved by %i ms', async (moved) => {
+  it.each([0, -1_000])('gives it nothing, and takes nothing from it, for an end moved by %i ms', async (moved) => {
     const { session, row, clock } = scene()
     await clock.advance(LIFE / 2)
+    session.refresh({ ...row, expiresAt: row.expiresAt + moved }, 1)
     session.refresh({ ...row, expiresAt: row.expiresAt + moved }, LIFE)
     await clock.advance(LIFE / 2 - 1)
     expect(session.over()).toBe(undefined)

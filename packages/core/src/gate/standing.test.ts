@@ -346,6 +346,15 @@ describe("what a session's `budget` shows", () => {
   })
 })
 
+it("any word is a unit of someone's own, and rates for different times count apart", () => {
+  const rate = (every: '1m' | '1h'): MeterOptions => ({ unit: 'abc', per: 'tenant', limit: 5, every })
+  const meters = new StandingMeters([rate('1m'), rate('1h')], '')
+  expect(keys(meters, [leave('s', 'a')])).toEqual([
+    'acme|tenant:acme|abc|every:60000|standing:rate',
+    'acme|tenant:acme|abc|every:3600000|standing:rate',
+  ])
+})
+
 it('a limit of nothing is a limit', () => {
   expect(new StandingMeters([{ unit: 'sessions', per: 'tenant', limit: 0 }], '').capsOn('acme')).toEqual([
     { count: 'sessions', per: 'tenant', limit: 0 },

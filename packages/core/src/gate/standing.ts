@@ -150,7 +150,7 @@ export class StandingMeters {
 /** The unit that is counted and that one is almost; no amount of money is of `usd`. */
 function meantBy(unit: string): string | undefined {
   const currency = unit.toUpperCase()
-  if (CURRENCY.test(currency) && Intl.supportedValuesOf('currency').includes(currency)) return currency
+  if (Intl.supportedValuesOf('currency').includes(currency)) return currency
   return ALMOST.get(unit.toLowerCase())
 }
 

@@ -103,7 +103,6 @@ export class Channel {
 
   /** Offers again what waits. Answers whether the sink has taken all of it at once. */
   retry(): boolean {
-    if (this.#lines.length === 0) return true
     if (this.#flying > 0 || this.#hung) return false
     try {
       const written = this.#write()

@@ -129,6 +129,8 @@ describe('recording', () => {
     })
     await new Promise((resolve) => setImmediate(resolve))
     expect(trail.health().waiting).toBe(1)
+    slow.mood.now = 'accepts'
+    expect(await failure(() => trail.record(signal))).toBeInstanceOf(Unavailable)
     hasty.mood.now = slow.mood.now = 'accepts'
     await trail.record(signal)
     expect(trail.health().waiting).toBe(0)
@@ -149,20 +151,20 @@ describe('recording', () => {
   })
 })
 
-describe('a required sink that is down for long', () => {
-  /** Fills what is kept for a sink, 1,000 lines, with entries it refuses. */
-  async function crowd(trail: WrittenTrail, mood: ReturnType<typeof moody>['mood']) {
-    await trail.record(signal)
-    Object.assign(mood, { now: 'throws', later: true })
-    const answers = Array.from({ length: 1_000 }, () => failure(() => trail.record(signal)))
-    for (const error of await Promise.all(answers)) {
-      if (!(error instanceof Unavailable) || error instanceof Unplaced)
-        throw new Error('it has a place', { cause: error })
-    }
-    mood.later = false
-    expect(trail.health()).toMatchObject({ waiting: 1_000, unrecorded: 0 })
+/** Fills what is kept for a sink, 1,000 lines, with entries it refuses. */
+async function crowd(trail: WrittenTrail, mood: ReturnType<typeof moody>['mood']) {
+  await trail.record(signal)
+  Object.assign(mood, { now: 'throws', later: true })
+  const answers = Array.from({ length: 1_000 }, () => failure(() => trail.record(signal)))
+  for (const error of await Promise.all(answers)) {
+    if (!(error instanceof Unavailable) || error instanceof Unplaced)
+      throw new Error('it has a place', { cause: error })
   }
+  mood.later = false
+  expect(trail.health()).toMatchObject({ waiting: 1_000, unrecorded: 0 })
+}
 
+describe('a required sink that is down for long', () => {
   it('costs what has not happened yet its place, never what has; the hole is told of when it is back', async () => {
     const { sink, mood, lines } = moody()
     const { trail } = scene({ sinks: [sink] })
@@ -289,6 +291,48 @@ describe('what the store knows of a chain', () => {
     expect(lines.length).toBe(4)
     // All of it was accepted, but the sink can't say that it is safe.
     expect(rows.at(-1)).toMatchObject({ entries: 4, closed: false })
+  })
+
+  it('never shrinks: a flush that ends late knows less than the entry that came meanwhile', async () => {
+    let ends: (() => void) | undefined
+    const { sink } = moody({
+      flush: () =>
+        new Promise<void>((resolve) => {
+          ends = resolve
+        }),
+    })
+    const { trail, rows } = scene({ sinks: [sink] })
+    await trail.record(signal)
+    const flushed = trail.flush()
+    await new Promise((resolve) => setImmediate(resolve))
+    await trail.record(signal)
+    ends?.()
+    await flushed
+    expect(rows.at(-1)).toMatchObject({ entries: 3 })
+  })
+
+  it('is the end, too, when a sink takes it only at the second offer, even one that was crowded', async () => {
+    for (const crowded of [false, true]) {
+      const { sink, mood, lines } = moody()
+      const { trail, rows } = scene({ sinks: [sink] })
+      await (crowded ? crowd(trail, mood) : trail.record(signal))
+      mood.now = 'declines'
+      const closed = trail.close()
+      mood.now = 'accepts'
+      await closed
+      expect(typesOf(lines).at(-1)).toBe('writer-closed')
+      expect(rows.at(-1)).toMatchObject({ entries: lines.length, closed: true })
+    }
+  })
+
+  it('is not that it was closed, when one of two required sinks lacks the end', async () => {
+    const [first, second] = [moody(), moody()]
+    const { trail, rows } = scene({ sinks: [first.sink, second.sink] })
+    await trail.record(signal)
+    second.mood.now = 'throws'
+    await trail.close()
+    expect([first.lines.length, second.lines.length]).toEqual([3, 2])
+    expect(rows.at(-1)).toMatchObject({ entries: 2, closed: false })
   })
 
   it('is not that it was closed, when a required sink lacks the end', async () => {

@@ -259,18 +259,22 @@ describe('verifyLines', () => {
     const second = new Chain('b', 'haldir')
     const intent = (chain: Chain, id: string, at: number) =>
       chain.append({ type: 'intent', session, call: callFragment({ id }, tool, undefined) }, at).trimEnd()
+    const read = (chain: Chain, id: string) =>
+      chain.append({ type: 'secret-read', session, call: callFragment({ id }, tool, undefined) }, 4).trimEnd()
     const bare = second.append({ type: 'intent', session: NOBODY }, 3).trimEnd()
     async function* mixed(): AsyncGenerator<StoredLine> {
       yield { writer: 'b', place: 'b:1', line: bare }
       yield { writer: 'a', place: 'a:1', line: intent(first, 'c1', 1) }
       yield { writer: 'b', place: 'b:2', line: intent(second, 'c2', 2) }
       yield { writer: 'a', place: 'a:2', line: intent(first, 'c3', 3) }
+      // Only an outcome ends a call.
+      yield { writer: 'a', place: 'a:3', line: read(first, 'c3') }
     }
     const { problems, writers, orphans } = await verifyLines(mixed())
     expect(problems).toEqual([])
     expect(writers).toEqual([
       { id: 'b', entries: 2, head: second.head, closed: false },
-      { id: 'a', entries: 2, head: first.head, closed: false },
+      { id: 'a', entries: 3, head: first.head, closed: false },
     ])
     expect(orphans).toEqual([
       { call: '', tool: '', session: '', at: '1970-01-01T00:00:00.003Z', writer: 'b' },

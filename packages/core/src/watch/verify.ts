@@ -108,7 +108,7 @@ class Progress {
     const at = { writer: this.id, place }
     if (torn) return { ...at, kind: 'torn', message: `the last line at ${place} was never finished` }
     const stated = HASH_MEMBER.exec(line)?.[1]
-    const entry = stated === undefined ? undefined : parse(line)
+    const entry = parse(line)
     if (!entry || stated === undefined) return { ...at, kind: 'malformed', message: `${place} is not an entry` }
 
     const { seq, prev } = entry
