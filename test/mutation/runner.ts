@@ -100,7 +100,8 @@ class Runner {
   async mutantRun(asked: MutantRun): Promise<object> {
     const { hitLimit = Number.POSITIVE_INFINITY } = asked
     const mutant = asked.activeMutant.id
-    const always = asked.mutantActivation === 'static'
+    // Where tests are chosen by file, Stryker calls a static mutant `runtime`; that nobody knows its tests tells it apart.
+    const always = asked.mutantActivation === 'static' || !asked.testFilter[0]?.includes('#')
     seen.activeMutant = always ? mutant : undefined
     if (asked.reloadEnvironment || this.#stale) {
       this.#generation++

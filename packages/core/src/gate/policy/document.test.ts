@@ -182,3 +182,41 @@ describe('the copy', () => {
     expect(checkDocument(bare)).toEqual({ default: 'deny', rules: [] })
   })
 })
+
+describe('what is told of a document that is no plain data', () => {
+  const holes = [1]
+  holes.length = 2
+  test.each<[unknown, string]>([
+    [new Proxy({}, {}), 'the policy is a Proxy'],
+    [{ a: new Proxy(() => {}, {}) }, '`a` is a Proxy'],
+    [{ a: { [Symbol('s')]: 1 } }, '`a` has a symbol for a key'],
+    [{ a: new Date() }, '`a` is an object that is not plain data'],
+    [JSON.parse('{ "a": { "__proto__": 1 } }'), '`a.__proto__` is a reserved key'],
+    [{ a: holes }, '`a` is a list with holes or properties'],
+    [{ a: Object.assign([1], { b: 2 }) }, '`a` is a list with holes or properties'],
+    [{ a: [undefined] }, '`a.0` is undefined'],
+    [{ a: [{ b: undefined }] }, '`a.0.b` is undefined; leave it out if nothing is meant'],
+    [
+      {
+        get a() {
+          return 1
+        },
+      },
+      '`a` is an accessor',
+    ],
+    [Object.defineProperty({}, 'a', { value: 1 }), '`a` is a hidden property'],
+    [{ a: '\ud800' }, '`a` has text that is not well-formed'],
+    [{ a: 1n }, '`a` is a bigint'],
+    [{ a: Number.NaN }, '`a` is not a finite number'],
+    [{ a: 'x'.repeat(16_000_000) }, '`a` is where the policy grows beyond 16 million characters'],
+  ])('(%#)', (document, message) => {
+    let error: unknown
+    try {
+      copyDocument(document)
+    } catch (caught) {
+      error = caught
+    }
+    expect(ConfigError.isInstance(error)).toBe(true)
+    expect((error as ConfigError).message).toBe(message)
+  })
+})

@@ -559,3 +559,42 @@ describe('a policy in force', () => {
     expect(loaded.misfits({ name: 'refund' } as unknown as GovernedTool)).toEqual([])
   })
 })
+
+describe('what may well be so is no problem', () => {
+  const either: KnownTool = {
+    name: 'either',
+    schema: {
+      type: 'object',
+      properties: { x: { type: ['string', 'number'] }, odd: { type: ['string', 'elsewhere'] }, n: { enum: [1, '2'] } },
+      required: ['x', 'odd', 'n'],
+    },
+  }
+  it.each<object>([
+    allow({ all: [{ 'args.note': { exists: false } }, { 'args.flag': true }] }),
+    allow({ all: [{ 'args.to[0].cc': { exists: false } }, { 'args.to[0].email': 'a' }] }),
+    allow({ all: [{ 'args.to[0].cc': { exists: false } }, { 'args.to[1].cc': 'a' }] }),
+    allow({ all: [{ 'args.note': { exists: false } }, { 'args.note': { exists: false } }] }),
+    allow({ all: [{ 'args.note': { exists: true } }, { 'args.note': 'a' }] }),
+    allow({ 'args.note': { exists: false } }, { unless: { 'session.agent': { exists: false } } }),
+    allow({ 'args.x': { gt: 5 } }, { tools: 'either' }),
+    allow({ 'args.x': { startsWith: 'a' } }, { tools: 'either' }),
+    allow({ 'args.odd': { gt: 5 } }, { tools: 'either' }),
+    allow({ 'args.n': { in: [1, 7] } }, { tools: 'either', id: 'n' }),
+    allow({ 'args.note': { size: { in: [1, 2], gt: 1 } } }),
+    allow({ 'args.note': { size: { lte: 0 } } }),
+    allow({ 'args.amount': { gte: 3, lte: 3 } }),
+    allow({ 'args.note': { startsWith: 'ab', endsWith: 'a' } }),
+    allow({ all: [{ 'args.note': { startsWith: 'ab' } }, { 'args.note': { startsWith: 'a' } }] }),
+  ])('%j', (rule) => {
+    expect(told([rule], [refund, either]).filter((one) => one.startsWith('error'))).toEqual([])
+  })
+
+  it('but a value that is only almost one that is listed is', () => {
+    expect(told([allow({ 'args.n': '1' }, { tools: 'either' })], [either])).toEqual([
+      'error never-matches rules.0.when.args.n: the rule `r0` never matches for the tool `either`: `args.n` is never what the rule asks for: the schema lists other values; did you mean `2`?',
+    ])
+    expect(told([allow({ 'args.n': 7 }, { tools: 'either' })], [either])).toEqual([
+      'error never-matches rules.0.when.args.n: the rule `r0` never matches for the tool `either`: `args.n` is never what the rule asks for: the schema lists other values',
+    ])
+  })
+})

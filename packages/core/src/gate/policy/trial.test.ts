@@ -183,3 +183,71 @@ describe('what is wrong', () => {
     expect(() => testPolicy({ ...policy, default: 'no' } as never, [fine] as never)).toThrow(ConfigError)
   })
 })
+
+describe('what is told of a test that can not be meant', () => {
+  const told = (test: object | unknown[], options: object = {}) => {
+    try {
+      testPolicy(
+        policy,
+        (Array.isArray(test) ? test : [{ tool: 'refund', expect: 'deny', ...test }]) as PolicyTest[],
+        options,
+      )
+    } catch (error) {
+      if (ConfigError.isInstance(error)) return `${error.path}: ${error.message}`
+      throw error
+    }
+    throw new Error('nothing was refused')
+  }
+
+  it.each<[object, string]>([
+    [[], 'tests: `tests` is a list of at least one test'],
+    [{ arg: {} }, 'tests.0.arg: `arg` is not among the fields of a policy test; did you mean `args`?'],
+    [{ name: '' }, 'tests.0.name: `tests.0.name` is a text'],
+    [{ agent: 7 }, 'tests.0.agent: `tests.0.agent` is a text'],
+    [{ tenant: '' }, 'tests.0.tenant: `tests.0.tenant` is a text'],
+    [{ scopes: 'a' }, 'tests.0.scopes: `tests.0.scopes` is a list of scopes'],
+    [{ scopes: ['a', 7] }, 'tests.0.scopes: `tests.0.scopes` is a list of scopes'],
+    [{ attributes: [] }, 'tests.0.attributes: `tests.0.attributes` is a map'],
+    [{ attributes: null }, 'tests.0.attributes: `tests.0.attributes` is a map'],
+    [{ attributes: { a: () => {} } }, 'tests.0.attributes: `tests.0.attributes` is plain data'],
+    [{ depth: -1 }, 'tests.0.depth: `tests.0.depth` is a whole number, at least 0'],
+    [{ depth: 0.5 }, 'tests.0.depth: `tests.0.depth` is a whole number, at least 0'],
+    [{ tool: '' }, 'tests.0.tool: `tests.0.tool` is the name of a tool, or a map with its `name`'],
+    [{ tool: { framework: 'x' } }, 'tests.0.tool.name: `tests.0.tool.name` is the name of a tool'],
+    [{ tool: { name: 't', framework: 7 } }, 'tests.0.tool.framework: `tests.0.tool.framework` is a text'],
+    [{ tool: { name: 't', readOnly: 1 } }, 'tests.0.tool.readOnly: `tests.0.tool.readOnly` is `true` or `false`'],
+    [{ tool: { name: 't', labels: [] } }, 'tests.0.tool.labels: `tests.0.tool.labels` is a map'],
+    [
+      { tool: { name: 't', readonly: true } },
+      'tests.0.tool.readonly: `readonly` is not among the fields of `tool`; did you mean `readOnly`?',
+    ],
+    [{ expect: 'alow' }, 'tests.0.expect: `tests.0.expect` is `allow`, `ask` or `deny`; did you mean `allow`?'],
+    [{ expect: 7 }, 'tests.0.expect: `tests.0.expect` is `allow`, `ask` or `deny`'],
+    [{ expect: { rule: 'r' } }, 'tests.0.expect.verdict: `tests.0.expect.verdict` is `allow`, `ask` or `deny`'],
+    [{ expect: { verdict: 'deny', rule: 7 } }, 'tests.0.expect.rule: `tests.0.expect.rule` is a text'],
+    [{ expect: { verdict: 'deny', because: '' } }, 'tests.0.expect.because: `tests.0.expect.because` is a text'],
+    [
+      { expect: { verdict: 'deny', why: 'x' } },
+      'tests.0.expect.why: `why` is not among the fields of `expect`; known are `verdict`, `rule`, `because`',
+    ],
+    ...[
+      '2026-11-23',
+      '2026-02-30T07:43:00Z',
+      '2026-11-23T25:43:00Z',
+      'x2026-11-23T07:43:00Z',
+      '2026-11-23T07:43:00Zx',
+      7,
+    ].map((at): [object, string] => [
+      { at },
+      'tests.0.at: `tests.0.at` is a time such as `2026-11-23T07:43:00Z` or `2026-11-23T07:43:00+01:00`',
+    ]),
+  ])('%j', (test, message) => {
+    expect(told(test)).toBe(message)
+  })
+
+  it('and of options, and of arguments that no call can have', () => {
+    expect(told({}, { att: 1 })).toBe('att: `att` is not among the options of `testPolicy`; did you mean `at`?')
+    expect(told({}, { at: 'noon' })).toContain('at: `at` is a time such as')
+    expect(told({ args: { a: () => {} } })).toMatch(/^tests\.0\.args: `tests\.0\.args`: ./)
+  })
+})
