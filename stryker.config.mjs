@@ -24,6 +24,8 @@ export default {
   concurrency: 1,
   // A busy machine is no endless loop: those are found by counting, not by the clock.
   timeoutMS: 10_000,
+  // What has been found out is kept until code or tests change. Of static mutants nobody knows the tests, so one that has
+  // survived is remembered as such: `--force` asks again.
   incremental: true,
   incrementalFile: `reports/mutation/${name}.incremental.json`,
   ignorePatterns: ['docs', 'examples', 'dist', '*.tsbuildinfo', 'test/bench', 'test/crash', 'test/evals'],

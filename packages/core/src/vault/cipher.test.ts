@@ -60,3 +60,14 @@ test('randomness of the wrong length seals nothing', () => {
     expect(() => sealBytes(key, context, context, () => Buffer.alloc(length))).toThrow('12 bytes')
   }
 })
+
+test('opens nothing that is too short to have been sealed', () => {
+  for (const length of [0, 4, 12, 27]) {
+    expect(() => openBytes(new Uint8Array(32), new Uint8Array(length), new Uint8Array())).toThrow(
+      'the sealed bytes are too short',
+    )
+  }
+  const nothing = sealBytes(new Uint8Array(32), new Uint8Array(), new Uint8Array())
+  expect(nothing.length).toBe(28)
+  expect(openBytes(new Uint8Array(32), nothing, new Uint8Array())).toEqual(Buffer.alloc(0))
+})

@@ -338,7 +338,7 @@ it.each<[object[], string[]]>([
     ],
   ],
   [
-    [allow({ 'args.note': '${x}' })],
+    [allow({ 'args.note': '{{x}}' })],
     [
       'warning literal-text rules.0.when.args.note: the text of `rules.0.when.args.note` reads like a template, in which nothing is filled in',
     ],
