@@ -26,6 +26,6 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   },
   vault: {
     mutate: [`${core}/vault/**/*.ts`],
-    tests: [`${core}/vault/**/*.test.ts`, 'test/acceptance/secrets.test.ts'],
+    tests: [`${core}/vault/**/*.test.ts`, 'test/acceptance/{secrets,detect}.test.ts'],
   },
 }
