@@ -92,7 +92,7 @@ describe.skipIf(!possible)('installed into an empty project', () => {
     })
 
     it.each(checks)(
-      'type-checks for a $user with TypeScript $version',
+      '$user: type-checks with TypeScript $version',
       async ({ user, version }) => {
         const tsc = join(root, 'node_modules', COMPILERS[version], 'bin/tsc')
         const project = `tsconfig.${user}-${version}.json`
@@ -102,7 +102,7 @@ describe.skipIf(!possible)('installed into an empty project', () => {
         const { stdout, stderr } = await run(process.execPath, [tsc, '-p', project], folder)
         expect({ ours: problemsIn(stdout).filter(isOurs), stderr }).toEqual({ ours: [], stderr: '' })
       },
-      60_000,
+      180_000,
     )
   })
 })
