@@ -5,6 +5,7 @@ import { inspect } from 'node:util'
 import { gzipSync } from 'node:zlib'
 import {
   createHaldir,
+  currentCall,
   envKey,
   type GuardCall,
   governed,
@@ -69,7 +70,7 @@ async function scene(options: HaldirOptions = {}, scopes: readonly string[] = ['
     ...options,
   })
   open.push(haldir)
-  const hosts = [`127.0.0.1:${port}`, 'api.example.com']
+  const hosts = [`127.0.0.1:${port}`, `localhost:${port}`, 'api.example.com', 'api.example.com:8080']
   await haldir.vault.put('api_key', SECRET, { scope: 'http', hosts })
   const session = await haldir.createSession({ agent: 'bot', scopes })
   const entries = (type?: string) => entriesOf(sink.lines).filter((entry) => !type || entry.type === type)
@@ -238,9 +239,33 @@ describe('refused, recorded, and nothing sent:', () => {
     ],
     [
       'a secret over http',
-      (s) => s.fetch('http://api.example.com/', { secretHeaders: AUTH }),
-      'policy-denied',
+      (s) => s.fetch('http://api.example.com:8080/', { secretHeaders: AUTH }),
+      'secret-unavailable',
       'over https alone',
+    ],
+    [
+      'a secret over http to the port of https',
+      (s) => s.fetch('http://api.example.com:443/', { secretHeaders: AUTH }),
+      'secret-unavailable',
+      'not for this host',
+    ],
+    [
+      'a header that a secret goes into',
+      (s) => s.fetch(here(), { headers: { Authorization: 'mine' }, secretHeaders: AUTH }),
+      'invalid-arguments',
+      '`headers`',
+    ],
+    [
+      'a header that is no text',
+      (s) => s.fetch(here(), { headers: { a: 1 as never } }),
+      'invalid-arguments',
+      '`headers`',
+    ],
+    [
+      'a header that only the client sets',
+      (s) => s.fetch(here(), { headers: { 'Transfer-Encoding': 'chunked' } }),
+      'invalid-arguments',
+      '`headers`',
     ],
     [
       'an address of this machine',
@@ -391,6 +416,80 @@ describe('ends', () => {
   })
 })
 
+it('a secret of a tool is not sent once its call has ended, nor for another session', async () => {
+  const { haldir, session } = await scene()
+  await haldir.vault.put('own', SECRET, { scope: 'http', tools: ['charge'], hosts: [`127.0.0.1:${port}`] })
+  const other = await haldir.createSession({ agent: 'other', scopes: ['http'] })
+  const request = (by: Session) => by.fetch(here(), { secretHeaders: { a: '{{own}}' } })
+  let later: Promise<unknown> = Promise.resolve()
+  let goOn = () => {}
+  const charge = governed(
+    async () => {
+      expect((await denial(request(other))).message).toContain('not for this tool')
+      later = new Promise<void>((resolve) => {
+        goOn = resolve
+      }).then(() => request(session))
+    },
+    { name: 'charge', scope: [] },
+    { session },
+  )
+  await charge()
+  goOn()
+  expect((await denial(later)).message).toContain('not for this tool')
+  expect(got).toEqual([])
+})
+
+it('what is sent is what was given when it was asked for, and bytes that are text are judged as such', async () => {
+  proves('invariant-2')
+  const seen = vi.fn(async (_: GuardCall) => 'allow' as const)
+  const { session } = await scene({ guards: [seen] })
+  const body = Buffer.from('{"amount":1}')
+  const headers = { a: 'before' }
+  const url = new URL(here('/before'))
+  const sending = session.fetch(url, { method: 'POST', body, headers })
+  body.fill('x')
+  headers.a = 'after'
+  url.pathname = '/after'
+  await sending
+  expect(got).toMatchObject([{ url: '/before', body: '{"amount":1}', headers: { a: 'before' } }])
+  await session.fetch(here(), { method: 'POST', body: new Uint8Array([255, 0]) })
+  const args = seen.mock.calls.map(([call]) => call.args as Record<string, string>)
+  expect(args[0]).toMatchObject({ body: '{"amount":1}' })
+  expect(args[1]).toMatchObject({ bodyHash: expect.stringMatching(/^[0-9a-f]{64}$/) })
+})
+
+it('a dot behind the host is no other host, for a policy and for a secret', async () => {
+  const rules = [
+    { id: 'evil', tools: ['session.fetch'], when: { 'args.host': { eq: 'evil.example' } }, then: 'deny' },
+  ] as const
+  const fetch = vi.fn(async (_url: string) => new Response('fine'))
+  const { session } = await scene({ fetch, policy: { default: 'allow', allowByDefault: true, rules } })
+  expect((await denial(session.fetch('https://evil.example./'))).rule).toBe('evil')
+  await session.fetch('https://api.example.com./', { secretHeaders: AUTH })
+  expect(fetch.mock.calls.map(([url]) => url)).toEqual(['https://api.example.com/'])
+})
+
+it('headers, status and names of headers are free of secrets that are not ASCII, too', async () => {
+  const { haldir, session } = await scene()
+  const secret = 'pässwörd-geheim'
+  await haldir.vault.put('german', secret, { scope: 'http' })
+  const use = governed(
+    async () => currentCall().secret('german').reveal().length,
+    { name: 'use', scope: 'http', secrets: ['german'] },
+    { session },
+  )
+  await use()
+  answer = (response) => {
+    const bytes = Buffer.from(secret).toString('latin1')
+    response.writeHead(200, bytes, { 'x-echo': bytes, 'x-hex': Buffer.from(secret).toString('hex') }).end(secret)
+  }
+  const response = await session.fetch(here())
+  expect(response.headers.get('x-echo')).toBe('[redacted:german]')
+  expect(response.headers.get('x-hex')).toBe('[redacted:german]')
+  expect(response.statusText).toBe('[redacted:german]')
+  expect(await response.text()).toBe('[redacted:german]')
+})
+
 describe('a `fetch` of the application’s own', () => {
   it('sends instead, and gets nothing to follow', async () => {
     const fetch = vi.fn(async (_url: string, _init: object) => new Response(`you said ${SECRET}`))
@@ -468,10 +567,13 @@ it('in shadow mode what would be refused is recorded and sent, but no secret to 
   const { session, entries } = await scene({ mode: 'shadow', egress: {} })
   expect((await session.fetch(here())).status).toBe(200)
   expect(entries('refusal')).toMatchObject([{ rule: 'fetch:private-address', enforced: false }])
-  await session.fetch(here(), { secretHeaders: AUTH })
-  expect(got[1]?.headers.authorization).toBe(`Bearer ${SECRET}`)
-  const refused = await denial(session.fetch(`http://localhost:${port}/`, { secretHeaders: AUTH }))
-  expect(refused.code).toBe('secret-unavailable')
+  answer = (response) => response.writeHead(302, { location: '/' }).end()
+  expect((await session.fetch(here())).status).toBe(302)
+  // Over http, to a place that nobody has named as meant; to one that the secret does not name.
+  for (const url of [here(), `http://127.0.0.1:${port + 1}/`]) {
+    expect((await denial(session.fetch(url, { secretHeaders: AUTH }))).code).toBe('secret-unavailable')
+  }
+  expect(got).toHaveLength(2)
 })
 
 it('what a developer writes wrongly is an error at once', async () => {
@@ -482,16 +584,14 @@ it('what a developer writes wrongly is an error at once', async () => {
     [here(), { methods: 'GET' }, 'methods'],
     [here(), { redirect: 'follow' }, 'redirect'],
     [here(), { headers: ['a'] }, 'headers'],
-    [here(), { headers: { a: 1 } }, 'headers.a'],
     [here(), { body: {} }, 'body'],
     [here(), { body: new FormData() }, 'body'],
     [here(), { signal: {} }, 'signal'],
     [here(), { secretHeaders: { a: 'no name' } }, 'secretHeaders.a'],
-    [here(), { secretHeaders: { a: '{{one}} {{two}}x' } }, 'secretHeaders.a'],
+    [here(), { secretHeaders: { a: '{{one}} {{two}}' } }, 'secretHeaders.a'],
     [here(), { secretHeaders: { host: '{{one}}' } }, 'secretHeaders'],
     [here(), { secretHeaders: { 'a b': '{{one}}' } }, 'secretHeaders'],
     [here(), { secretHeaders: { a: '{{one}}', A: '{{two}}' } }, 'secretHeaders'],
-    [here(), { headers: { A: 'x' }, secretHeaders: { a: '{{one}}' } }, 'secretHeaders.a'],
   ] as const) {
     expect((await misuse(() => session.fetch(url as string, options as object))).path).toBe(path)
   }

@@ -97,6 +97,11 @@ describe('refused, recorded, and the tool not called:', () => {
     ['the placeholder in a list', { body: ['{{secret}}'] }, 'where no secret goes'],
     ['the placeholder deeper down', { body: { headers: { authorization: '{{secret}}' } } }, 'where no secret goes'],
     [
+      'the placeholder behind a key that is empty',
+      { '': { headers: { authorization: '{{secret}}' } } } as never,
+      'where no secret goes',
+    ],
+    [
       'the placeholder under a key with a dot',
       { 'headers.authorization': '{{secret}}' } as never,
       'where no secret goes',

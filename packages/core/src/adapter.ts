@@ -79,9 +79,15 @@ export interface LeftHandle {
   permits(session: Session): boolean
 }
 
+const OWN_TOOLS = new Set(['session.fetch', 'session.charge', 'payments.authorize'])
+
 /** Compiles a tool's options and gives the three ways into the path. Throws `ConfigError` for what can't be governed. */
 export function governTool(definition: ToolDefinition, where: Where = {}): GovernedHandle {
   const tool = compileTool(definition)
+  // What rules say of Haldir's own tools must not be said of another.
+  if (OWN_TOOLS.has(tool.name)) {
+    throw new ConfigError('invalid-option', 'name', `\`${tool.name}\` is the name of a tool of Haldir's own`)
+  }
   checkWhere(where)
   const { name, framework } = tool
   const governor = governorAt(where)

@@ -132,11 +132,14 @@ async function unsealOne(pass: Pass, name: string): Promise<string | undefined> 
   if (sealed.tools.length > 0 && !mayUse(tool.name) && !mayUse(tool.within)) {
     return `the secret \`${name}\` is not for this tool`
   }
-  if (tool.destination && !namesHost(sealed.hosts, tool.destination)) {
-    return `the secret \`${name}\` is not for this host`
+  // Invariant: a secret leaves for a host that it names, over https, or for a private place that is meant.
+  const { destination } = tool
+  if (destination && !namesHost(sealed.hosts, destination)) return `the secret \`${name}\` is not for this host`
+  if (destination?.protocol === 'http:' && !house.egress.permits(destination)) {
+    return `the secret \`${name}\` is sent over https alone`
   }
   const bytes = await house.vault.open(sealed)
-  // A secret is handed out only after the entry that says so.
+  // Invariant: a secret is handed out only after the entry that says so.
   await house.trail.record(pass.draft('secret-read', { data: { secret: name, version: sealed.version } }))
   house.vault.noteUse(sealed)
   // Looked for from now on, not only once it is revealed: a tool may have kept it from an earlier call.

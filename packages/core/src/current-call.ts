@@ -104,6 +104,11 @@ export class CurrentCall {
     this.#signal.abort(reason)
   }
 
+  /** @internal */
+  get ended(): boolean {
+    return this.#ended
+  }
+
   /** What `spent` was told. @internal */
   get reported(): readonly Amount[] | undefined {
     return this.#spent

@@ -38,7 +38,7 @@ const RESERVED = new Set([
   'upgrade',
   'expect',
 ])
-const TEMPLATE = /^([\x21-\x7e][\t\x20-\x7e]*)?\{\{([A-Za-z0-9_.-]{1,128})\}\}$/
+const TEMPLATE = /^((?!\{\{)[\x21-\x7e](?:(?!\{\{)[\t\x20-\x7e])*)?\{\{([A-Za-z0-9_.-]{1,128})\}\}$/
 
 /** Throws `ConfigError` for what a developer has written wrongly; what is wrong with a value is a `problem`. */
 export function checkedFetch(to: unknown, options: FetchOptions): CheckedFetch {
@@ -52,11 +52,10 @@ export function checkedFetch(to: unknown, options: FetchOptions): CheckedFetch {
   const { body, type } = bodyOf(options.body)
   const { headers, problem } = headersOf(options.headers)
   if (type !== undefined) headers['content-type'] ??= type
-  for (const { header } of secretHeaders) {
-    if (Object.hasOwn(headers, header)) throw invalid(`secretHeaders.${header}`, 'is among `headers`, too')
-  }
   const request = { text, url, method: String(method).toUpperCase(), headers, secretHeaders, body, signal }
-  return { ...request, problem: problemOf(request) ?? problem }
+  const doubled = secretHeaders.some(({ header }) => Object.hasOwn(headers, header))
+  const taken = doubled ? wrong('`headers` names one that a secret goes into') : undefined
+  return { ...request, problem: problemOf(request) ?? problem ?? taken }
 }
 
 function problemOf({ url, method, body }: Omit<CheckedFetch, 'problem'>): Refusal | undefined {
@@ -69,8 +68,9 @@ function problemOf({ url, method, body }: Omit<CheckedFetch, 'problem'>): Refusa
 function urlOf(text: string): URL | undefined {
   const url = URL.parse(text)
   if (!url || !/^https?:$/.test(url.protocol) || url.username || url.password) return undefined
-  // What stands behind the # is never sent.
+  // What stands behind the # is never sent; a dot at the end of a host leads to the same host under another name.
   url.hash = ''
+  url.hostname = url.hostname.replace(/\.+$/, '')
   return url
 }
 
@@ -83,7 +83,7 @@ function headersOf(given: unknown = {}): { headers: Record<string, string>; prob
   for (const [name, value] of Object.entries(given)) {
     const header = name.toLowerCase()
     if (!HEADER.test(header) || RESERVED.has(header)) problem ??= wrong('`headers` names one that may not be set')
-    else if (typeof value !== 'string') throw invalid(`headers.${header}`, 'is a text')
+    else if (typeof value !== 'string') problem ??= wrong('`headers` holds what is no text')
     else if (Object.hasOwn(headers, header)) problem ??= wrong('`headers` names one twice')
     else if (!/^[\t\x20-\x7e\x80-\xff]*$/.test(value)) problem ??= wrong('`headers` holds what no header may')
     else headers[header] = value

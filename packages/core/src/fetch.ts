@@ -3,6 +3,7 @@
  * secrets stand in headers alone, and go only to the hosts that they name.
  */
 import { createHash } from 'node:crypto'
+import { LIMITS } from './call.ts'
 import { currentFrame } from './context.ts'
 import type { CurrentCall } from './current-call.ts'
 import { namesPrivatePlace } from './egress/address.ts'
@@ -56,7 +57,7 @@ export async function fetchFor(
     method,
     headers: { ...headers, ...templates },
     ...(typeof body === 'string' ? { body } : {}),
-    ...(body instanceof Uint8Array ? { bodyHash: createHash('sha256').update(body).digest('hex') } : {}),
+    ...(body instanceof Uint8Array ? bytesAsArgs(body) : {}),
   }
   const tool: GovernedTool = {
     ...FETCH,
@@ -73,18 +74,28 @@ export async function fetchFor(
   throw ended.status === 'failed' ? ended.error : ended.denial
 }
 
+/** Bytes that are text are judged and searched as such; of others there is a hash. */
+function bytesAsArgs(bytes: Uint8Array): { readonly body: string } | { readonly bodyHash: string } {
+  if (bytes.length <= LIMITS.bytes / 2) {
+    try {
+      return { body: new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes) }
+    } catch {
+      // They are no text.
+    }
+  }
+  return { bodyHash: createHash('sha256').update(bytes).digest('hex') }
+}
+
 /** The governed tool that makes the request: what is its secret is its to send. */
 function callerOf(session: Session): string | undefined {
   const call = currentFrame()?.call
-  return call?.session.id === session.id ? call.tool : undefined
+  return call && !call.ended && call.session.id === session.id ? call.tool : undefined
 }
 
 /** A place that no request may lead to, as far as the URL says. */
-function misdirected({ egress }: House, { url, secretHeaders }: CheckedFetch): Refusal | undefined {
-  if (!url || egress.permits(url)) return undefined
-  if (namesPrivatePlace(url)) return { code: 'policy-denied', reason: PRIVATE, rule: 'fetch:private-address' }
-  if (secretHeaders.length === 0 || url.protocol === 'https:') return undefined
-  return { code: 'policy-denied', reason: 'a secret is sent over https alone', rule: 'fetch:https' }
+function misdirected({ egress }: House, { url }: CheckedFetch): Refusal | undefined {
+  if (!url || egress.permits(url) || !namesPrivatePlace(url)) return undefined
+  return { code: 'policy-denied', reason: PRIVATE, rule: 'fetch:private-address' }
 }
 
 const PRIVATE = 'the request leads to a private address'
@@ -119,13 +130,12 @@ async function send(
   try {
     const target = url as URL
     const answer = await house.egress.send(target, init, house.shadow || house.egress.permits(target))
-    if (isRedirect(answer)) {
-      await answer.body?.cancel().catch(() => {})
+    // In shadow mode it is the caller's to follow.
+    if (isRedirect(answer) && !house.shadow) {
+      await letGo(answer)
       throw new Denied('policy-denied', 'the answer is a redirect, and none is followed', call.id, 'fetch:redirect')
     }
-    const { redactor } = house.belongings.get(session) as Belongings
-    const text = (given: string) => redactor.text(given)
-    return filtered(answer, { text, bytes: new ByteRedactor(redactor), done: () => reading.end() })
+    return await shown(answer, house.belongings.get(session) as Belongings, () => reading.end())
   } catch (error) {
     reading.end()
     if (error instanceof PrivateAddress) throw new Denied('policy-denied', PRIVATE, call.id, 'fetch:private-address')
@@ -137,6 +147,26 @@ async function send(
 
 /** What a header's value may hold (RFC 9110, section 5.5), without anything that a client would encode. */
 const FITS = /^[\x21-\x7e]([\t\x20-\x7e]*[\x21-\x7e])?$/
+
+/** The answer without the session's secrets. */
+async function shown(answer: Response, { redactor }: Belongings, done: () => void): Promise<Response> {
+  // What stands in a header is bytes, one letter for each.
+  const text = (given: string) => {
+    const bytes = new ByteRedactor(redactor)
+    const redacted = [bytes.push(Buffer.from(given, 'latin1')), bytes.end()]
+    return redactor.text(Buffer.concat(redacted).toString('latin1'))
+  }
+  try {
+    return filtered(answer, { text, bytes: new ByteRedactor(redactor), done })
+  } catch (error) {
+    await letGo(answer)
+    throw error
+  }
+}
+
+async function letGo({ body }: Response): Promise<void> {
+  await body?.cancel().catch(() => {})
+}
 
 function isRedirect({ status, type, redirected }: Response): boolean {
   return redirected || type === 'opaqueredirect' || [301, 302, 303, 307, 308].includes(status)

@@ -363,3 +363,7 @@ describe('two copies of this package in one process', () => {
     expect((await reader.next()).done).toBe(true)
   })
 })
+
+it.each(['session.fetch', 'session.charge', 'payments.authorize'])('no tool is called `%s`', (name) => {
+  expect(() => governed(async () => {}, { name, scope: [] })).toThrow('the name of a tool of Haldir')
+})

@@ -185,6 +185,9 @@ function checkedKeys(vault: HaldirOptions['vault']): readonly KeyProvider[] {
   for (const [index, key] of vault.keys.entries()) {
     const whole = typeof key?.id === 'string' && typeof key.wrap === 'function' && typeof key.unwrap === 'function'
     if (!whole) throw invalid(`vault.keys.${index}`, 'is not a key provider')
+    // `none` stands where nothing wraps; of two keys with one id the second would never be asked.
+    const taken = key.id === '' || key.id === 'none' || vault.keys.findIndex(({ id }) => id === key.id) !== index
+    if (taken) throw invalid(`vault.keys.${index}`, 'has an `id` that no other key has, and not `none`')
   }
   return vault.keys
 }

@@ -82,6 +82,7 @@ describe('where a URL leads', () => {
     ['api.example.com', 'https://api.example.com./'],
     ['api.example.com', 'https://api.example.com:8443/'],
     ['api.example.com', 'http://api.example.com/'],
+    ['api.example.com', 'http://api.example.com:443/'],
     ['api.example.com:8443', 'https://api.example.com/'],
     ['*.example.com', 'https://example.com/'],
     ['*.example.com', 'https://badexample.com/'],

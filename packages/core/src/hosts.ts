@@ -27,7 +27,8 @@ export function namesHost(hosts: readonly string[], url: URL): boolean {
   const port = url.port || (url.protocol === 'http:' ? '80' : '443')
   return hosts.some((host) => {
     const [, wild, name = '', own = '443'] = /^(\*\.)?(\[.*\]|[^:]*)(?::(\d+))?$/.exec(host) ?? []
-    if (own !== port) return false
+    // What is meant for the port of https is not meant for anything else that is spoken there.
+    if (own !== port || (own === '443' && url.protocol !== 'https:')) return false
     return wild ? url.hostname.endsWith(`.${name}`) : url.hostname === name
   })
 }

@@ -97,7 +97,7 @@ function strayIn(value: unknown, path: string, places: ReadonlySet<string>): boo
   if (Array.isArray(value)) return value.some((item) => strayIn(item, '[]', places))
   if (!isPlain(value)) return false
   return Object.entries(value).some(([key, item]) => {
-    const below = key.includes('.') || path === '[]' ? '[]' : path === '' ? key : `${path}.${key}`
+    const below = key.includes('.') || key === '' || path === '[]' ? '[]' : path === '' ? key : `${path}.${key}`
     return strayIn(item, below, places)
   })
 }

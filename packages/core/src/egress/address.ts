@@ -11,7 +11,7 @@ export function isPublicAddress(text: string): boolean {
   try {
     // An IPv4 address in IPv6's clothes is judged as what it is.
     const address = ipaddr.process(text)
-    if (address.range() !== 'unicast') return false
+    if (address.range() !== 'unicast' || PLATFORM.has(address.toString())) return false
     // RFC 4291 and IANA's registry: global unicast is 2000::/3, and everything else has a purpose of its own.
     return address.kind() === 'ipv4' || ((address as ipaddr.IPv6).parts[0] ?? 0) >> 13 === 1
   } catch {
@@ -28,5 +28,8 @@ export function namesPrivatePlace(url: URL): boolean {
   if (isIP(host) !== 0) return !isPublicAddress(host)
   return !host.includes('.') || PRIVATE_NAME.test(host)
 }
+
+/** Public by its number, but reached only inside: the host that virtual machines of Azure ask about themselves. */
+const PLATFORM = new Set(['168.63.129.16'])
 
 const PRIVATE_NAME = /\.(localhost|local|internal|home\.arpa)$/

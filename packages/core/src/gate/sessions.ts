@@ -175,7 +175,7 @@ export class Session {
 
   /**
    * Makes a request as a governed call, known to policies and meters as the tool `session.fetch`. Secrets are put in
-   * `secretHeaders` alone and sent only to hosts that they name, over https; no redirect is followed, and no private
+   * `secretHeaders` alone and sent only to hosts that they name, over https unless the host is private and meant; no redirect is followed, and no private
    * address is spoken to, whether the URL names it or its host resolves to it. The answer's headers and body are free of
    * the session's secrets. Rejects with `Denied` when it is refused.
    */

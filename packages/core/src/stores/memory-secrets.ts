@@ -11,9 +11,11 @@ export function memorySecrets(now: () => number): SecretVerbs {
   const idOf = (tenant: string, name: string) => `${tenant}|${name}`
 
   return {
-    put(secret) {
+    put(secret, after) {
       const id = idOf(secret.tenant, secret.name)
       const kept = secrets.get(id) ?? { versions: [] }
+      const newest = kept.versions.at(-1)
+      if (after !== undefined && (newest?.version !== after?.version || newest?.sealed !== after?.sealed)) return false
       if (kept.versions.some(({ version }) => version === secret.version)) return false
       const versions = [...kept.versions, { ...secret, createdAt: now() }]
       secrets.set(id, { ...kept, versions: versions.sort((a, b) => a.version - b.version) })

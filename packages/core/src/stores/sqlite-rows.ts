@@ -60,7 +60,8 @@ export function sessionFrom(row: Record<string, unknown>): SessionRow {
 export function secretFrom(row: Record<string, unknown> | undefined): SealedSecret | undefined {
   if (!row) return undefined
   const { tenant, name, version, key_id, wrapped, data } = row as Record<string, string>
-  return { tenant, name, version: Number(version), keyId: key_id, wrapped, ...JSON.parse(data as string) }
+  // What the row is filed under has the last word.
+  return { ...JSON.parse(data as string), tenant, name, version: Number(version), keyId: key_id, wrapped }
 }
 
 export function storedSecretFrom(row: Record<string, unknown>): StoredSecret {

@@ -6,8 +6,12 @@ import type { SecretVerbs } from './store.ts'
 
 export function sqliteSecrets(sql: Statements, { atomically, patiently }: Transactions): SecretVerbs {
   return {
-    put: ({ tenant, name, version, keyId, wrapped, ...rest }) =>
+    put: ({ tenant, name, version, keyId, wrapped, ...rest }, after) =>
       atomically((at) => {
+        if (after !== undefined) {
+          const newest = secretFrom(sql.readSecret.get(tenant, name))
+          if (newest?.version !== after?.version || newest?.sealed !== after?.sealed) return false
+        }
         const { changes } = sql.insertSecret.run(tenant, name, version, keyId, wrapped, JSON.stringify(rest), at)
         return Number(changes) === 1
       }),

@@ -225,3 +225,28 @@ describe('what is asked for at every call', () => {
 it('no statement uses a parameter twice: the oldest Node that is supported can not', () => {
   expect(Object.entries(STATEMENTS).filter(([, text]) => /\?\d/.test(text))).toEqual([])
 })
+
+it('a secret is what its row is filed under, whatever its data says', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'haldir-moved-'))
+  const path = join(folder, 'haldir.db')
+  const store = sqliteStore(path)
+  const secret = {
+    tenant: 'acme',
+    name: 'bank',
+    version: 1,
+    keyId: 'k',
+    scope: 's',
+    tools: [],
+    hosts: [],
+    wrapped: 'w',
+    sealed: 'x',
+  }
+  await store.secret.put(secret)
+  const db = new DatabaseSync(path)
+  const data = JSON.stringify(secret)
+  db.prepare('INSERT INTO secrets VALUES (?, ?, ?, ?, ?, ?, ?)').run('evil', 'mine', 7, 'k', 'w', data, 0)
+  db.close()
+  expect(await store.secret.get('evil', 'mine')).toEqual({ ...secret, tenant: 'evil', name: 'mine', version: 7 })
+  await store.close?.()
+  rmSync(folder, { recursive: true })
+})

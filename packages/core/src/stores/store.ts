@@ -229,8 +229,11 @@ export interface StoredSecret extends SealedSecret {
 }
 
 export interface SecretVerbs {
-  /** Adds a version; `false` when that version exists already. */
-  put(secret: SealedSecret): MaybePromise<boolean>
+  /**
+   * Adds a version; `false` when that version exists already. With `after`, only when that is the newest version, as it
+   * was sealed; `null`: when there is none.
+   */
+  put(secret: SealedSecret, after?: SealedSecret | null): MaybePromise<boolean>
   /** The newest version. */
   get(tenant: string, name: string): MaybePromise<SealedSecret | undefined>
   /** Every version of every secret: a tenant's, or, without one, all there are. */

@@ -33,8 +33,8 @@ export interface DetectOptions {
   /** What finds them. */
   readonly credentials: Detector
   /**
-   * In results, errors and yields. `flag`: the outcome says where one stands. `redact`: it is also taken out of what
-   * leaves the call, and what could not be searched is withheld.
+   * In the plain data of results, errors and yields. `flag`: the outcome says where one stands. `redact`: it is also
+   * taken out of what leaves the call, which is withheld when the search fails.
    */
   readonly results?: 'flag' | 'redact'
   /**

@@ -209,11 +209,31 @@ describe('a key from a file', () => {
   })
 
   test.each(['base64', 'base64url', 'hex'] as const)('given in place of its path is not repeated (%s)', (encoding) => {
-    const error = refusal(() => fileKey(bytes.toString(encoding)))
-    expect(error.message + error.stack).not.toContain(bytes.toString(encoding))
+    for (const key of [bytes, bytes.subarray(0, 16), bytes.subarray(0, 31)]) {
+      const error = refusal(() => fileKey(key.toString(encoding)))
+      expect(error.message + error.stack).not.toContain(key.toString(encoding))
+    }
   })
 
   test.each([undefined, null, '', 1, 'a\0b', new URL('file:///haldir.key')])('%j is no path', (path) => {
     expect(refusal(() => fileKey(path as string)).message).toBe('`fileKey` takes the path of a file')
   })
+})
+
+test('a path of 43 letters is no key when there is such a file', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'haldir-key-'))
+  const path = join(folder, 'x'.repeat(200)).slice(0, Math.max(43, folder.length + 2))
+  try {
+    writeFileSync(path, bytes, { mode: 0o600 })
+    expect(fileKey(path).id).toMatch(/^file:/)
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+})
+
+test('a key that is too long or too short, given in place of a variable, is not repeated', () => {
+  for (const text of [`ab${bytes.toString('hex')}`, 'deadbeefdeadbeef']) {
+    const error = refusal(() => envKey(text, { env: {} }))
+    expect(error.message + error.stack).not.toContain(text)
+  }
 })

@@ -31,6 +31,9 @@ export function envKey(variable: string, { env = process.env }: EnvKeyOptions = 
     throw new ConfigError('invalid-option', 'vault.keys', '`envKey` takes the name of an environment variable')
   }
   const text = Object.hasOwn(env, variable) ? env[variable] : undefined
+  if ((text === undefined || text === '') && looksLikeKey(variable)) {
+    throw new ConfigError('invalid-option', 'vault.keys', '`envKey` takes the name of an environment variable')
+  }
   if (text === undefined || text === '') {
     throw new ConfigError('invalid-option', 'vault.keys', `the environment variable \`${variable}\` is not set`)
   }
@@ -49,11 +52,13 @@ export function envKey(variable: string, { env = process.env }: EnvKeyOptions = 
  * is not checked.
  */
 export function fileKey(path: string): KeyProvider {
-  // The key itself, given in place of a path, must not be repeated in a message.
-  if (typeof path !== 'string' || path === '' || path.includes('\0') || decode(path.trim())) {
+  if (typeof path !== 'string' || path === '' || path.includes('\0')) {
     throw new ConfigError('invalid-option', 'vault.keys', '`fileKey` takes the path of a file')
   }
   const refuse = (what: string): never => {
+    // The key itself, given in place of a path, must not be repeated in a message.
+    if (looksLikeKey(path))
+      throw new ConfigError('invalid-option', 'vault.keys', `\`fileKey\` takes a path: this ${what}`)
     throw new ConfigError('invalid-option', 'vault.keys', `the key file \`${path}\` ${what}`)
   }
   const bytes = readKeyFile(path, refuse)
@@ -109,6 +114,13 @@ function keyProvider(name: string, key: Buffer): KeyProvider {
     wrap: (dataKey, context) => sealBytes(key, dataKey, context),
     unwrap: (wrapped, context) => openBytes(key, wrapped, context),
   }
+}
+
+/** A key, or what is left of one: nothing that anybody calls a file or a variable. */
+function looksLikeKey(text: string): boolean {
+  const bare = text.trim()
+  if (/^[0-9a-fA-F]{16,}$/.test(bare) || decode(bare)) return true
+  return /^[A-Za-z0-9+/_-]{20,}={0,2}$/.test(bare) && /[0-9]/.test(bare) && /[a-z]/.test(bare) && /[A-Z]/.test(bare)
 }
 
 function decode(text: string): Buffer | undefined {

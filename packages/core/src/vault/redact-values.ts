@@ -123,7 +123,7 @@ export class ValueWalk {
     const prototype = Object.getPrototypeOf(error)
     if (prototype !== DOMException.prototype) return Object.setPrototypeOf(new Error(), prototype)
     const { message, name } = error as DOMException
-    return new DOMException(this.#redactor.text(message), name)
+    return new DOMException(this.#redactor.text(message), this.#redactor.text(name))
   }
 
   #fill(node: Node): void {
@@ -133,6 +133,8 @@ export class ValueWalk {
     const shown = (key: PropertyKey) => (typeof key === 'string' ? this.#redactor.text(key) : key)
     const names = members.some(({ key }) => shown(key) !== key) ? new Names() : undefined
     for (const { key, property } of members) {
+      // How long a list is stays, whatever number is a secret.
+      if (kind === 'array' && key === 'length') continue
       // The copy of an error leaves out what can't be looked into.
       if (kind === 'error' && this.#hides(property)) continue
       const redacted = 'value' in property ? { ...property, value: this.#replaced(property.value) } : property

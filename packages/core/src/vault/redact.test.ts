@@ -498,3 +498,13 @@ describe('what can not be looked into', () => {
     expect(ran).toEqual([])
   })
 })
+
+test('a list stays as long as it is, though its length is a secret; the name of a platform’s error is redacted', () => {
+  const redactor = new Redactor()
+  redactor.add('pin', '12345678')
+  const list = new Array(12_345_678)
+  list[0] = 'my pin is 12345678'
+  expect(redactor.value(list).value).toHaveLength(12_345_678)
+  const { value } = redactor.value(new DOMException('failed', 'Error12345678'))
+  expect(value.name).toBe('Error[redacted:pin]')
+})

@@ -76,6 +76,42 @@ describe('a new value', () => {
   })
 })
 
+test('a new value is not put where somebody has changed in the store who may use it', async () => {
+  const { secret } = memoryStore()
+  const { vault, value } = opened(secret, [OLD])
+  await vault.put('key', VALUE, { scope: 'spend', tools: ['charge'], hosts: ['api.example.com'] })
+  const row = (await vault.find('default', 'key')) ?? expect.fail()
+  for (const change of [{ scope: 'any' }, { tools: [] }, { hosts: ['evil.example'] }]) {
+    await secret.delete('default', 'key')
+    await secret.put({ ...row, ...change })
+    await expect(vault.rotate('key', 'another value')).rejects.toBeInstanceOf(Unavailable)
+    expect(await secret.list()).toHaveLength(1)
+  }
+  await secret.delete('default', 'key')
+  await secret.put(row)
+  await vault.rotate('key', 'another value')
+  expect(await value('key')).toBe('another value')
+})
+
+test('a new value is not put under what a secret was before it was deleted and put anew meanwhile', async () => {
+  const { secret } = memoryStore()
+  const other = opened(secret, [OLD]).vault
+  await other.put('key', VALUE, { scope: 'read' })
+  let meanwhile: (() => Promise<unknown>) | undefined = async () => {
+    await other.delete('key')
+    await other.put('key', 'newer', { scope: 'payments:admin', tools: ['charge'] })
+  }
+  const wrap: KeyProvider['wrap'] = async (...args) => {
+    const work = meanwhile
+    meanwhile = undefined
+    await work?.()
+    return OLD.wrap(...args)
+  }
+  const { vault } = opened(secret, [{ ...OLD, wrap }])
+  await vault.rotate('key', 'newest')
+  expect((await vault.list())[0]).toMatchObject({ scope: 'payments:admin', tools: ['charge'], version: 2 })
+})
+
 describe('what may be listed', () => {
   test('is who may use a secret, its versions and its last use; never a value or a ciphertext', async () => {
     const store = memoryStore()

@@ -157,6 +157,7 @@ describe('tampering in the store', () => {
     ['scope', { scope: 'read' }],
     ['a tool added', { tools: ['charge', 'print'] }],
     ['a tool replaced', { tools: ['print'] }],
+    ['a host', { hosts: ['evil.example'] }],
     ['tools joined', { tools: ['charge","print'] }],
     ['no tools, which means all', { tools: [] }],
     ['no data key', { wrapped: '' }],
@@ -217,6 +218,22 @@ describe('tampering in the store', () => {
     const row = await stored(before)
     expect(await failure(vaultOf({ keys: [keyOf('b')] }).vault.open(row))).toBeInstanceOf(Unavailable)
     expect((await vaultOf({ keys: [keyOf('b'), keyOf('a')] }).vault.open(row)).toString()).toBe(VALUE)
+  })
+})
+
+describe('a store that answers with another’s row', () => {
+  test.each<[string, Partial<SealedSecret>]>([
+    ['tenant', { tenant: 'acme' }],
+    ['name', { name: 'other_key' }],
+  ])('of another %s is not taken for what was asked for', async (_, change) => {
+    const { secret } = memoryStore()
+    const get: SecretVerbs['get'] = (tenant, name) => secret.get(change.tenant ?? tenant, change.name ?? name)
+    const fixture = vaultOf({ secrets: { ...secret, get } })
+    await vaultOf({ secrets: secret }).vault.put(change.name ?? 'key', VALUE, {
+      scope: 'spend',
+      ...(change.tenant && { tenant: change.tenant }),
+    })
+    expect(await failure(fixture.vault.find('default', 'key'))).toBeInstanceOf(Unavailable)
   })
 })
 

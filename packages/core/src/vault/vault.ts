@@ -79,15 +79,18 @@ export class SealedVault implements Vault {
     checkedName(name)
     checkedValue(value)
     const checked = checkedPut(options, this.#parts.checkScope)
-    return this.#add('secret-put', name, value, checked.tenant, () => checked)
+    return this.#add('secret-put', name, value, checked.tenant, async () => checked)
   }
 
   async rotate(name: string, value: string, options: TenantOption = {}): Promise<{ name: string; version: number }> {
     checkedName(name)
     checkedValue(value)
     const tenant = tenantOf(options)
-    return this.#add('secret-rotated', name, value, tenant, (newest) => {
+    return this.#add('secret-rotated', name, value, tenant, async (newest) => {
       if (!newest) throw new ConfigError('invalid-option', 'name', `there is no secret \`${name}\``)
+      // Invariant: who may use a secret is taken over only from what is really bound to it.
+      const old = await this.open(newest)
+      old.fill(0)
       return newest
     })
   }
@@ -97,18 +100,19 @@ export class SealedVault implements Vault {
     name: string,
     value: string,
     tenant: string,
-    restricted: (newest: SealedSecret | undefined) => Pick<SealedSecret, 'scope' | 'tools' | 'hosts'>,
+    restricted: (newest: SealedSecret | undefined) => Promise<Pick<SealedSecret, 'scope' | 'tools' | 'hosts'>>,
   ): Promise<{ name: string; version: number }> {
     for (let tries = 0; tries < TRIES; tries++) {
       const newest = await this.find(tenant, name)
-      const { scope, tools, hosts } = restricted(newest)
+      const { scope, tools, hosts } = await restricted(newest)
       const version = (newest?.version ?? 0) + 1
       if (!Number.isSafeInteger(version)) throw new Unavailable('the newest version in the store is not a number')
       const row = { tenant, name, version, scope, tools, hosts }
       const sealed = await this.#sealer.seal(row, Buffer.from(value, 'utf8'))
       await this.#parts.record({ type, tenant, name, version })
-      // Another process may have taken this version meanwhile; then the next one is tried.
-      if (await this.#ask(() => this.#parts.secrets.put(sealed), 'store.secret.put')) return { name, version }
+      // Another process may have put, rotated or deleted it meanwhile; then what there is now is looked at again.
+      const put = () => this.#parts.secrets.put(sealed, newest ?? null)
+      if (await this.#ask(put, 'store.secret.put')) return { name, version }
     }
     throw new Unavailable('`store.secret.put` took no version of the secret')
   }
@@ -116,8 +120,12 @@ export class SealedVault implements Vault {
   async list(options: TenantOption = {}): Promise<readonly SecretInfo[]> {
     const byName = Map.groupBy(await this.#versions(tenantOf(options)), ({ name }) => name)
     byName.delete(DIGEST_KEY)
-    const names = [...byName.keys()].sort()
-    return names.map((name) => infoOf(byName.get(name) as StoredSecret[]))
+    try {
+      const names = [...byName.keys()].sort()
+      return names.map((name) => infoOf(byName.get(name) as StoredSecret[]))
+    } catch (cause) {
+      throw new Unavailable('`store.secret.list` answered nonsense', { cause })
+    }
   }
 
   async delete(name: string, options: TenantOption = {}): Promise<boolean> {
@@ -142,8 +150,12 @@ export class SealedVault implements Vault {
   }
 
   /** The newest version, still sealed; `undefined` when there is none. */
-  find(tenant: string, name: string): Promise<SealedSecret | undefined> {
-    return this.#ask(() => this.#parts.secrets.get(tenant, name), 'store.secret.get')
+  async find(tenant: string, name: string): Promise<SealedSecret | undefined> {
+    const found = await this.#ask(() => this.#parts.secrets.get(tenant, name), 'store.secret.get')
+    if (found === undefined || found === null) return undefined
+    // Invariant: a secret is opened as what was asked for: what was filed under another name or tenant is not found.
+    if (found.tenant !== tenant || found.name !== name) throw new Unavailable('`store.secret.get` answered nonsense')
+    return found
   }
 
   /** Unseals. Throws `Unavailable` when the key is not here, does not answer, or the record was tampered with. */
@@ -188,14 +200,15 @@ export class SealedVault implements Vault {
         keys.length > 0
           ? await this.#sealer.seal(row, key)
           : { ...row, keyId: PLAIN, wrapped: '', sealed: key.toString('base64') }
-      await this.#ask(() => secrets.put(made), 'store.secret.put')
+      await this.#ask(() => secrets.put(made, found ?? null), 'store.secret.put')
     }
     throw new Unavailable('`store.secret.put` did not keep the digest key')
   }
 
   async #versions(tenant: string | undefined): Promise<readonly StoredSecret[]> {
     const listed = await this.#ask(() => this.#parts.secrets.list(tenant), 'store.secret.list')
-    if (!Array.isArray(listed)) throw new Unavailable('`store.secret.list` answered nonsense')
+    const sound = Array.isArray(listed) && listed.every((one) => typeof one?.name === 'string')
+    if (!sound) throw new Unavailable('`store.secret.list` answered nonsense')
     return listed
   }
 

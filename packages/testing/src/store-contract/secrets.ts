@@ -51,6 +51,18 @@ export const SECRETS: readonly StoreCase[] = [
     },
   },
   {
+    title: 'a version that is to follow another is taken only while that is the newest, as it was sealed',
+    async run({ store }) {
+      expect(await store.secret.put(sealed('key', 1), null)).toBe(true)
+      expect(await store.secret.put(sealed('key', 2), null)).toBe(false)
+      expect(await store.secret.put(sealed('key', 2), { ...sealed('key', 1), sealed: 'before' })).toBe(false)
+      expect(await store.secret.put(sealed('key', 2), sealed('key', 1))).toBe(true)
+      expect(await store.secret.put(sealed('key', 3), sealed('key', 1))).toBe(false)
+      expect(await store.secret.put(sealed('key', 1, 'other'), null)).toBe(true)
+      expect(await store.secret.get('t', 'key')).toEqual(sealed('key', 2))
+    },
+  },
+  {
     title: 'of two puts of one version at once, one is taken',
     async run({ store }) {
       const puts = Array.from({ length: 8 }, async (_, n) => store.secret.put({ ...sealed('key', 1), keyId: `k${n}` }))
