@@ -3,14 +3,13 @@
  * reference; only what holds a secret is copied. Looks for each secret verbatim and in the encodings that tools
  * commonly pass it through.
  */
-import { formsOf } from './forms.ts'
 import { cut, type Match } from './matches.ts'
 import { isClean } from './redact-clean.ts'
 import { ValueWalk } from './redact-values.ts'
-import { Scan, Wanted } from './scan.ts'
+import { Scan } from './scan.ts'
+import { Sought } from './sought.ts'
 
-/** Shorter secrets are not looked for: they would occur by chance. */
-export const SHORTEST = 8
+export { SHORTEST } from './sought.ts'
 
 /** What came of redacting a value. */
 export interface Redacted<T = unknown> {
@@ -21,46 +20,29 @@ export interface Redacted<T = unknown> {
 
 /** The secrets revealed in one session so far. */
 export class Redactor {
-  readonly #secrets = new Set<string>()
-  readonly #texts = new Wanted()
-  /** The same as bytes, written as Latin-1: as far as somebody asked for it, and only when it is something else. */
-  readonly #bytes = new Wanted()
-  #encoded = 0
-  #ascii = true
-  #numeric = false
+  #sought = Sought.none
 
   /** Every text that is looked for. */
   get needles(): Iterable<string> {
-    return this.#texts.needles.texts
+    return this.#sought.texts.needles.texts
   }
 
   get empty(): boolean {
-    return this.#texts.size === 0
+    return this.#sought.texts.size === 0
   }
 
   /** Shorter texts hold none. */
   get shortest(): number {
-    return this.#texts.needles.shortest
+    return this.#sought.texts.needles.shortest
   }
 
   /** Whether a number may be a secret, or one of its encodings. */
   get numeric(): boolean {
-    return this.#numeric
+    return this.#sought.numeric
   }
 
   add(name: string, secret: string): void {
-    if (this.#secrets.has(secret)) return
-    this.#secrets.add(secret)
-    const mark = `[redacted:${name}]`
-    // A secret read from a file may end with a line break that the tool takes off.
-    for (const text of [secret, secret.trim()]) {
-      if (Buffer.byteLength(text) < SHORTEST) continue
-      for (const form of formsOf(text)) {
-        if (!this.#texts.add(form, mark)) continue
-        this.#numeric ||= /^[\d.e+-]+$/.test(form)
-        this.#ascii &&= /^[\0-\x7f]*$/.test(form + mark)
-      }
-    }
+    if (!this.#sought.has(secret)) this.#sought = this.#sought.with(name, secret)
   }
 
   text(text: string): string {
@@ -69,26 +51,17 @@ export class Redactor {
 
   /** Where secrets stand in a text, in order; those that overlap count as one. */
   matches(text: string): readonly Match[] {
-    return this.#texts.find(text)
+    return this.#sought.texts.find(text)
   }
 
   /** For a text that comes in pieces. */
   scan(): Scan {
-    return new Scan(() => this.#texts)
+    return new Scan(() => this.#sought.texts)
   }
 
   /** For bytes that come in pieces, read as Latin-1; the marks are bytes as well. */
   scanBytes(): Scan {
-    return new Scan(() => this.#asBytes())
-  }
-
-  #asBytes(): Wanted {
-    if (this.#ascii) return this.#texts
-    const { size } = this.#texts
-    for (; this.#encoded < size; this.#encoded++) {
-      this.#bytes.add(bytesOf(this.#texts.text(this.#encoded)), bytesOf(this.#texts.mark(this.#encoded)))
-    }
-    return this.#bytes
+    return new Scan(() => this.#sought.asBytes())
   }
 
   /**
@@ -99,8 +72,4 @@ export class Redactor {
     if (this.empty || isClean(value, this)) return { value, opaque: false }
     return new ValueWalk(this, strict).value(value) as Redacted<T>
   }
-}
-
-function bytesOf(text: string): string {
-  return Buffer.from(text, 'utf8').toString('latin1')
 }
