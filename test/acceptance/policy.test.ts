@@ -506,6 +506,14 @@ describe('`prepare`', () => {
       cost: fc.constantFrom(undefined, 1, -1),
       hostile: fc.constantFrom(undefined, undefined, undefined, () => {}),
     })
+    // What chance seldom makes: nothing but a rule that allows, or one that asks.
+    const plain = { deny: undefined, allow: true, guard: undefined, cost: undefined, hostile: undefined }
+    const reading = tools[0] as (typeof tools)[number]
+    const examples = [undefined, true].map((ask): [typeof plain & { ask: typeof ask }, typeof reading, boolean] => [
+      { ...plain, ask },
+      reading,
+      true,
+    ])
     const seen = new Set<string>()
     await fc.assert(
       fc.asyncProperty(args, fc.constantFrom(...tools), fc.boolean(), async (args, tool, known) => {
@@ -528,7 +536,7 @@ describe('`prepare`', () => {
         expect(told.rule).toBe(rule)
         expect(message).toContain(told.reason.replace(/\.$/, ''))
       }),
-      { numRuns: 300 },
+      { numRuns: 300, examples },
     )
     expect([...seen].sort()).toEqual([
       'allow',
