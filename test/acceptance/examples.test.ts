@@ -11,7 +11,7 @@ import { proves } from '../promises.ts'
 const examples = new URL('../../examples/', import.meta.url).pathname
 
 /** Several processes that each load a framework: on a busy machine that takes a while. */
-const LONGEST = 60_000
+const LONGEST = 120_000
 vi.setConfig({ testTimeout: LONGEST + 5_000 })
 
 let folder: string

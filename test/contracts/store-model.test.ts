@@ -98,11 +98,11 @@ function follows(open: (clock: FakeClock) => Opened, numRuns: number): Promise<v
 }
 
 describe('a store, against a naive reference', () => {
-  it('memory: every answer and every sum is the same', { timeout: 120_000 }, () =>
+  it('memory: every answer and every sum is the same', { timeout: 480_000 }, () =>
     follows((clock) => ({ store: memoryStore({ clock }), close() {} }), 2_000),
   )
 
-  it('sqlite: every answer and every sum is the same, whenever the process dies', { timeout: 120_000 }, async () => {
+  it('sqlite: every answer and every sum is the same, whenever the process dies', { timeout: 480_000 }, async () => {
     const directory = mkdtempSync(join(tmpdir(), 'haldir-model-'))
     let files = 0
     try {

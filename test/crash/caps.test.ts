@@ -10,7 +10,7 @@ it.each([
 ] as const)(
   'eight processes that make sessions at once make exactly as many %s as the cap allows',
   {
-    timeout: 60_000,
+    timeout: 240_000,
   },
   async (_, caps, allowed) => {
     const folder = scratch()

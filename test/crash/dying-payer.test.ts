@@ -18,7 +18,7 @@ afterEach(async () => {
   for (const step of cleanup.splice(0).reverse()) await step()
 })
 
-describe('a process that pays, dies and is started again', { timeout: 60_000 }, () => {
+describe('a process that pays, dies and is started again', { timeout: 240_000 }, () => {
   it('never pays more than the budget, whatever expires in between', async () => {
     proves('invariant-3', 'invariant-4', 'per-session-budget')
     const folder = scratch()

@@ -20,7 +20,7 @@ afterEach(async () => {
   for (const step of cleanup.splice(0).reverse()) await step()
 })
 
-describe('kill -9 at random, fifty times', { timeout: 120_000 }, () => {
+describe('kill -9 at random, fifty times', { timeout: 480_000 }, () => {
   it('loses no acknowledged entry, overspends nothing, and lists what nobody can tell the end of', async () => {
     proves('invariant-1', 'invariant-3', 'invariant-4', 'every-call-logged')
     const totals = { kills: 0, begun: 0, done: 0, denied: 0, orphans: 0, torn: 0 }

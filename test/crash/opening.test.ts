@@ -4,7 +4,7 @@ import { Program, scratch } from './process.ts'
 const PROCESSES = 8
 const STORES = 30
 
-it('eight processes that make the same new store at the same moment all get it', { timeout: 60_000 }, async () => {
+it('eight processes that make the same new store at the same moment all get it', { timeout: 240_000 }, async () => {
   const folder = scratch()
   const stores = Array.from({ length: STORES }, (_, n) => folder.path(`${n}.db`))
   const programs = Array.from({ length: PROCESSES }, () => new Program('open', { stores }))

@@ -19,7 +19,7 @@ async function nextStart(directory: string): Promise<void> {
   await haldir.close()
 }
 
-describe("a dead writer's file", { timeout: 60_000 }, () => {
+describe("a dead writer's file", { timeout: 240_000 }, () => {
   it('is put right and the cut recorded, wherever in its last two lines it was torn', async () => {
     const folder = scratch()
     cleanup.push(folder.remove)
@@ -76,7 +76,7 @@ describe("a dead writer's file", { timeout: 60_000 }, () => {
   })
 })
 
-describe("a live writer's file", { timeout: 60_000 }, () => {
+describe("a live writer's file", { timeout: 240_000 }, () => {
   it('is not touched by another process that opens the folder, until its writer is dead', async () => {
     const folder = scratch()
     cleanup.push(folder.remove)
