@@ -21,14 +21,13 @@ export class Sought {
   /** What tells these secrets, in this order, from all others. Apart, for what is told of the end of this. */
   readonly #place: Place = { key: '' }
   /** Others have it as well: it does not change any more. */
-  #shared = false
+  #shared: boolean
 
   /** Nothing is looked for. */
-  static readonly none: Sought = Sought.#shareable(new Sought())
+  static readonly none: Sought = new Sought(true)
 
-  static #shareable(sought: Sought): Sought {
-    sought.#shared = true
-    return sought
+  private constructor(shared = false) {
+    this.#shared = shared
   }
 
   has(secret: string): boolean {
@@ -39,7 +38,10 @@ export class Sought {
   with(name: string, secret: string): Sought {
     const key = hash('sha256', `${this.#place.key}\0${name}\0${secret}`, 'hex')
     const known = places.get(key)?.deref()
-    if (known) return Sought.#shareable(known)
+    if (known) {
+      known.#shared = true
+      return known
+    }
     const own = this.#shared ? this.#copy() : this
     own.#add(name, secret)
     own.#move(key)
