@@ -7,7 +7,7 @@ import { cut, type Match } from './matches.ts'
 import { isClean } from './redact-clean.ts'
 import { ValueWalk } from './redact-values.ts'
 import { Scan } from './scan.ts'
-import { Sought } from './sought.ts'
+import { NOTHING } from './sought.ts'
 
 export { SHORTEST } from './sought.ts'
 
@@ -20,7 +20,7 @@ export interface Redacted<T = unknown> {
 
 /** The secrets revealed in one session so far. */
 export class Redactor {
-  #sought = Sought.none
+  #sought = NOTHING
 
   /** Every text that is looked for. */
   get needles(): Iterable<string> {

@@ -1,16 +1,16 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { Redactor } from './redact.ts'
-import { Sought } from './sought.ts'
+import { NOTHING, type Sought } from './sought.ts'
 
 describe('sessions that are given the same secrets', () => {
   test('look for them by the same thing', () => {
-    const one = Sought.none.with('a', 'secret-number-one').with('b', 'secret-number-two')
-    const two = Sought.none.with('a', 'secret-number-one').with('b', 'secret-number-two')
+    const one = NOTHING.with('a', 'secret-number-one').with('b', 'secret-number-two')
+    const two = NOTHING.with('a', 'secret-number-one').with('b', 'secret-number-two')
     expect(two).toBe(one)
-    expect(Sought.none.with('a', 'secret-number-two')).not.toBe(Sought.none.with('a', 'secret-number-one'))
-    expect(Sought.none.with('x', 'secret-number-one')).not.toBe(Sought.none.with('a', 'secret-number-one'))
-    expect(Sought.none.texts.size).toBe(0)
+    expect(NOTHING.with('a', 'secret-number-two')).not.toBe(NOTHING.with('a', 'secret-number-one'))
+    expect(NOTHING.with('x', 'secret-number-one')).not.toBe(NOTHING.with('a', 'secret-number-one'))
+    expect(NOTHING.texts.size).toBe(0)
   })
 
   test('go ways of their own when one of them is given more', () => {
@@ -27,7 +27,7 @@ describe('sessions that are given the same secrets', () => {
   })
 
   test('keep nothing of it when they are gone', async () => {
-    let kept: Sought | undefined = Sought.none.with('gone', 'a-secret-that-goes')
+    let kept: Sought | undefined = NOTHING.with('gone', 'a-secret-that-goes')
     const held = new WeakRef(kept)
     kept = undefined
     for (let round = 0; round < 10 && held.deref(); round++) {
@@ -35,7 +35,7 @@ describe('sessions that are given the same secrets', () => {
       ;(globalThis as { gc?: () => void }).gc?.()
     }
     expect(held.deref()).toBeUndefined()
-    expect(Sought.none.with('gone', 'a-secret-that-goes').texts.find('a-secret-that-goes')).toHaveLength(1)
+    expect(NOTHING.with('gone', 'a-secret-that-goes').texts.find('a-secret-that-goes')).toHaveLength(1)
   })
 
   test('find what they would find alone, whatever came in which order, and whoever reads in between', () => {

@@ -23,10 +23,7 @@ export class Sought {
   /** Others have it as well: it does not change any more. */
   #shared: boolean
 
-  /** Nothing is looked for. */
-  static readonly none: Sought = new Sought(true)
-
-  private constructor(shared = false) {
+  constructor(shared = false) {
     this.#shared = shared
   }
 
@@ -84,6 +81,9 @@ export class Sought {
     places.set(key, new WeakRef(this))
   }
 }
+
+/** Nothing is looked for. */
+export const NOTHING: Sought = new Sought(true)
 
 interface Place {
   key: string
