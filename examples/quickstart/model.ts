@@ -1,6 +1,9 @@
 import { MockLanguageModelV4 } from 'ai/test'
 
-/** Stands in for a model, without key or network: it asks for two charges at once, then says a word to the user. */
+/**
+ * Stands in for a model of AI SDK 7 (6 has `MockLanguageModelV3`), without key or network: it asks for two charges at
+ * once, then says a word to the user.
+ */
 export const model = new MockLanguageModelV4({
   doGenerate: async ({ prompt }) => {
     const answered = prompt.at(-1)?.role === 'tool'

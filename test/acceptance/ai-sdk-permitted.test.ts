@@ -176,6 +176,22 @@ describe('`permitted`', () => {
     expect(names(permitted(bound, session))).toEqual(['any', 'inBrowser'])
   })
 
+  it('leaves out what runs elsewhere when its scope is missing: nothing else can be done about it', async () => {
+    const haldir = house()
+    const session = await haldir.createSession({ agent: 'bot', scopes: ['read'] })
+    const inBrowser = () => tool({ inputSchema: z.object({}), outputSchema: z.string() })
+    const tools = governed(
+      { reads: inBrowser(), manages: inBrowser() },
+      { reads: { scope: 'read', ungovernable: 'allow' }, manages: { scope: 'admin', ungovernable: 'allow' } },
+      { haldir },
+    )
+    expect(names(permitted(tools, session))).toEqual(['reads'])
+    const misspelt = { inBrowser: { scope: 'read', scopes: 'admin', ungovernable: 'allow' } } as never
+    expect(await misuse(() => governed({ inBrowser: inBrowser() }, misspelt, { haldir }))).toMatchObject({
+      path: 'inBrowser.scopes',
+    })
+  })
+
   it('takes a tool that is not governed for a slip, and anything but a session', async () => {
     const haldir = house()
     const session = await haldir.createSession({ agent: 'bot', scopes: [] })

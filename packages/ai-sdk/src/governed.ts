@@ -77,15 +77,16 @@ export function governed(target: any, rules: any, where: Where = {}): unknown {
 }
 
 function wrap(tool: GovernableTool, name: string, rule: ToolRule, where: Where): GovernableTool {
-  const { ungovernable, ...governedBy } = rule
+  const { ungovernable, streaming: announced, ...ruled } = rule
   const why = whyUngovernable(tool, name)
   if (why !== undefined) {
-    left.set(tool, leaveUngoverned({ name, framework: FRAMEWORK, why }, ungovernable, where))
+    const options = { ...ruled, scope: ruled.scope ?? [] }
+    left.set(tool, leaveUngoverned({ name, framework: FRAMEWORK, options, why }, ungovernable, where))
     return tool
   }
   const original = tool.execute as (...args: any[]) => unknown
   refuseTwice(original, name)
-  const { streaming = isGeneratorFunction(original), ...ruled } = governedBy
+  const streaming = announced ?? isGeneratorFunction(original)
   const options = withHints(ruled, tool)
   const run = (args: unknown, call: CurrentCall, context: unknown): unknown => {
     const answer = Reflect.apply(original, tool, [args, innerOptions(context as ExecuteOptions | undefined, call)])

@@ -75,7 +75,7 @@ export interface GovernedHandle {
 /** A tool that was left ungoverned: kept, it stays listed. */
 export interface LeftHandle {
   readonly listed: unknown
-  /** Whether the session could do anything at all. */
+  /** Whether the session could use it by its scopes and the policy: all that can be done about such a tool. */
   permits(session: Session): boolean
 }
 
@@ -139,18 +139,21 @@ export function ambientSession(): Session | undefined {
 
 /**
  * Lists a tool whose calls can not be governed, because the developer has said that this is all right. Throws
- * `ConfigError` when that was not said. The answer is to be kept for as long as the tool is.
+ * `ConfigError` when that was not said, and for options that can't work. The answer is to be kept for as long as the
+ * tool is.
  */
 export function leaveUngoverned(
-  { name, framework, why }: { readonly name: string; readonly framework: string; readonly why: string },
+  { why, ...definition }: Omit<ToolDefinition, 'run'> & { readonly why: string },
   ungovernable: unknown,
   where: Where = {},
 ): LeftHandle {
+  const { name, framework } = definition
   if (ungovernable !== 'allow') throw new ConfigError('ungovernable', name, `\`${name}\` ${why}`)
+  const tool = compileTool({ ...definition, run: () => undefined })
   checkWhere(where)
   const listed: WrappedTool = { name, framework, tool: undefined, governor: governorAt(where) }
   listTool(listed)
-  return { listed, permits: (session) => session.governor.permits(undefined, session) }
+  return { listed, permits: (session) => session.governor.permits(tool, session) }
 }
 
 /**

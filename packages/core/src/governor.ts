@@ -109,8 +109,8 @@ export interface Governor {
   prepare(tool: GovernedTool, request: CallRequest, identity: Identity): Promise<Prepared>
   /** As `prepare`; a call that it turns away is refused for good, and on record. */
   preempt(tool: GovernedTool, request: CallRequest, identity: Identity): Promise<Prepared | NotRun>
-  /** Whether a session could make any call of a tool; without one: whether it could do anything at all. */
-  permits(tool: GovernedTool | undefined, session: Session): boolean
+  /** Whether a session could make any call of a tool. */
+  permits(tool: GovernedTool, session: Session): boolean
   /** Sets aside what something that is no tool call will cost at most. */
   spend(session: Session, name: string, estimate: readonly Amount[]): Promise<Spending | Denied>
   /** Throws `ConfigError` when the policy names arguments that the tool does not have. */

@@ -5,12 +5,11 @@ import type { Session } from './gate/sessions.ts'
 import type { GovernedTool } from './governor.ts'
 import type { House } from './pass.ts'
 
-/** Takes nothing, records nothing, asks nothing outside. Without a tool: whether the session could do anything. */
-export function permits(house: House, tool: GovernedTool | undefined, session: Session): boolean {
+/** Takes nothing, records nothing, asks nothing outside. */
+export function permits(house: House, tool: GovernedTool, session: Session): boolean {
   // What would be refused runs in shadow mode, so the model is shown all of it.
   if (house.shadow) return true
   if (!house.open || !house.belongings.has(session) || session.over()) return false
-  if (!tool) return true
   try {
     return mayHold(tool, session) && mayPass(house, tool, session)
   } catch (error) {

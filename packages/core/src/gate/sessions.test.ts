@@ -67,7 +67,10 @@ describe('a session', () => {
     const { session } = scene()
     expect(isSession(session)).toBe(true)
     // One that another copy of the package has made.
-    expect(isSession({ [Symbol.for('haldir.session')]: true })).toBe(true)
+    expect(isSession({ [Symbol.for('haldir.session')]: true, id: 'of another copy' })).toBe(true)
+    for (const other of [new Proxy(session, {}), Object.create(session), { [Symbol.for('haldir.session')]: true }]) {
+      expect(isSession(other)).toBe(false)
+    }
     for (const other of [undefined, null, 's1', session.toJSON(), {}, () => session])
       expect(isSession(other)).toBe(false)
   })

@@ -279,7 +279,13 @@ Object.defineProperty(Session.prototype, BRAND, { value: true })
 showAs(Session, ({ id, agent }) => `Session ${id} (${agent})`)
 
 export function isSession(value: unknown): value is Session {
-  return typeof value === 'object' && value !== null && (value as { [BRAND]?: boolean })[BRAND] === true
+  try {
+    if (typeof value !== 'object' || value === null || (value as { [BRAND]?: boolean })[BRAND] !== true) return false
+    // A Proxy around a session, or an object made from one, is none: it holds nothing of its own.
+    return typeof (value as Session).id === 'string'
+  } catch {
+    return false
+  }
 }
 
 /** Why a session that is over admits nothing. */

@@ -155,9 +155,11 @@ describe('whatever the policy', () => {
 
   it('hides no tool of which some call would be allowed or asked about', () => {
     let hidden = 0
+    let met = 0
     fc.assert(
       fc.property(policy, callers, fc.array(args, { minLength: 8, maxLength: 8 }), (document, who, calls) => {
         const loaded = compiled(document)
+        met++
         if (leavesRoom(loaded, who)) return
         hidden++
         for (const one of calls) {
@@ -167,7 +169,7 @@ describe('whatever the policy', () => {
       }),
       { numRuns: 1_500 },
     )
-    expect(hidden).toBeGreaterThan(100)
+    expect(hidden).toBeGreaterThan(met / 15)
   })
 
   it('shows no tool whose calls are all denied, where no condition reads the arguments', () => {
@@ -183,6 +185,6 @@ describe('whatever the policy', () => {
       }),
       { numRuns: 600 },
     )
-    expect(shown).toBeGreaterThan(100)
+    expect(shown).toBeGreaterThanOrEqual(100)
   })
 })
