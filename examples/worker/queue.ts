@@ -14,8 +14,8 @@ export class Queue {
   readonly #db: DatabaseSync
 
   constructor(path: string) {
-    this.#db = new DatabaseSync(path, { timeout: 5_000 })
-    this.#db.exec(`PRAGMA journal_mode = WAL;
+    this.#db = new DatabaseSync(path)
+    this.#db.exec(`PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL;
       CREATE TABLE IF NOT EXISTS jobs (id INTEGER PRIMARY KEY, "order" TEXT, token TEXT, state TEXT)`)
   }
 

@@ -466,8 +466,13 @@ describe('what is written wrongly', () => {
     expect(error.message).toContain('`')
   })
 
-  it('the rules are not installed: said when the detector is made, naming the package', async () => {
-    const script = `
+  // A module is made to be missing by hooks that Node has from 22.15 on.
+  const hooked = 'registerHooks' in process.getBuiltinModule('node:module')
+  const skipped = hooked ? '' : ' (skipped: this Node has no `registerHooks`)'
+  it.skipIf(!hooked)(
+    `the rules are not installed: said, naming the package, when the detector is made${skipped}`,
+    async () => {
+      const script = `
       import { registerHooks } from 'node:module'
       registerHooks({ resolve(name, context, next) {
         if (name.startsWith('@secretlint/')) throw Object.assign(new Error('absent'), { code: 'ERR_MODULE_NOT_FOUND' })
@@ -475,10 +480,11 @@ describe('what is written wrongly', () => {
       } })
       const { secretlint } = await import('@haldir/core/detect')
       await secretlint().catch((error) => console.log(error.name, error.message))`
-    const args = ['--conditions=@haldir/source', '--input-type=module', '--eval', script]
-    const { stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' })
-    expect(stdout, stderr).toBe(
-      'ConfigError `secretlint` needs the package `@secretlint/secretlint-rule-preset-recommend`\n',
-    )
-  })
+      const args = ['--conditions=@haldir/source', '--input-type=module', '--eval', script]
+      const { stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' })
+      expect(stdout, stderr).toBe(
+        'ConfigError `secretlint` needs the package `@secretlint/secretlint-rule-preset-recommend`\n',
+      )
+    },
+  )
 })
