@@ -270,6 +270,13 @@ describe('rotating the wrapping key', () => {
     for (let index = 0; index < 8; index++) expect(await value(`key${index}`)).toBe(`${VALUE}-${index}`)
   })
 
+  test('what was deleted or taken over by others meanwhile is not left', async () => {
+    const { secret } = memoryStore()
+    await fill(secret, 3)
+    const { vault } = opened({ ...secret, rewrap: () => false }, [NEW, OLD])
+    expect(await vault.rewrap()).toEqual({ rewrapped: 0, left: 0 })
+  })
+
   test('what no key here opens is left and counted, and keeps the others from nothing', async () => {
     const { secret } = memoryStore()
     await fill(secret, 2)

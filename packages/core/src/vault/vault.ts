@@ -48,7 +48,8 @@ export interface Vault {
   put(name: string, value: string, options: PutOptions): Promise<{ name: string; version: number }>
   /**
    * Gives a secret a new value; scope, tools and hosts stay. Calls that run keep the value they were given, later ones
-   * get this one. Throws as `put` does, and `ConfigError` when there is no such secret.
+   * get this one. Throws as `put` does, `ConfigError` when there is no such secret, and `Unavailable` when the version
+   * before does not open: who may use it is taken over only from what is really bound to it. `put` says it anew.
    */
   rotate(name: string, value: string, options?: TenantOption): Promise<{ name: string; version: number }>
   /** The secrets of a tenant, by name: who may use them and when they were used last, never what they are. */
