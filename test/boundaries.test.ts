@@ -19,8 +19,19 @@ const ROOMS: Record<string, readonly string[]> = {
 }
 /** What each package may import besides its own files, Node's modules and the framework it wraps. */
 const PACKAGES: Record<string, readonly string[]> = {
-  core: ['zod', 're2js', 'yaml', 'ipaddr.js', 'undici', '@secretlint/secretlint-rule-preset-recommend'],
+  core: [
+    '@cfworker/json-schema',
+    'zod',
+    're2js',
+    'yaml',
+    'ipaddr.js',
+    'undici',
+    '@secretlint/secretlint-rule-preset-recommend',
+  ],
   'ai-sdk': ['@haldir/core', 'ai', '@ai-sdk/provider'],
+  anthropic: ['@haldir/core', '@anthropic-ai/sdk'],
+  langchain: ['@haldir/core', '@langchain/core'],
+  openai: ['@haldir/core', 'openai', '@openai/agents'],
   testing: ['@haldir/core', 'vitest'],
 }
 

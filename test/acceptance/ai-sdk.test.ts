@@ -181,7 +181,7 @@ describe("the tool's own hooks", () => {
 })
 
 describe('schemas', () => {
-  const json = { type: 'object', properties: { id: { type: 'number' } }, required: ['id'] } as const
+  const json = { type: 'object' as const, properties: { id: { type: 'number' as const } }, required: ['id'] }
   const standard = {
     '~standard': {
       version: 1,

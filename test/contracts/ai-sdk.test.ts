@@ -1,6 +1,6 @@
 /** The adapter contract, under each version of the AI SDK that the package takes. */
 import { inspect } from 'node:util'
-import { governed } from '@haldir/ai-sdk'
+import { governed, permitted } from '@haldir/ai-sdk'
 import { type AdapterDriver, adapterContract } from '@haldir/testing'
 import type { Tool, ToolSet } from 'ai'
 import { z } from 'zod'
@@ -36,11 +36,12 @@ function driverFor({ name, sdk, model: scripted, carrying, context: under }: Ver
   }
   return {
     framework: name,
+    package: '@haldir/ai-sdk',
     replaces: ['execute'],
-    build: ({ description, run, items }) =>
+    build: ({ description, takesAmount, run, items }) =>
       sdk.tool({
         description,
-        inputSchema: anyObject,
+        inputSchema: takesAmount ? z.object({ amount: z.number() }) : anyObject,
         execute: items
           ? async function* (args: unknown, options: { abortSignal?: AbortSignal }) {
               yield* items(args, () => options.abortSignal)
@@ -51,6 +52,11 @@ function driverFor({ name, sdk, model: scripted, carrying, context: under }: Ver
     buildElsewhere: () =>
       sdk.tool({ description: 'runs in the browser', inputSchema: anyObject, outputSchema: z.string() }) as AnyTool,
     wrap: (bare, rule, where) => governed(bare, rule, where),
+    permitted: (tools, session) => permitted(tools, session),
+    skip: {
+      'such a call is on record, without what was wrong in it':
+        'the SDK answers such a call itself and never hands it to the tool',
+    },
 
     async loop(tools, calls, { carried, signal, retrying } = {}) {
       const model = scripted(calls)

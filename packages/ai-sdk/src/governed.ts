@@ -2,22 +2,26 @@
  * `governed` for tools of the Vercel AI SDK. The gate sits inside `execute`, the one place every way of running a tool
  * comes through; everything else of the tool stays as it is.
  */
-import { ConfigError, type CurrentCall, type Session } from '@haldir/core'
+import { ConfigError, type CurrentCall } from '@haldir/core'
 import {
   type AdapterRequest,
+  carriedIn,
+  copyTool,
   type GovernedHandle,
   governTool,
-  handleOf,
+  isGeneratorFunction,
+  isIterable,
   jsonSchemaOf,
-  type LeftHandle,
+  lastItem,
   leaveUngoverned,
   markWrapped,
+  onlyItem,
+  refuseForeign,
   refuseTwice,
   type ToolOptions,
   type Where,
   wrapEach,
 } from '@haldir/core/adapter'
-import { copyTool } from './copy-tool.ts'
 import { withHints } from './hints.ts'
 
 /** Any tool of the AI SDK: built with `tool()`, `dynamicTool()`, an object, an instance of a class. */
@@ -66,7 +70,7 @@ export function governed<S extends Record<string, GovernableTool>>(
   where?: Where,
 ): S
 export function governed(target: any, rules: any, where: Where = {}): unknown {
-  if (isTool(target) && typeof rules?.name === 'string') {
+  if (typeof rules?.name === 'string') {
     const { name, ...rule } = rules
     return wrap(target, name, rule, where)
   }
@@ -81,7 +85,7 @@ function wrap(tool: GovernableTool, name: string, rule: ToolRule, where: Where):
   const why = whyUngovernable(tool, name)
   if (why !== undefined) {
     const options = { ...ruled, scope: ruled.scope ?? [] }
-    left.set(tool, leaveUngoverned({ name, framework: FRAMEWORK, options, why }, ungovernable, where))
+    leaveUngoverned(tool, { name, framework: FRAMEWORK, options, why }, ungovernable, where)
     return tool
   }
   const original = tool.execute as (...args: any[]) => unknown
@@ -110,17 +114,10 @@ function wrap(tool: GovernableTool, name: string, rule: ToolRule, where: Where):
 type ToolCaller = { readonly type?: string; readonly bind?: (tools: unknown) => unknown }
 
 const FRAMEWORK = 'ai-sdk'
-/** Tools that were left ungoverned, and what keeps them listed. */
-const left = new WeakMap<object, LeftHandle>()
-
-/** What tells of a tool whether a session may use it at all; nothing, of one that did not come through `governed`. */
-export function permitsOf(tool: GovernableTool): ((session: Session) => boolean) | undefined {
-  return (handleOf(tool?.execute) ?? left.get(tool))?.permits
-}
 
 /** Why calls of a tool would not come through its `execute`. */
 function whyUngovernable(tool: GovernableTool, name: string): string | undefined {
-  if (!isTool(tool)) throw new ConfigError('ungovernable', name, `\`${name}\` is not a tool`)
+  if (!isTool(tool)) refuseForeign(tool, name, '@haldir/ai-sdk')
   const { execute, isProviderExecuted } = tool as GovernableTool & { isProviderExecuted?: boolean }
   if (typeof execute !== 'function' || isProviderExecuted === true) {
     return 'runs at the provider or in the client, where no call can be governed'
@@ -150,13 +147,8 @@ function plainExecute(handle: GovernedHandle) {
 }
 
 function requestOf(args: unknown, options: ExecuteOptions | undefined): AdapterRequest {
-  const session = sessionIn(options?.context) ?? sessionIn(options?.experimental_context)
+  const session = carriedIn(options?.context) ?? carriedIn(options?.experimental_context)
   return { args, ref: options?.toolCallId, signal: options?.abortSignal, session, context: options }
-}
-
-/** The session that the SDK's own context carries. */
-export function sessionIn(context: unknown): unknown {
-  return (context as { haldirSession?: unknown } | null | undefined)?.haldirSession
 }
 
 /** The same options, but for a signal that also aborts when the session ends; made when the tool looks at it. */
@@ -167,16 +159,6 @@ function innerOptions(options: ExecuteOptions | undefined, call: CurrentCall): E
       return call.signal
     },
   }
-}
-
-async function lastItem(items: AsyncIterable<unknown>): Promise<unknown> {
-  let last: unknown
-  for await (const item of items) last = item
-  return last
-}
-
-async function* onlyItem(answer: unknown): AsyncGenerator<unknown> {
-  yield await answer
 }
 
 /** What the tool is, for the hash in every entry: what the model is told of it, as far as that is plain data. */
@@ -191,12 +173,4 @@ function definitionOf(tool: GovernableTool, name: string, inputSchema: unknown):
 
 function isTool(value: unknown): value is GovernableTool {
   return typeof value === 'object' && value !== null && 'inputSchema' in value
-}
-
-function isGeneratorFunction(execute: unknown): boolean {
-  return Object.prototype.toString.call(execute) === '[object AsyncGeneratorFunction]'
-}
-
-function isIterable(value: unknown): value is AsyncIterable<unknown> {
-  return typeof (value as AsyncIterable<unknown> | null | undefined)?.[Symbol.asyncIterator] === 'function'
 }

@@ -1,7 +1,6 @@
 /** `toolApproval`: the verdict as AI SDK 7 asks for it, before a call. The gate in `execute` is asked again. */
 import { ConfigError } from '@haldir/core'
-import { handleOf } from '@haldir/core/adapter'
-import { sessionIn } from './governed.ts'
+import { carriedIn, handleOf } from '@haldir/core/adapter'
 
 /** What the SDK says of a call when it asks. */
 export interface ToolApprovalQuestion {
@@ -31,7 +30,7 @@ export function toolApproval(): ToolApproval {
     const tool = own(tools, toolName) as Approvable | undefined
     if (!tool) return NOT_APPLICABLE
     const context = await contextFor(tool, own(toolsContext, toolName))
-    const said = await handleOf(tool.execute)?.preempt({ args: input, ref: toolCallId, session: sessionIn(context) })
+    const said = await handleOf(tool.execute)?.preempt({ args: input, ref: toolCallId, session: carriedIn(context) })
     if (said && 'status' in said) return said.status === 'denied' ? denied(said.denial) : NOT_APPLICABLE
     if (said?.verdict === 'ask') return { type: 'user-approval', reason: said.reason }
     // The SDK asks a tool's `needsApproval` only when nobody was asked here. `approved` would pass over it, too.

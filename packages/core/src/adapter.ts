@@ -27,8 +27,14 @@ import {
 import type { Haldir } from './haldir.ts'
 import type { Amount } from './money.ts'
 import { checkKeys } from './options.ts'
-import { compileTool, type ToolDefinition } from './tool-options.ts'
+import { compileTool, TOOL_NAME, type ToolDefinition } from './tool-options.ts'
 
+export { copyTool } from './adapter/copy-tool.ts'
+export { refuseForeign } from './adapter/frameworks.ts'
+export { isGeneratorFunction, isIterable, lastItem, onlyItem } from './adapter/items.ts'
+export { type Misfit, misfitFrom, misfitOf, UNREADABLE } from './adapter/misfit.ts'
+export { type PermitsOf, permittedOf } from './adapter/permitted.ts'
+export { wrapEach, wrapList } from './adapter/wrap-each.ts'
 export { keepFrame } from './context.ts'
 export { isSession } from './gate/sessions.ts'
 export type { Executed, NotRun, Prepared, Spending, Streamed } from './governor.ts'
@@ -72,13 +78,6 @@ export interface GovernedHandle {
   permits(session: Session): boolean
 }
 
-/** A tool that was left ungoverned: kept, it stays listed. */
-export interface LeftHandle {
-  readonly listed: unknown
-  /** Whether the session could use it by its scopes and the policy: all that can be done about such a tool. */
-  permits(session: Session): boolean
-}
-
 const OWN_TOOLS = new Set(['session.fetch', 'session.charge', 'payments.authorize'])
 
 /** Compiles a tool's options and gives the three ways into the path. Throws `ConfigError` for what can't be governed. */
@@ -97,23 +96,14 @@ export function governTool(definition: ToolDefinition, where: Where = {}): Gover
   listTool(listed)
   return {
     listed,
-    execute: (request) => {
-      const { governor, who } = find(where, request.session)
-      return governor ? governor.execute(tool, request, who) : Promise.resolve(nobody(who))
-    },
-    stream: (request) => {
-      const { governor, who } = find(where, request.session)
-      return governor ? governor.stream(tool, request, who) : Promise.resolve(nobody(who))
-    },
+    execute: (request) => through(where, request, (governor, who) => governor.execute(tool, request, who)),
+    stream: (request) => through(where, request, (governor, who) => governor.stream(tool, request, who)),
     prepare: async (request) => {
       const { governor, who } = find(where, request.session)
       if (governor) return governor.prepare(tool, request, who)
       return { verdict: 'deny', code: 'no-session', reason: who as string }
     },
-    preempt: (request) => {
-      const { governor, who } = find(where, request.session)
-      return governor ? governor.preempt(tool, request, who) : Promise.resolve(nobody(who))
-    },
+    preempt: (request) => through(where, request, (governor, who) => governor.preempt(tool, request, who)),
     permits: (session) => {
       const governor = governorAt(where) ?? session.governor
       if (governor.shadow) return true
@@ -138,58 +128,47 @@ export function ambientSession(): Session | undefined {
 }
 
 /**
- * Lists a tool whose calls can not be governed, because the developer has said that this is all right. Throws
- * `ConfigError` when that was not said, and for options that can't work. The answer is to be kept for as long as the
- * tool is.
+ * Lists a tool whose calls can not be governed, because the developer has said that this is all right; it stays listed
+ * for as long as it exists. Throws `ConfigError` when that was not said, and for options that can't work.
  */
 export function leaveUngoverned(
+  tool: object,
   { why, ...definition }: Omit<ToolDefinition, 'run'> & { readonly why: string },
   ungovernable: unknown,
   where: Where = {},
-): LeftHandle {
+): void {
   const { name, framework } = definition
   if (ungovernable !== 'allow') throw new ConfigError('ungovernable', name, `\`${name}\` ${why}`)
-  const tool = compileTool({ ...definition, run: () => undefined })
+  const compiled = compileTool({ ...definition, run: () => undefined })
   checkWhere(where)
   const listed: WrappedTool = { name, framework, tool: undefined, governor: governorAt(where) }
   listTool(listed)
-  return { listed, permits: (session) => session.governor.permits(tool, session) }
+  // Whether the session could use it by its scopes and the policy: all that can be done about such a tool.
+  left.set(tool, { listed, permits: (session) => session.governor.permits(compiled, session) })
+}
+
+const left = new WeakMap<object, { readonly listed: WrappedTool; permits(session: Session): boolean }>()
+
+/**
+ * What tells whether a session could use a tool at all: by the handle that the tool, or the part of it that is the
+ * gate, was marked with. Nothing, of what did not come through `governed`.
+ */
+export function permitsOf(tool: object, gate: unknown = tool): ((session: Session) => boolean) | undefined {
+  return (handleOf(gate) ?? left.get(tool))?.permits
 }
 
 /**
- * Wraps a set of tools, each under its key. Every tool needs options and all options need a tool: one that is left out
- * by a slip would run ungoverned.
+ * The way to refuse a call of a tool that does not exist, so that it is on record: the name comes from the model, and
+ * stands in the entry where it could be one. In shadow mode, too, there is nothing that could run.
  */
-export function wrapEach<T, O>(
-  tools: Readonly<Record<string, T>>,
-  options: Readonly<Record<string, O>>,
-  wrap: (tool: T, name: string, options: O) => T,
-): Record<string, T> {
-  if (typeof tools !== 'object' || tools === null) {
-    throw new ConfigError('ungovernable', 'tools', '`governed` takes one tool, or an object of tools')
-  }
-  if (typeof options !== 'object' || options === null) {
-    throw new ConfigError('invalid-option', 'options', '`options` names what each tool requires')
-  }
-  checkKeys(options, Object.keys(tools), 'tools to govern')
-  const wrapped = Object.entries(tools).map(([name, tool]): [string, T] => {
-    const own = Object.hasOwn(options, name) ? options[name] : undefined
-    if (typeof own !== 'object' || own === null) {
-      throw new ConfigError('invalid-option', name, `\`${name}\` has no options: at least a \`scope\``)
-    }
-    return [name, naming(name, () => wrap(tool, name, own))]
-  })
-  return Object.fromEntries(wrapped)
-}
-
-/** What is wrong with one tool of a set says which: `charge.scope`. */
-function naming<T>(name: string, wrap: () => T): T {
-  try {
-    return wrap()
-  } catch (error) {
-    if (!ConfigError.isInstance(error) || error.path === name) throw error
-    throw new ConfigError(error.code, `${name}.${error.path}`, `\`${name}\`: ${error.message}`)
-  }
+export function unknownTool(framework: string, called: unknown, where: Where = {}): Pick<GovernedHandle, 'execute'> {
+  const known = typeof called === 'string' && TOOL_NAME.test(called) && !OWN_TOOLS.has(called)
+  const name = known ? called : 'unknown'
+  const reason = known ? `there is no tool \`${called}\`` : 'there is no tool of that name'
+  const run = () => Promise.reject(new ConfigError('ungovernable', name, reason))
+  const refuses = () => ({ code: 'invalid-arguments', reason, rule: 'unknown-tool' }) as const
+  const tool = { ...compileTool({ framework, name, options: { scope: [] }, run }), refuses }
+  return { execute: (request) => through(where, request, (governor, who) => governor.execute(tool, request, who)) }
 }
 
 function checkWhere(where: Where): void {
@@ -226,6 +205,18 @@ function find(where: Where, carried: unknown): { governor: Governor | undefined;
   return { governor, who: session as Session }
 }
 
-function nobody(who: Identity): NotRun {
-  return { status: 'denied', denial: new Denied('no-session', who as string, '') }
+/** Takes a call to its governor. Without one there is nobody to record it, and it is refused. */
+function through<T>(
+  where: Where,
+  request: AdapterRequest,
+  way: (governor: Governor, who: Identity) => Promise<T>,
+): Promise<T | NotRun> {
+  const { governor, who } = find(where, request.session)
+  if (governor) return way(governor, who)
+  return Promise.resolve({ status: 'denied', denial: new Denied('no-session', who as string, '') })
+}
+
+/** The session that a framework's own context carries, whatever stands there. */
+export function carriedIn(context: unknown): unknown {
+  return (context as { readonly haldirSession?: unknown } | null | undefined)?.haldirSession
 }

@@ -15,7 +15,7 @@ import type { Admission, AdmitRefusal } from './stores/store.ts'
 /** 1: arguments become a private copy. */
 export function fix(pass: Pass): Refusal | undefined {
   const taken = snapshot(pass.request.args)
-  if (taken instanceof Hostile) return { code: 'invalid-arguments', reason: taken.reason }
+  if (taken instanceof Hostile) return { code: 'invalid-arguments', reason: pass.request.misfit ?? taken.reason }
   pass.snapshot = taken
   return undefined
 }

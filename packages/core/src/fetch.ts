@@ -63,6 +63,7 @@ export async function fetchFor(
     ...FETCH,
     // Whether the policy fits was asked when it was put in force.
     schema: undefined,
+    misfit: undefined,
     unseals: [...new Set(secretHeaders.map(({ secret }) => secret))],
     refuses: () => request.problem ?? misdirected(house, request),
     destination: url,

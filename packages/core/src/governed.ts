@@ -2,7 +2,11 @@
 import {
   type GovernedHandle,
   governTool,
+  isGeneratorFunction,
+  isIterable,
   markWrapped,
+  misfitOf,
+  refuseForeign,
   refuseTwice,
   type ToolOptions,
   type Where,
@@ -26,8 +30,8 @@ export interface FunctionOptions<Args = any, Result = any> extends ToolOptions<A
   /** Says that the function answers items although it is no `async function*`. */
   readonly streaming?: boolean
   /**
-   * What its argument looks like, as a zod schema or JSON Schema: rules that read an argument it does not have are
-   * found by it, and it is part of the tool's hash. Arguments are not validated against it.
+   * What its argument looks like, as a zod schema or JSON Schema: a call whose argument does not fit is refused, rules
+   * that read an argument it does not have are found by it, and it is part of the tool's hash. Nothing is converted.
    */
   readonly schema?: unknown
 }
@@ -45,7 +49,7 @@ export function governed<S extends Record<string, GovernableFunction>>(
   where?: Where,
 ): S
 export function governed(target: unknown, options: any, where: Where = {}): unknown {
-  if (typeof target === 'function') {
+  if (typeof target === 'function' || typeof options?.name === 'string') {
     const { name, ...rest } = optionsOf(options)
     return wrap(target as GovernableFunction, name as string, rest as FunctionOptions, where)
   }
@@ -68,7 +72,7 @@ interface Invocation {
 }
 
 function wrap(fn: GovernableFunction, name: string, options: FunctionOptions, where: Where): GovernableFunction {
-  if (typeof fn !== 'function') throw new ConfigError('ungovernable', name, `\`${name}\` is not a function`)
+  if (typeof fn !== 'function') refuseForeign(fn, name, '@haldir/core')
   refuseTwice(fn, name)
   const { streaming = isGeneratorFunction(fn), schema: described, ...rest } = options
   const schema = described === undefined ? undefined : jsonSchemaOf(described)
@@ -86,6 +90,7 @@ function wrap(fn: GovernableFunction, name: string, options: FunctionOptions, wh
       options: rest,
       definition: { name, schema },
       schema,
+      misfit: misfitOf(schema),
       run: (args, _call, context) => {
         const { self, bare } = context as Invocation
         // A secret may have made an argument of none.
@@ -136,11 +141,3 @@ function requestFor(self: unknown, args: unknown[]): { args: unknown; context: I
 const TOO_MANY = { more_than_one_argument: () => {} }
 
 const UNANNOUNCED = 'a function that answers items is wrapped with `streaming: true`'
-
-function isGeneratorFunction(fn: unknown): boolean {
-  return Object.prototype.toString.call(fn) === '[object AsyncGeneratorFunction]'
-}
-
-function isIterable(value: unknown): boolean {
-  return typeof (value as AsyncIterable<unknown> | null | undefined)?.[Symbol.asyncIterator] === 'function'
-}

@@ -36,6 +36,8 @@ export interface GovernedTool {
   readonly facts: ToolFacts
   /** JSON Schema of its arguments, if that is known: paths of policies are checked against it. */
   readonly schema: unknown
+  /** What is wrong with arguments by that schema, where nobody else checks. Pure; does not throw. */
+  readonly misfit: ((args: unknown) => string | undefined) | undefined
   /** What a call has cost, from its result. */
   readonly actual: ((result: unknown, args: unknown) => Amount | readonly Amount[]) | undefined
   /** The secrets that its calls may reveal. */
@@ -59,6 +61,8 @@ export interface GovernedTool {
 /** One call as a framework hands it over. */
 export interface CallRequest {
   readonly args: unknown
+  /** Why these can't be arguments of the tool, as its framework has found: the call is refused. */
+  readonly misfit?: string | undefined
   /** The framework's own id of the call: recorded, never relied on. */
   readonly ref?: string | undefined
   /** The caller's abort signal. */

@@ -10,9 +10,15 @@ import type { Requirement } from './governor.ts'
 import type { Amount } from './money.ts'
 import type { Belongings, Pass, Refusal } from './pass.ts'
 
-/** 3: scopes, what the tool itself refuses, then the policy. Pure and synchronous. */
+/** 3: the tool's schema, scopes, what the tool itself refuses, then the policy. Pure and synchronous. */
 export function judge(pass: Pass): Refusal | undefined {
-  return checkScopes(pass) ?? pass.tool.refuses?.(pass.snapshot.args) ?? checkPolicy(pass)
+  return checkSchema(pass) ?? checkScopes(pass) ?? pass.tool.refuses?.(pass.snapshot.args) ?? checkPolicy(pass)
+}
+
+/** Arguments that the tool does not take are refused before anything else reads them. */
+function checkSchema({ tool, request, snapshot }: Pass): Refusal | undefined {
+  const reason = request.misfit ?? tool.misfit?.(snapshot.args)
+  return reason === undefined ? undefined : { code: 'invalid-arguments', reason }
 }
 
 /** Every scope the tool requires must be granted to every identity in the chain. */

@@ -1,5 +1,6 @@
 /** What a developer says of a tool when wrapping it: read once, checked strictly. */
 import { hash } from 'node:crypto'
+import type { Misfit } from './adapter/misfit.ts'
 import { canonical, Hostile, snapshot } from './call.ts'
 import { disregard } from './clock.ts'
 import { ConfigError } from './errors.ts'
@@ -68,7 +69,7 @@ const KEYS = [
   'unscanned',
 ] as const
 const HINTS = ['readOnly', 'destructive', 'idempotent', 'openWorld'] as const
-const TOOL_NAME = /^[A-Za-z0-9_.:/-]{1,128}$/
+export const TOOL_NAME: RegExp = /^[A-Za-z0-9_.:/-]{1,128}$/
 
 /** A tool as an adapter describes it. */
 export interface ToolDefinition {
@@ -79,11 +80,21 @@ export interface ToolDefinition {
   readonly definition?: unknown
   /** JSON Schema of its arguments. */
   readonly schema?: unknown
+  /** Says what is wrong with arguments by that schema, where the framework does not check them itself. */
+  readonly misfit?: Misfit | undefined
   readonly run: GovernedTool['run']
 }
 
 /** Throws `ConfigError`, naming the field. */
-export function compileTool({ framework, name, options, definition, schema, run }: ToolDefinition): GovernedTool {
+export function compileTool({
+  framework,
+  name,
+  options,
+  definition,
+  schema,
+  misfit,
+  run,
+}: ToolDefinition): GovernedTool {
   if (typeof name !== 'string' || !TOOL_NAME.test(name)) {
     throw invalid('name', 'is 1 to 128 letters, digits, `_`, `.`, `:`, `/` or `-`')
   }
@@ -108,6 +119,7 @@ export function compileTool({ framework, name, options, definition, schema, run 
     once,
     facts: factsOf(framework, name, options.annotations),
     schema,
+    misfit,
     secrets: [...secrets],
     secretArgs,
     unseals: [...new Set([...secrets, ...secretArgs.map(({ name }) => name)])],

@@ -9,6 +9,7 @@ import { gated } from './adapter/gated.ts'
 import type { Cases } from './adapter/house.ts'
 import { identity } from './adapter/identity.ts'
 import { items } from './adapter/items.ts'
+import { misfits } from './adapter/misfits.ts'
 import { secrets } from './adapter/secrets.ts'
 import { transparent } from './adapter/transparent.ts'
 
@@ -25,6 +26,7 @@ export type {
 const CHAPTERS: Readonly<Record<string, Cases>> = {
   'the same tool, but for the gate': transparent,
   'nothing runs but what was judged and allowed': gated,
+  'what does not fit': misfits,
   'whose call it is': identity,
   'ending a call': aborted,
   'tools that answer with items': items,

@@ -1,10 +1,13 @@
 /** What the adapter contract asks of an adapter's own tests: how its framework builds, wraps and drives a tool. */
+import type { Session } from '@haldir/core'
 import type { ToolOptions, Where } from '@haldir/core/adapter'
 
-/** What a tool does, in no framework's terms. Its schema accepts any object. */
+/** What a tool does, in no framework's terms. Its schema accepts any object, unless it says otherwise. */
 export interface ToolBody {
   readonly name: string
   readonly description: string
+  /** Its schema is `{ amount: number }`, and demands it. */
+  readonly takesAmount?: boolean
   /** Answers once. */
   readonly run?: (args: any, frameworkSignal: () => AbortSignal | undefined) => unknown
   /** Answers with items; the driver builds a streaming tool. */
@@ -56,6 +59,8 @@ export interface Loop {
 export interface AdapterDriver<Tool extends object = any> {
   /** Stands in the suite's title. */
   readonly framework: string
+  /** The package that the adapter is imported from. */
+  readonly package: string
   /** The own members of a tool that wrapping replaces. */
   readonly replaces: readonly PropertyKey[]
   build(body: ToolBody): Tool
@@ -67,6 +72,8 @@ export interface AdapterDriver<Tool extends object = any> {
   /** A tool that does not run in this process: at the provider, in the client. */
   buildElsewhere(): Tool
   wrap(tool: Tool, rule: ToolOptions & { readonly name: string }, where?: Where): Tool
+  /** The adapter's `permitted`, for a set of tools by name. */
+  permitted(tools: Record<string, Tool>, session: Session): Record<string, Tool>
   /** Runs the framework's own loop with a model that makes these calls at once, whatever came before. */
   loop(tools: Record<string, Tool>, calls: readonly ScriptedCall[], options?: LoopOptions): Promise<Loop>
   /** Calls one tool as the framework does, without a loop: for what no model can send. Never rejects. */

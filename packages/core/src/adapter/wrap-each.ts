@@ -1,0 +1,56 @@
+/** Sets of tools. */
+import { ConfigError } from '../errors.ts'
+import { checkKeys } from '../options.ts'
+
+/**
+ * Wraps a set of tools, each under its key. Every tool needs options and all options need a tool: one that is left out
+ * by a slip would run ungoverned.
+ */
+export function wrapEach<T, O>(
+  tools: Readonly<Record<string, T>>,
+  options: Readonly<Record<string, O>>,
+  wrap: (tool: T, name: string, options: O) => T,
+): Record<string, T> {
+  if (typeof tools !== 'object' || tools === null) {
+    throw new ConfigError('ungovernable', 'tools', '`governed` takes one tool, or an object of tools')
+  }
+  if (typeof options !== 'object' || options === null) {
+    throw new ConfigError('invalid-option', 'options', '`options` names what each tool requires')
+  }
+  checkKeys(options, Object.keys(tools), 'tools to govern')
+  const wrapped = Object.entries(tools).map(([name, tool]): [string, T] => {
+    const own = Object.hasOwn(options, name) ? options[name] : undefined
+    if (typeof own !== 'object' || own === null) {
+      throw new ConfigError('invalid-option', name, `\`${name}\` has no options: at least a \`scope\``)
+    }
+    return [name, naming(name, () => wrap(tool, name, own))]
+  })
+  return Object.fromEntries(wrapped)
+}
+
+/** What is wrong with one tool of a set says which: `charge.scope`. */
+function naming<T>(name: string, wrap: () => T): T {
+  try {
+    return wrap()
+  } catch (error) {
+    if (!ConfigError.isInstance(error) || error.path === name) throw error
+    throw new ConfigError(error.code, `${name}.${error.path}`, `\`${name}\`: ${error.message}`)
+  }
+}
+
+/** The same for a list of tools that know their own names. */
+export function wrapList<T extends { readonly name: string }, O>(
+  tools: readonly T[],
+  options: Readonly<Record<string, O>>,
+  wrap: (tool: T, name: string, options: O) => T,
+): T[] {
+  const named: Record<string, T> = Object.create(null)
+  tools.forEach((tool, index) => {
+    const name = (tool as { readonly name?: unknown } | null | undefined)?.name
+    // What has no name is no tool of the list's framework; the wrapper says what it is instead.
+    const key = typeof name === 'string' ? name : String(index)
+    if (named[key]) throw new ConfigError('invalid-option', 'tools', `\`${key}\` stands twice in \`tools\``)
+    named[key] = tool
+  })
+  return Object.values(wrapEach(named, options, wrap))
+}
