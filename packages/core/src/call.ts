@@ -2,7 +2,6 @@
  * Step 1 of the path: arguments become a private plain copy, and a digest that stands for them everywhere. Nothing
  * here runs a line of the caller's code: no getter, no `toJSON`, no Proxy trap.
  */
-import { createHmac, type KeyObject } from 'node:crypto'
 import { types } from 'node:util'
 
 /** How large arguments may be. Beyond it a call is refused as `invalid-arguments`. */
@@ -49,11 +48,6 @@ export function snapshot(args: unknown): Snapshot | Hostile {
   } catch (error) {
     return new Hostile(error instanceof Hostile ? error.what : 'something that could not be read', walk.path())
   }
-}
-
-/** HMAC-SHA-256 over the tool's name and its canonical arguments: equal calls can be told, arguments can't be guessed. */
-export function digestOf(key: KeyObject, tool: string, text: string): string {
-  return createHmac('sha256', key).update(`${tool}\n${text}`).digest('hex')
 }
 
 /** One pass over untrusted values: checks everything, copies what passed, runs nothing. */
