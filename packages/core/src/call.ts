@@ -39,7 +39,8 @@ export function snapshot(args: unknown): Snapshot | Hostile {
   const walk = new Walk()
   try {
     const copy = walk.copy(args, 0)
-    const text = copy === undefined ? '' : walk.spelled ? canonical(copy) : JSON.stringify(ordered(copy))
+    const text =
+      copy === undefined ? '' : walk.spelled ? canonical(copy) : JSON.stringify(walk.sorted ? copy : ordered(copy))
     if (Buffer.byteLength(text) > LIMITS.bytes) throw new Hostile('more than 1 MB')
     if (!walk.tagged) return { args: copy, frozen: true, text, revive: () => thaw(copy) }
     // A frozen Date can still be set, so the tool's copies are made from one that nobody else ever sees.
@@ -59,6 +60,8 @@ class Walk {
    * that look like indexes, which every object lists first. A `toJSON` on all objects or arrays would speak for them.
    */
   spelled = 'toJSON' in Array.prototype
+  /** The keys of every object stand in canonical order as they came. */
+  sorted = true
   #nodes = 0
   #length = 0
   /** The key at each level above where the walk stands; cut back when a level is done. */
@@ -108,7 +111,10 @@ class Walk {
 
   #plain(value: object, depth: number): object {
     const copy: Record<string, unknown> = {}
+    let before = ''
     for (const key of namesOf(value)) {
+      if (key < before) this.sorted = false
+      before = key
       this.#keys[depth] = key
       this.#text(key)
       if (key >= '0' && key < ':') this.spelled = true
