@@ -1,6 +1,6 @@
 /** The adapter contract for the OpenAI SDK: each version, each kind of tool, with `runTools` and with a loop by hand. */
 import { inspect } from 'node:util'
-import { type GovernableTool, governed, permitted, runToolCalls } from '@haldir/openai'
+import { type GovernableTool, governed, permitted, type RunToolCallsOptions, runToolCalls } from '@haldir/openai'
 import { type AdapterDriver, adapterContract } from '@haldir/testing'
 import { z } from 'zod'
 import { z as z3 } from 'zod/v3'
@@ -19,7 +19,7 @@ const signalOf = (beside: Beside | undefined) => beside?.controller?.signal ?? b
 /** A kind of tool: how it is built, where its function is, and which loop it is for. */
 interface Kind {
   readonly name: string
-  readonly loop: 'runTools' | 'byHand'
+  readonly loop: 'runTools' | 'chatByHand' | 'responsesByHand'
   readonly replaces: readonly PropertyKey[]
   build(body: ToolBody, version: Version): AnyTool
   instance?: () => AnyTool
@@ -74,6 +74,13 @@ function zodOf({ takesAmount }: ToolBody, { major }: Version): any {
   return takesAmount ? z.object({ amount: z.number() }) : Object.assign(z.object({}), { parse: anything.parse })
 }
 
+/** A tool whose function gets the model's text. */
+function byHandOf({ name, description, takesAmount, run }: ToolBody): AnyTool {
+  const parameters = takesAmount ? anAmount : anyObject
+  const fn = (text: string, runner: Beside) => run?.(JSON.parse(text), () => signalOf(runner))
+  return { type: 'function', function: { name, description, parameters, function: fn } }
+}
+
 const kinds: readonly Kind[] = [
   {
     name: 'runTools',
@@ -95,15 +102,7 @@ const kinds: readonly Kind[] = [
     name: 'runTools, functions that take text',
     loop: 'runTools',
     replaces: ['function'],
-    build: ({ name, description, takesAmount, run }) => ({
-      type: 'function',
-      function: {
-        name,
-        description,
-        parameters: takesAmount ? anAmount : anyObject,
-        function: (text: string, runner: Beside) => run?.(JSON.parse(text), () => signalOf(runner)),
-      },
-    }),
+    build: (body) => byHandOf(body),
   },
   {
     name: 'runTools, zodFunction',
@@ -117,8 +116,14 @@ const kinds: readonly Kind[] = [
     },
   },
   {
+    name: 'Chat Completions by hand',
+    loop: 'chatByHand',
+    replaces: ['function'],
+    build: (body) => byHandOf(body),
+  },
+  {
     name: 'Responses',
-    loop: 'byHand',
+    loop: 'responsesByHand',
     replaces: ['function'],
     build: ({ name, description, takesAmount, run }) => ({
       type: 'function',
@@ -132,7 +137,7 @@ const kinds: readonly Kind[] = [
   },
   {
     name: 'Responses, zodResponsesFunction',
-    loop: 'byHand',
+    loop: 'responsesByHand',
     replaces: ['$callback', '$parseRaw'],
     build: (body, version) => {
       const { name, description, run } = body
@@ -192,7 +197,7 @@ const nameOf = (tool: AnyTool | undefined): string => tool?.name ?? tool?.functi
 
 function driverFor(version: Version, kind: Kind): AdapterDriver<AnyTool> {
   const wrapped = new WeakSet<object>()
-  const loops = { runTools, byHand }
+  const loops = { runTools, chatByHand, responsesByHand }
   return {
     framework: `${version.name}, ${kind.name}`,
     package: '@haldir/openai',
@@ -228,7 +233,8 @@ function driverFor(version: Version, kind: Kind): AdapterDriver<AnyTool> {
       const receiver = tool.$callback ? tool : typeof tool.function === 'function' ? tool : tool.function
       const beside = signal ? { controller: { signal } } : undefined
       // Of the text that a bare tool gets, a test has the object.
-      const given = kind.name.endsWith('text') && !wrapped.has(tool) ? JSON.stringify(args) : args
+      const takesText = typeof tool.function === 'object' && !tool.$callback && !tool.function.parse
+      const given = takesText && !wrapped.has(tool) ? JSON.stringify(args) : args
       try {
         const value = await callback.call(receiver, given, beside, carried && { haldirSession: carried })
         return { read: typeof value === 'string' ? value : (JSON.stringify(value) ?? 'undefined'), value }
@@ -263,47 +269,88 @@ async function runTools(
   }
 }
 
-async function byHand({ client }: Scripted, tools: AnyTool[], isGoverned: boolean, options: Options): Promise<Looped> {
-  const { carried, signal } = options ?? {}
+async function responsesByHand(
+  { client }: Scripted,
+  tools: AnyTool[],
+  isGoverned: boolean,
+  options: Options,
+): Promise<Looped> {
   const input: any[] = [{ role: 'user', content: 'go on' }]
   const answers: Answer[] = []
-  const errors = new Map<string, unknown>()
   for (let turn = 0; turn < 3; turn++) {
     const response = await client.responses.create({ model: 'scripted', input: [...input], tools: tools as never[] })
-    const outputs = isGoverned
-      ? await runToolCalls(response, tools, {
-          ...(carried === undefined ? {} : { session: carried as never }),
-          signal,
-          onError: (error, { callId }) => void errors.set(callId, error),
-        })
-      : await Promise.all(
-          response.output.flatMap((item) => (item.type === 'function_call' ? [bare(tools, item, errors)] : [])),
-        )
+    const [told, errors] = telling(options)
+    const calls = response.output.flatMap((item) => (item.type === 'function_call' ? [item] : []))
+    const bares = async () => {
+      const outputs = await Promise.all(calls.map(({ name, arguments: text }) => bare(tools, name, text)))
+      return outputs.map((output, index) => {
+        const call_id = calls[index]?.call_id as string
+        if (output.error) errors.set(call_id, output.error)
+        return { type: 'function_call_output' as const, call_id, output: output.read }
+      })
+    }
+    const outputs = isGoverned ? await runToolCalls(response, tools, told) : await bares()
     if (outputs.length === 0) return { answers, text: response.output_text, rest: [input, response] }
     input.push(...response.output, ...outputs)
-    for (const { call_id, output } of outputs) {
-      answers.push({ read: output, ...(errors.has(call_id) && { error: errors.get(call_id) }) })
-    }
+    answers.push(...outputs.map(({ call_id, output }) => answerOf(output, errors.get(call_id))))
   }
   return { answers, text: '', rest: input }
 }
 
-/** What people write by hand. */
-async function bare(
+async function chatByHand(
+  { client }: Scripted,
   tools: AnyTool[],
-  call: { name: string; call_id: string; arguments: string },
-  errors: Map<string, unknown>,
-) {
-  const { name, call_id, arguments: text } = call
-  const answer = (output: string) => ({ type: 'function_call_output' as const, call_id, output })
+  isGoverned: boolean,
+  options: Options,
+): Promise<Looped> {
+  const messages: any[] = [{ role: 'user', content: 'go on' }]
+  const answers: Answer[] = []
+  for (let turn = 0; turn < 3; turn++) {
+    const params = { model: 'scripted', messages: [...messages], tools: tools as never[] }
+    const completion = await client.chat.completions.create(params)
+    const [told, errors] = telling(options)
+    const message = completion.choices[0]?.message
+    const bares = async () => {
+      const calls = (message?.tool_calls ?? []) as { id: string; function: { name: string; arguments: string } }[]
+      const outputs = await Promise.all(calls.map(({ function: fn }) => bare(tools, fn.name, fn.arguments)))
+      return outputs.map(({ read, error }, index) => {
+        const { id: tool_call_id } = calls[index] as { id: string }
+        if (error) errors.set(tool_call_id, error)
+        return { role: 'tool' as const, tool_call_id, content: read }
+      })
+    }
+    const outputs = isGoverned ? await runToolCalls(completion, tools, told) : await bares()
+    if (outputs.length === 0) return { answers, text: message?.content as string, rest: [messages, completion] }
+    messages.push(message, ...outputs)
+    answers.push(...outputs.map(({ tool_call_id, content }) => answerOf(content, errors.get(tool_call_id))))
+  }
+  return { answers, text: '', rest: messages }
+}
+
+/** The options of a loop, and the errors it is told of. */
+function telling({ carried, signal }: NonNullable<Options> = {}): [RunToolCallsOptions, Map<string, unknown>] {
+  const errors = new Map<string, unknown>()
+  const onError = (error: unknown, { callId }: { callId: string }) => void errors.set(callId, error)
+  return [{ ...(carried === undefined ? {} : { session: carried as never }), signal, onError }, errors]
+}
+
+function answerOf(read: string, error: unknown): Answer {
+  return error === undefined ? { read } : { read, error }
+}
+
+/** What people write by hand. */
+async function bare(tools: AnyTool[], name: string, text: string): Promise<Answer> {
   try {
-    const tool = tools.find((one) => one.name === name) as AnyTool
+    const tool = tools.find((one) => nameOf(one) === name) as AnyTool
     const args = tool.$parseRaw ? tool.$parseRaw(text) : JSON.parse(text)
-    const value = await (tool.$callback ? tool.$callback(args) : tool.function(args))
-    return answer(typeof value === 'string' ? value : (JSON.stringify(value) ?? 'undefined'))
+    const call = () => {
+      if (tool.$callback) return tool.$callback(args)
+      return typeof tool.function === 'function' ? tool.function(args) : tool.function.function(text)
+    }
+    const value = await call()
+    return { read: typeof value === 'string' ? value : (JSON.stringify(value) ?? 'undefined') }
   } catch (error) {
-    errors.set(call_id, error)
-    return answer(`The tool failed: ${(error as Error).message}`)
+    return { read: `The tool failed: ${(error as Error).message}`, error }
   }
 }
 
