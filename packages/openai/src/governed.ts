@@ -113,7 +113,20 @@ function wrap(tool: unknown, name: string, rule: ToolRule, where: Where): Govern
     Object.defineProperty(gate, member, { value: original[member], configurable: true })
   }
   markWrapped(gate, handle)
+  wheres.set(gate, where)
   return copyOf(tool, shape, gate, parse, fits)
+}
+
+const wheres = new WeakMap<object, Where>()
+
+/** Where governed tools belong to, as far as they all say the same. */
+export function whereOf(gates: Iterable<object>): Where {
+  const all = [...gates].map((gate) => wheres.get(gate) ?? {})
+  const [{ haldir, session } = {}] = all
+  return {
+    ...(haldir && all.every((one) => one.haldir === haldir) && { haldir }),
+    ...(session && all.every((one) => one.session === session) && { session }),
+  }
 }
 
 const ELSEWHERE = 'has no function here: it runs where no call can be governed, or the application answers it itself'

@@ -1,7 +1,8 @@
 /** `runToolCalls`: for loops written by hand, with the Responses API or with Chat Completions. */
 import { ConfigError, Denied, type Haldir, type Session } from '@haldir/core'
-import { checkKeys, handleOf, permitsOf, UNREADABLE, unknownTool } from '@haldir/core/adapter'
+import { checkKeys, handleOf, permitsOf, UNREADABLE, unknownTool, type Where } from '@haldir/core/adapter'
 import { type CallSource, callsOf, type MessageLike, type ResponseLike, type ToolCall } from './calls.ts'
+import { whereOf } from './governed.ts'
 import { readJson, readOf } from './reading.ts'
 import { callbackOf, FRAMEWORK, type GovernableTool, nameOf, type Parse, type Shape, shapeOf } from './shape.ts'
 
@@ -22,7 +23,7 @@ export interface ToolMessage {
 export interface RunToolCallsOptions {
   /** Whose calls they are, where neither the tools nor the surroundings say so. */
   readonly session?: Session | undefined
-  /** On whose trail a call of an unknown tool goes when there is no session. */
+  /** On whose trail a call of an unknown tool goes, where neither the tools nor a session say so. */
   readonly haldir?: Haldir | undefined
   /** Aborts the calls. They are still answered. */
   readonly signal?: AbortSignal | undefined
@@ -57,8 +58,10 @@ export async function runToolCalls(
   checkKeys(options, ['session', 'haldir', 'signal', 'onError'], 'options of `runToolCalls`')
   const { kind, calls } = callsOf(source)
   const find = finder(tools)
+  const { haldir } = options
+  const where = { ...whereOf(find.gates), ...(haldir && { haldir }) }
   // As `runTools` does: nothing is left running when it rejects.
-  const settled = await Promise.allSettled(calls.map((call) => answer(call, find(call), options)))
+  const settled = await Promise.allSettled(calls.map((call) => answer(call, find.tool(call), where, options)))
   return settled.flatMap((one, index): (FunctionCallOutput | ToolMessage)[] => {
     if (one.status === 'rejected') throw one.reason
     const { id } = calls[index] as ToolCall
@@ -73,14 +76,17 @@ export async function runToolCalls(
 type Found = Shape | 'left' | undefined
 
 /** What the model reads; nothing, where the application answers. */
-async function answer(call: ToolCall, shape: Found, options: RunToolCallsOptions): Promise<string | undefined> {
+async function answer(
+  { id: ref, name, text, cut }: ToolCall,
+  shape: Found,
+  where: Where,
+  { session, signal, onError }: RunToolCallsOptions,
+): Promise<string | undefined> {
   if (shape === 'left') return undefined
-  const { id: ref, name, text, cut } = call
-  const { session, haldir, signal, onError } = options
   const handle = shape && handleOf(callbackOf(shape))
   if (!shape || !handle || cut) {
     const args = cut ? UNREADABLE : readOf(readJson(text)).args
-    const refused = handle ?? unknownTool(FRAMEWORK, name, { ...(haldir && { haldir }) })
+    const refused = handle ?? unknownTool(FRAMEWORK, name, where)
     const outcome = await refused.execute({ args, misfit: cut ? CUT : undefined, ref, session, signal })
     return outcome.status === 'denied' ? outcome.denial.message : FAILED
   }
@@ -119,7 +125,7 @@ function errorText(error: unknown): string {
 }
 
 /** Finds tools by what the model calls them. A namespace of the Responses API is a set of its own. */
-function finder(tools: Tools): (call: ToolCall) => Found {
+function finder(tools: Tools) {
   if (typeof tools !== 'object' || tools === null) {
     throw new ConfigError('invalid-option', 'tools', '`tools` is an object or a list of governed tools')
   }
@@ -128,10 +134,14 @@ function finder(tools: Tools): (call: ToolCall) => Found {
   for (const { type, name, tools: within } of Object.values(tools) as NamespaceLike[]) {
     if (type === 'namespace' && Array.isArray(within)) namespaces.set(name, named(within))
   }
-  return ({ name, namespace }) => {
-    if (namespace === undefined || namespace === null) return known.get(name)
-    // A tool that was searched for is called as if it were alone in a namespace of its name.
-    return (namespaces.get(namespace) ?? (namespace === name ? known : undefined))?.get(name)
+  const shapes = [known, ...namespaces.values()].flatMap((set) => [...set.values()])
+  return {
+    gates: shapes.flatMap((shape) => (typeof shape === 'object' ? [callbackOf(shape)] : [])),
+    tool({ name, namespace }: ToolCall): Found {
+      if (namespace === undefined || namespace === null) return known.get(name)
+      // A tool that was searched for is called as if it were alone in a namespace of its name.
+      return (namespaces.get(namespace) ?? (namespace === name ? known : undefined))?.get(name)
+    },
   }
 }
 
