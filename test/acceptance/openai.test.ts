@@ -229,6 +229,12 @@ describe('a `parse` of the tool’s own', () => {
     expect(got).toEqual([])
   })
 
+  it('that is `JSON.parse` checks nothing, so what is judged is checked', async () => {
+    const { got, pays } = withParse(JSON.parse)
+    expect(await pays({ amount: CANARY })).toMatch(/^Denied \(invalid-arguments\): .*`amount` is not of type number/)
+    expect(got).toEqual([])
+  })
+
   it('may read what is no JSON', async () => {
     const { got, pays } = withParse((text) => ({ amount: Number(text.split('=')[1]) }))
     expect(await pays('amount=3')).toBe('undefined')
@@ -424,6 +430,7 @@ describe('tools without a function here', () => {
     chat: { type: 'function', function: { name: 'chat', parameters: ANY } },
     parseOnly: zodFunction({ name: 'parseOnly', parameters: z.object({}) }),
     computer: { type: 'computer_use_preview', display_width: 1 },
+    unread: { type: 'function', name: 'unread', parameters: ANY, $brand: 'auto-parseable-tool', $callback: () => 1 },
   }
 
   it.each(Object.entries(hosted))('%s can not be governed, unless that is said', (name, tool) => {
@@ -432,7 +439,7 @@ describe('tools without a function here', () => {
     const listed = expect.objectContaining({ code: 'ungovernable', path: key })
     expect(() => governed(tool as any, { name, scope: 'read' }, { haldir })).toThrow(refusal)
     expect(() => governed([tool], { [key]: { scope: 'read' } }, { haldir })).toThrow(listed)
-    const allowed = { [key]: { scope: [], ungovernable: 'allow' as const } }
+    const allowed: any = { [key]: { ungovernable: 'allow' } }
     const list: any[] = governed([tool], allowed, { haldir })
     expect(list[0]).toBe(tool)
     expect(haldir.surface().tools.find((one) => one.name === key)).toMatchObject({
@@ -441,6 +448,22 @@ describe('tools without a function here', () => {
     })
     expect(permitted(list, session)).toEqual([tool])
   })
+})
+
+it('a tool of another framework that looks like one of this SDK is told from it', () => {
+  const hosted = { type: 'hosted_tool', name: 'web_search' }
+  expect(() => governed(hosted, { name: 'hosted', scope: 'read', ungovernable: 'allow' })).toThrow(
+    '@haldir/openai/agents',
+  )
+})
+
+it('a policy that names an argument which `parameters` does not have is an error when the tool is wrapped', async () => {
+  await haldir.close()
+  const rules = [{ id: 'large', tools: 'pay', when: { 'args.amuont': { gt: 5 } }, then: 'deny' as const }]
+  haldir = createHaldir({ sinks: [memorySink()], policy: { version: '1', default: 'deny', rules } })
+  const parameters = { ...AMOUNT, additionalProperties: false }
+  const pay = { type: 'function', function: { name: 'pay', description: '', parameters, function: () => 1 } }
+  expect(() => governed(pay, { name: 'pay', scope: 'read' }, { haldir })).toThrow(/amuont/)
 })
 
 describe('lists', () => {
