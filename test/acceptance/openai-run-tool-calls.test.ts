@@ -5,7 +5,7 @@ import { type GovernableTool, governed, type ResponseLike, runToolCalls } from '
 import type OpenAI from 'openai'
 import { ResponsesToolRunner, runnerFunction } from 'openai/helpers/responses-tool-runner'
 import { zodFunction, zodResponsesFunction } from 'openai/helpers/zod'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { z } from 'zod'
 import { completionOf, type ModelCall, responseOf, scriptedClient, versions } from '../contracts/openai-client.ts'
 
@@ -287,6 +287,26 @@ describe('tools', () => {
     await expect(runToolCalls({ text: 1 } as never, [])).rejects.toThrow('`runToolCalls` takes a response')
     await expect(runToolCalls(null as never, [])).rejects.toThrow('`runToolCalls` takes a response')
     await expect(runToolCalls(response, [wrapped], { sesion: session } as never)).rejects.toThrow('`sesion`')
+  })
+
+  it('may have been governed by another copy of the package', async () => {
+    vi.resetModules()
+    const other = await import('@haldir/openai')
+    expect(other.governed).not.toBe(governed)
+    const got: unknown[] = []
+    const keep = (args: unknown) => void got.push(args)
+    const pay = zodResponsesFunction({ name: 'pay', parameters: z.object({ amount: z.number() }), function: keep })
+    const rules = { look: { scope: 'read' }, pay: { scope: 'read' } }
+    const tools = other.governed([tool('look', keep), pay], rules, { session })
+    const texts = ['{"amount":1}', '{"amount"', '{"amount":"x"}']
+    const calls = texts.flatMap((args) => ['look', 'pay'].map((name) => ({ tool: name, args })))
+    const [look, paid, ...rest] = outputs(await runToolCalls(respond(calls), tools))
+    expect([look, paid]).toEqual(['undefined', 'undefined'])
+    const denied = expect.stringMatching(/^Denied \(invalid-arguments\)/)
+    expect(rest).toEqual([denied, denied, 'undefined', denied])
+    expect(got).toHaveLength(3)
+    expect(got).toEqual(expect.arrayContaining([{ amount: 1 }, { amount: 'x' }]))
+    expect(outputs(await runToolCalls(respond(calls, 'incomplete'), tools))).toEqual(new Array(6).fill(denied))
   })
 
   it('are sent as the API knows them, and can be cloned', async () => {

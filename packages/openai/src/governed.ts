@@ -165,10 +165,10 @@ function redefine<T extends object>(tool: T, member: string, flags: PropertyDesc
 }
 
 /** What stands in the place of the tool's function. */
-function gateOf(handle: GovernedHandle, { call, takesText }: Shape) {
+function gateOf(handle: GovernedHandle, { call, parse }: Shape) {
   return async (args: unknown, ...beside: unknown[]): Promise<unknown> => {
     // `null` is what a tool of a helper reads where arguments do not fit, if it is asked by no runner.
-    const read = call === '$callback' && args === null ? UNFIT : readOf(takesText ? readJson(args) : args)
+    const read = call === '$callback' && args === null ? UNFIT : readOf(parse ? args : readJson(args))
     return answerOf(await handle.execute(requestOf(read, beside)))
   }
 }

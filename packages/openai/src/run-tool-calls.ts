@@ -93,7 +93,8 @@ async function answer(
   const beside = [{ signal, callId: ref }, ...(session === undefined ? [] : [{ haldirSession: session }])]
   let failed: string | undefined
   try {
-    const args = shape.parse ? await (shape.owner[shape.parse] as Parse).call(undefined, text) : readText(shape, text)
+    // Where the tool has no `parse`, the gate reads the text.
+    const args = shape.parse ? await (shape.owner[shape.parse] as Parse).call(undefined, text) : text
     const value = await callbackOf(shape)(args, ...beside)
     failed = UNWRITTEN
     return written(value)
@@ -101,10 +102,6 @@ async function answer(
     const said = await onError?.(error, { name, callId: ref })
     return typeof said === 'string' ? said : (failed ?? errorText(error))
   }
-}
-
-function readText({ takesText }: Shape, text: string): unknown {
-  return takesText ? text : readJson(text)
 }
 
 const CUT = 'the answer ended before the call was complete'
