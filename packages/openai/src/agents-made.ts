@@ -1,0 +1,154 @@
+/**
+ * Tools that the SDK's own `tool()` has made. Their `invoke` parses the arguments, runs `execute`, and turns what that
+ * throws into words for the model, all in one; the gate has to stand between. Two things that `invoke` does for the SDK's
+ * runner make room for it: it calls back with what it has parsed before it runs anything, and what it throws when a
+ * timeout has aborted it, it throws as it is. A tool that is not known to be made this way is never called so: it might
+ * run.
+ */
+import { ToolTimeoutError, tool } from '@openai/agents'
+
+/** What the SDK tells a tool of its call. */
+export interface Details {
+  readonly toolCall?: { readonly callId?: string }
+  readonly signal?: AbortSignal
+}
+
+export interface Invokable {
+  invoke(runContext: any, text: string, details?: any): Promise<unknown>
+  readonly needsApproval?: unknown
+}
+
+/** One call, as `invoke` is given it. */
+export interface Invocation {
+  readonly runContext: unknown
+  readonly text: string
+  readonly details: Details | undefined
+}
+
+/** Arguments as the tool's own parser makes them, or the error it throws. */
+export type Reading = { readonly args: unknown } | { readonly error: unknown }
+
+export interface MadeTool {
+  /** Whether the schema checks what a model writes. JSON Schema does not: the SDK only shows it to the model. */
+  readonly checks: boolean
+  /** Whether `needsApproval` is the developer's own function. */
+  readonly asks: boolean
+  /** What `execute` would be given. Runs nothing. */
+  read(runContext: unknown, text: string): Promise<Reading>
+  /** Runs `execute` with these arguments in the place of what it would be given. Rejects with the error it throws. */
+  run(call: Invocation, args: object, signal: () => AbortSignal): Promise<unknown>
+  /** What the tool answers when `execute` throws this; rejects where the tool lets errors pass. Runs nothing. */
+  tell(call: Invocation, error: unknown): Promise<unknown>
+}
+
+/** Of an error that stands for one that only the SDK has seen: what the SDK has made of that. */
+export const ANSWER = 'answer'
+
+/** `undefined` for a tool that was made in another way, though it may look like one. */
+export function madeTool(made: Invokable): MadeTool | undefined {
+  if (sourceOf(made.invoke) !== sourceOf(SAMPLE.invoke)) return undefined
+  /** The SDK's key of what it calls back with. */
+  let key: symbol | undefined
+  /** The line of the SDK's that looks at the signal when `execute` has failed. */
+  let failing: string | undefined
+
+  const parse = (runContext: unknown, text: string) => {
+    const found: { reading?: Reading } = {}
+    const look = (_: object, asked: string | symbol): unknown => {
+      if (asked === 'signal') {
+        failing ??= lineThatReads(look)
+        return STOPPED
+      }
+      if (typeof asked === 'string') return undefined
+      // The tool's own timeout has no part in this.
+      if (asked.description === 'functionToolTimeoutAlreadyEnforced') return true
+      if (asked.description !== 'openai.agents.functionToolParsedInputCallback') return undefined
+      key = asked
+      return (args: unknown) => {
+        found.reading = { args }
+        throw STOP
+      }
+    }
+    const over = made.invoke(runContext, text, new Proxy({}, { get: look })).catch((error) => {
+      found.reading ??= { error }
+    })
+    return { found, over }
+  }
+  const invokeWith = ({ runContext, text, details }: Invocation, onParsed: (args: object) => void, rest = {}) =>
+    made.invoke(runContext, text, withMembers(details, { [key as symbol]: { value: onParsed }, ...rest }))
+
+  return {
+    // A schema that checks anything takes no text in place of an object. It has answered by now, or it has failed.
+    checks: parse(undefined, '""').found.reading === undefined,
+    asks: typeof made.needsApproval === 'function' && sourceOf(made.needsApproval) !== sourceOf(SAMPLE.needsApproval),
+
+    async read(runContext, text) {
+      const { found, over } = parse(runContext, text)
+      await over
+      return found.reading as Reading
+    },
+
+    async run(call, args, signal) {
+      const heard = (call.details as Record<symbol, ((args: object) => void) | undefined> | undefined)?.[key as symbol]
+      const replace = (parsed: object): void => {
+        heard?.(parsed)
+        for (const name of Object.keys(parsed)) Reflect.deleteProperty(parsed, name)
+        Object.assign(parsed, args)
+      }
+      let failed = false
+      const look = (): AbortSignal => {
+        failed ||= failing !== undefined && lineThatReads(look) === failing
+        return failed ? STOPPED : signal()
+      }
+      const answer = await invokeWith(call, replace, { signal: { get: look } })
+      // With two copies of the SDK in the process, the other one does not know what it was stopped with.
+      if (failed) throw Object.assign(new Error('the tool failed'), { [ANSWER]: answer })
+      return answer
+    },
+
+    tell: (call, error) =>
+      invokeWith(call, () => {
+        throw error
+      }),
+  }
+}
+
+/** What the SDK tells a tool, with other members. Hidden ones are kept: by them it knows its calls again. */
+export function withMembers(details: Details | undefined, members: PropertyDescriptorMap): object {
+  const copy = Object.create(Object.getPrototypeOf(details ?? {}), Object.getOwnPropertyDescriptors(details ?? {}))
+  for (const name of Reflect.ownKeys(members)) {
+    Object.defineProperty(copy, name, { ...members[name as string], enumerable: true, configurable: true })
+  }
+  return copy
+}
+
+/** Functions of the same source are the same lines of the SDK: nobody else's is taken for them. */
+function sourceOf(fn: unknown): string | undefined {
+  return typeof fn === 'function' ? Function.prototype.toString.call(fn) : undefined
+}
+
+/** Which line of code is reading something of ours, through this function. */
+function lineThatReads(through: (...args: never[]) => unknown): string | undefined {
+  const { stackTraceLimit } = Error
+  try {
+    Error.stackTraceLimit = 1
+    const here: { stack?: unknown } = {}
+    Error.captureStackTrace(here, through)
+    return typeof here.stack === 'string' ? here.stack : undefined
+  } catch {
+    return undefined
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit
+  }
+}
+
+const SAMPLE = tool({
+  name: 'sample',
+  description: '',
+  parameters: { type: 'object', properties: {}, required: [], additionalProperties: false },
+  execute: () => '',
+})
+
+/** Stops a tool between parsing and running. */
+const STOP = new ToolTimeoutError({ toolName: 'sample', timeoutMs: 1 })
+const STOPPED = AbortSignal.abort(STOP)
