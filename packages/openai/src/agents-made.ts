@@ -26,7 +26,7 @@ export interface Invocation {
 }
 
 /** Arguments as the tool's own parser makes them, or the error it throws. */
-export type Reading = { readonly args: unknown } | { readonly error: unknown }
+export type Parsed = { readonly args: unknown } | { readonly error: unknown }
 
 export interface MadeTool {
   /** Whether the schema checks what a model writes. JSON Schema does not: the SDK only shows it to the model. */
@@ -34,7 +34,7 @@ export interface MadeTool {
   /** Whether `needsApproval` is the developer's own function. */
   readonly asks: boolean
   /** What `execute` would be given. Runs nothing. */
-  read(runContext: unknown, text: string): Promise<Reading>
+  read(runContext: unknown, text: string): Promise<Parsed>
   /** Runs `execute` with these arguments in the place of what it would be given. Rejects with the error it throws. */
   run(call: Invocation, args: object, signal: () => AbortSignal): Promise<unknown>
   /** What the tool answers when `execute` throws this; rejects where the tool lets errors pass. Runs nothing. */
@@ -42,56 +42,35 @@ export interface MadeTool {
 }
 
 /** Of an error that stands for one that only the SDK has seen: what the SDK has made of that. */
-export const ANSWER = 'answer'
+export const ANSWER: unique symbol = Symbol('answer')
 
 /** `undefined` for a tool that was made in another way, though it may look like one. */
 export function madeTool(made: Invokable): MadeTool | undefined {
-  if (sourceOf(made.invoke) !== sourceOf(SAMPLE.invoke)) return undefined
-  /** The SDK's key of what it calls back with. */
+  if (!knows || sourceOf(made.invoke) !== sourceOf(SAMPLE.invoke)) return undefined
+  const tried = probe(made, undefined, '""')
+  let { failing } = tried
   let key: symbol | undefined
-  /** The line of the SDK's that looks at the signal when `execute` has failed. */
-  let failing: string | undefined
-
-  const parse = (runContext: unknown, text: string) => {
-    const found: { reading?: Reading } = {}
-    const look = (_: object, asked: string | symbol): unknown => {
-      if (asked === 'signal') {
-        failing ??= lineThatReads(look)
-        return STOPPED
-      }
-      if (typeof asked === 'string') return undefined
-      // The tool's own timeout has no part in this.
-      if (asked.description === 'functionToolTimeoutAlreadyEnforced') return true
-      if (asked.description !== 'openai.agents.functionToolParsedInputCallback') return undefined
-      key = asked
-      return (args: unknown) => {
-        found.reading = { args }
-        throw STOP
-      }
-    }
-    const over = made.invoke(runContext, text, new Proxy({}, { get: look })).catch((error) => {
-      found.reading ??= { error }
-    })
-    return { found, over }
-  }
-  const invokeWith = ({ runContext, text, details }: Invocation, onParsed: (args: object) => void, rest = {}) =>
-    made.invoke(runContext, text, withMembers(details, { [key as symbol]: { value: onParsed }, ...rest }))
-
+  const invoke = ({ runContext, text, details }: Invocation, onParsed: (args: object) => void, more = {}) =>
+    made.invoke(runContext, text, withMembers(details, { [key as symbol]: { value: onParsed }, ...more }))
   return {
-    // A schema that checks anything takes no text in place of an object. It has answered by now, or it has failed.
-    checks: parse(undefined, '""').found.reading === undefined,
+    // What checks anything takes no text in the place of an object. It has called back by now, or it never will.
+    checks: tried.parsed === undefined,
     asks: typeof made.needsApproval === 'function' && sourceOf(made.needsApproval) !== sourceOf(SAMPLE.needsApproval),
 
     async read(runContext, text) {
-      const { found, over } = parse(runContext, text)
-      await over
-      return found.reading as Reading
+      const probed = probe(made, runContext, text)
+      await probed.over
+      failing ??= probed.failing
+      key ??= probed.key
+      return probed.parsed as Parsed
     },
 
     async run(call, args, signal) {
-      const heard = (call.details as Record<symbol, ((args: object) => void) | undefined> | undefined)?.[key as symbol]
+      const { [key as symbol]: heard } = (call.details ?? {}) as Record<symbol, ((args: object) => void) | undefined>
       const replace = (parsed: object): void => {
+        // What is put in their place may hold secrets.
         heard?.(parsed)
+        if (typeof parsed !== 'object' || parsed === null) throw STOP
         for (const name of Object.keys(parsed)) Reflect.deleteProperty(parsed, name)
         Object.assign(parsed, args)
       }
@@ -100,17 +79,54 @@ export function madeTool(made: Invokable): MadeTool | undefined {
         failed ||= failing !== undefined && lineThatReads(look) === failing
         return failed ? STOPPED : signal()
       }
-      const answer = await invokeWith(call, replace, { signal: { get: look } })
+      const answer = await invoke(call, replace, { signal: { get: look } })
       // With two copies of the SDK in the process, the other one does not know what it was stopped with.
       if (failed) throw Object.assign(new Error('the tool failed'), { [ANSWER]: answer })
       return answer
     },
 
     tell: (call, error) =>
-      invokeWith(call, () => {
+      invoke(call, () => {
         throw error
       }),
   }
+}
+
+interface Probe {
+  /** There as soon as arguments could be parsed; an error comes later. */
+  parsed?: Parsed
+  /** The SDK's key of what it calls back with. */
+  key?: symbol
+  /** The line of the SDK's that looks at the signal when `execute` has failed. */
+  failing?: string | undefined
+  over?: Promise<void>
+}
+
+/** Has a tool parse arguments, and stops it there. */
+function probe(made: Invokable, runContext: unknown, text: string): Probe {
+  const found: Probe = {}
+  const get = (_: object, asked: string | symbol): unknown => {
+    if (asked === 'signal') {
+      found.failing ??= lineThatReads(get)
+      return STOPPED
+    }
+    if (typeof asked === 'string') return undefined
+    // The tool's own timeout has no part in this.
+    if (asked.description === 'functionToolTimeoutAlreadyEnforced') return true
+    if (asked.description !== 'openai.agents.functionToolParsedInputCallback') return undefined
+    found.key = asked
+    return (args: unknown) => {
+      found.parsed = { args }
+      throw STOP
+    }
+  }
+  found.over = made.invoke(runContext, text, new Proxy({}, { get })).then(
+    () => undefined,
+    (error) => {
+      found.parsed ??= { error }
+    },
+  )
+  return found
 }
 
 /** What the SDK tells a tool, with other members. Hidden ones are kept: by them it knows its calls again. */
@@ -127,28 +143,37 @@ function sourceOf(fn: unknown): string | undefined {
   return typeof fn === 'function' ? Function.prototype.toString.call(fn) : undefined
 }
 
-/** Which line of code is reading something of ours, through this function. */
+/** Which line of code is reading something of ours, through this function. Where that can't be told, nothing. */
 function lineThatReads(through: (...args: never[]) => unknown): string | undefined {
-  const { stackTraceLimit } = Error
   try {
+    const { stackTraceLimit } = Error
     Error.stackTraceLimit = 1
     const here: { stack?: unknown } = {}
-    Error.captureStackTrace(here, through)
-    return typeof here.stack === 'string' ? here.stack : undefined
+    try {
+      Error.captureStackTrace(here, through)
+      return typeof here.stack === 'string' ? here.stack : undefined
+    } finally {
+      Error.stackTraceLimit = stackTraceLimit
+    }
   } catch {
     return undefined
-  } finally {
-    Error.stackTraceLimit = stackTraceLimit
   }
 }
-
-const SAMPLE = tool({
-  name: 'sample',
-  description: '',
-  parameters: { type: 'object', properties: {}, required: [], additionalProperties: false },
-  execute: () => '',
-})
 
 /** Stops a tool between parsing and running. */
 const STOP = new ToolTimeoutError({ toolName: 'sample', timeoutMs: 1 })
 const STOPPED = AbortSignal.abort(STOP)
+
+let ran = false
+const SAMPLE = tool({
+  name: 'sample',
+  description: '',
+  parameters: { type: 'object', properties: {}, required: [], additionalProperties: false },
+  timeoutMs: 60_000,
+  execute: () => {
+    ran = true
+    return ''
+  },
+})
+/** A version of the SDK that does not stop there must not be asked to: tried on a tool that does nothing. */
+const knows = 'args' in (probe(SAMPLE, undefined, '{}').parsed ?? {}) && !ran && /^async\b/.test(`${SAMPLE.invoke}`)

@@ -10,21 +10,18 @@ import {
   governTool,
   jsonSchemaOf,
   leaveUngoverned,
-  type Misfit,
   markWrapped,
-  misfitFrom,
-  misfitOf,
   permitsOf,
   permittedOf,
   refuseForeign,
   refuseTwice,
   type ToolOptions,
-  UNREADABLE,
   type Where,
   wrapEach,
   wrapList,
 } from '@haldir/core/adapter'
 import { ANSWER, type Details, type Invocation, type MadeTool, madeTool, withMembers } from './agents-made.ts'
+import { type Reader, type Reading, readerOf } from './agents-reading.ts'
 
 export type { Where } from '@haldir/core/adapter'
 
@@ -61,7 +58,7 @@ export function governed<T extends GovernableTool>(
 /** Wraps a list of tools, as an agent has them, each under its name. Every tool needs a rule. */
 export function governed<L extends readonly GovernableTool[]>(
   tools: L,
-  rules: { readonly [name: string]: ToolRule<ArgsOf<L[number]>, ResultOf<L[number]>> },
+  rules: { readonly [name: string]: ToolRule },
   where?: Where,
 ): { -readonly [I in keyof L]: L[I] }
 /** Wraps a set of tools, each under its key. Every key needs a rule. */
@@ -116,7 +113,7 @@ function wrap(tool: GovernableTool, name: string, rule: ToolRule, where: Where):
   refuseTwice(tool.invoke, name)
   const made = madeTool(tool)
   const schema = jsonSchemaOf(tool.parameters)
-  const fits = misfitOf(withoutNullable(schema))
+  const read = readerOf(schema, made)
   const run = (args: unknown, call: { readonly signal: AbortSignal }, context: unknown): unknown => {
     const { invocation, direct } = context as Call
     if (direct && made) return made.run(invocation, args as object, () => call.signal)
@@ -126,31 +123,26 @@ function wrap(tool: GovernableTool, name: string, rule: ToolRule, where: Where):
   const { description } = tool
   const definition = { name, description: typeof description === 'string' ? description : undefined, schema }
   const handle = governTool({ framework: FRAMEWORK, name, options, definition, schema, run }, where)
-  const invoke = invokeThrough(handle, made, fits)
+  const invoke = invokeThrough(handle, read, made)
   markWrapped(invoke, handle)
+  // A tool that is an agent answers itself when something listens to it: that would be the one without a gate.
+  const governedIn = (answer: unknown) => (answer === tool ? copy : answer)
   const copy: GovernableTool = copyTool(tool, {
     invoke,
-    ...(made?.asks && { needsApproval: approvalOf(tool, made) }),
-    // Of a tool that is an agent: it answers the tool, to be called on.
-    ...(Object.hasOwn(tool, 'on') && {
-      on: (...args: unknown[]) => {
-        tool.on?.(...args)
-        return copy
-      },
-    }),
+    ...(made?.asks && { needsApproval: approvalOf(tool, read) }),
+    ...(Object.hasOwn(tool, 'on') && { on: (...args: unknown[]) => governedIn(tool.on?.(...args)) }),
   })
   return copy
 }
 
-/** What `run` needs of a call. `direct`: the arguments are what `execute` gets, else what `invoke` reads once more. */
-interface Call {
+/** What `run` needs of a call. */
+interface Call extends Pick<Reading, 'direct'> {
   readonly invocation: Invocation
-  readonly direct: boolean
 }
 
-function invokeThrough(handle: GovernedHandle, made: MadeTool | undefined, fits: Misfit | undefined) {
+function invokeThrough(handle: GovernedHandle, read: Reader, made: MadeTool | undefined) {
   return async function invoke(runContext: unknown, text: string, details?: Details): Promise<unknown> {
-    const { args, misfit, direct } = await readingOf(runContext, text, made, fits)
+    const { args, misfit, direct } = await read(runContext, text)
     const invocation = { runContext, text, details }
     const outcome = await handle.execute({
       args,
@@ -171,66 +163,13 @@ function invokeThrough(handle: GovernedHandle, made: MadeTool | undefined, fits:
   }
 }
 
-interface Read {
-  readonly args: unknown
-  readonly misfit?: string | undefined
-  readonly direct: boolean
-}
-
-/** The arguments that the tool would run with: as its own parser makes them where that is known, else as JSON has them. */
-async function readingOf(
-  runContext: unknown,
-  text: string,
-  made: MadeTool | undefined,
-  fits: Misfit | undefined,
-): Promise<Read> {
-  let args: unknown
-  try {
-    // Whatever is no text is not turned into one: that would run code of the caller's.
-    if (typeof text !== 'string') return { args: UNREADABLE, misfit: 'the arguments are not JSON', direct: false }
-    args = JSON.parse(text)
-  } catch {
-    return { args: UNREADABLE, misfit: 'the arguments are not JSON', direct: false }
-  }
-  if (!made) return { args, misfit: fits?.(args), direct: false }
-  const reading = await made.read(runContext, text)
-  if ('error' in reading) return { args, misfit: whatIsWrong(reading.error, fits?.(args)), direct: false }
-  const misfit = made.checks ? undefined : fits?.(args)
-  const { args: parsed } = reading
-  const direct = typeof parsed === 'object' && parsed !== null && Object.isExtensible(parsed)
-  return { args: direct ? parsed : args, misfit, direct }
-}
-
-/** The SDK keeps the reason to itself unless it is told not to; then the schema it shows to the model may know it. */
-function whatIsWrong(error: unknown, bySchema: string | undefined): string {
-  const { originalError } = (error ?? {}) as { originalError?: { issues?: unknown } }
-  const issues = originalError?.issues
-  return Array.isArray(issues) ? misfitFrom(issues) : (bySchema ?? misfitFrom([]))
-}
-
 /** The developer's function sees what `execute` will; a call that is going to be refused needs nobody's approval. */
-function approvalOf(tool: Tool, made: MadeTool) {
-  return async function needsApproval(runContext: unknown, input: unknown, ...rest: unknown[]): Promise<unknown> {
-    const reading = await made.read(runContext, JSON.stringify(input))
-    return (
-      'args' in reading && Reflect.apply(tool.needsApproval as () => unknown, tool, [runContext, reading.args, ...rest])
-    )
+function approvalOf(tool: Tool, read: Reader) {
+  return async (runContext: unknown, input: unknown, ...rest: unknown[]): Promise<unknown> => {
+    const { misfit, parsed } = await read(runContext, JSON.stringify(input))
+    if (misfit !== undefined) return false
+    return Reflect.apply(tool.needsApproval as () => unknown, tool, [runContext, parsed, ...rest])
   }
-}
-
-/** In strict schemas every argument is required, and one that may be left out may be null: to leave it out is the same. */
-function withoutNullable(schema: unknown): unknown {
-  if (typeof schema !== 'object' || schema === null) return schema
-  if (Array.isArray(schema)) return schema.map(withoutNullable)
-  const copy = Object.fromEntries(Object.entries(schema).map(([key, value]) => [key, withoutNullable(value)]))
-  const { required, properties } = schema as { required?: unknown; properties?: Record<string, unknown> }
-  if (Array.isArray(required)) copy.required = required.filter((name) => !takesNull(properties?.[name]))
-  return copy
-}
-
-function takesNull(schema: unknown): boolean {
-  const { type, anyOf } = (schema ?? {}) as { type?: unknown; anyOf?: unknown }
-  return [type].flat().includes('null') || (Array.isArray(anyOf) && anyOf.some(takesNull))
 }
 
 /** A function tool, or one of those that the SDK runs in ways of its own. */
