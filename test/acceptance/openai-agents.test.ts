@@ -194,6 +194,54 @@ describe('the arguments', () => {
     }
     expect(ran).toEqual([])
   })
+
+  it('get secrets at the paths that the rule names, and nobody else sees those', async () => {
+    await haldir.vault.put('key', 'sk_live_7c1d9e52b0', { scope: 'read' })
+    const seen: unknown[] = []
+    const ask = tool({
+      name: 'ask',
+      description: '',
+      parameters: z.object({ q: z.string(), auth: z.string().default('{{secret}}') }),
+      customDataExtractor: ({ input, toolCall }) => void seen.push(input, toolCall.arguments) as never,
+      execute: async (args) => `asked with ${args.auth}: ${args.auth === 'sk_live_7c1d9e52b0'}`,
+    })
+    const wrapped = governed(ask, { name: 'ask', scope: 'read', secretArgs: { auth: 'key' } }, { session })
+    expect(await answersTo([wrapped], ['ask', { q: 'a' }])).toEqual(['asked with [redacted:key]: true'])
+    expect(seen).toEqual([{ q: 'a', auth: '{{secret}}' }, '{"q":"a"}'])
+  })
+
+  it('are what was judged, also where the schema makes something else of them the next time', async () => {
+    let turn = 0
+    const got: unknown[] = []
+    const schema = (answer: () => unknown) => ({
+      '~standard': {
+        version: 1 as const,
+        vendor: 'test',
+        validate: () => ({ value: answer() }),
+        jsonSchema: { input: () => ({ type: 'object', properties: {} }), output: () => ({ type: 'object' }) },
+      },
+    })
+    const made = (answer: () => unknown) =>
+      governed(
+        tool({
+          name: 'made',
+          description: '',
+          parameters: schema(answer) as never,
+          execute: async (args: unknown) => void got.push(args) as never,
+        }),
+        { name: 'made', scope: 'spend', cost: ((args: { amount?: number }) => usd(args.amount ?? 0)) as never },
+        { session },
+      )
+    await made(() => ({ amount: 1, [`turn${++turn}`]: true })).invoke(new RunContext({}), '{}')
+    // Once when it was wrapped, once when it was judged, once when it ran.
+    expect([turn, got.splice(0)]).toEqual([3, [{ amount: 1, turn2: true }]])
+    // What nothing can be put into runs when it is the same.
+    await made(() => Object.freeze({ amount: 2 })).invoke(new RunContext({}), '{}')
+    expect(got.splice(0)).toEqual([{ amount: 2 }])
+    const other = made(() => Object.freeze({ amount: 0, turn: ++turn }))
+    expect(await other.invoke(new RunContext({}), '{}')).toMatch(/^Denied \(invalid-arguments\): /)
+    expect([got, await meters()]).toEqual([[], [usd(0), usd(3)].map(String)])
+  })
 })
 
 describe('the tool’s own errors', () => {

@@ -5,6 +5,8 @@
  * timeout has aborted it, it throws as it is. A tool that is not known to be made this way is never called so: it might
  * run.
  */
+import { isDeepStrictEqual } from 'node:util'
+import { Denied } from '@haldir/core'
 import { ToolTimeoutError, tool } from '@openai/agents'
 
 /** What the SDK tells a tool of its call. */
@@ -36,7 +38,7 @@ export interface MadeTool {
   /** What `execute` would be given. Runs nothing. */
   read(runContext: unknown, text: string): Promise<Parsed>
   /** Runs `execute` with these arguments in the place of what it would be given. Rejects with the error it throws. */
-  run(call: Invocation, args: object, signal: () => AbortSignal): Promise<unknown>
+  run(call: Invocation, args: unknown, signal: () => AbortSignal): Promise<unknown>
   /** What the tool answers when `execute` throws this; rejects where the tool lets errors pass. Runs nothing. */
   tell(call: Invocation, error: unknown): Promise<unknown>
 }
@@ -48,9 +50,8 @@ export const ANSWER: unique symbol = Symbol('answer')
 export function madeTool(made: Invokable): MadeTool | undefined {
   if (!knows || sourceOf(made.invoke) !== sourceOf(SAMPLE.invoke)) return undefined
   const tried = probe(made, undefined, '""')
-  let { failing } = tried
-  let key: symbol | undefined
-  const invoke = ({ runContext, text, details }: Invocation, onParsed: (args: object) => void, more = {}) =>
+  let { failing, key } = tried
+  const invoke = ({ runContext, text, details }: Invocation, onParsed: (args: unknown) => void, more = {}) =>
     made.invoke(runContext, text, withMembers(details, { [key as symbol]: { value: onParsed }, ...more }))
   return {
     // What checks anything takes no text in the place of an object. It has called back by now, or it never will.
@@ -58,21 +59,19 @@ export function madeTool(made: Invokable): MadeTool | undefined {
     asks: typeof made.needsApproval === 'function' && sourceOf(made.needsApproval) !== sourceOf(SAMPLE.needsApproval),
 
     async read(runContext, text) {
-      const probed = probe(made, runContext, text)
+      const probed = probe(made, runContext, text, failing)
       await probed.over
-      failing ??= probed.failing
+      failing = probed.failing
       key ??= probed.key
       return probed.parsed as Parsed
     },
 
     async run(call, args, signal) {
-      const { [key as symbol]: heard } = (call.details ?? {}) as Record<symbol, ((args: object) => void) | undefined>
-      const replace = (parsed: object): void => {
+      const { [key as symbol]: heard } = (call.details ?? {}) as Record<symbol, ((args: unknown) => void) | undefined>
+      const replace = (parsed: unknown): void => {
         // What is put in their place may hold secrets.
         heard?.(parsed)
-        if (typeof parsed !== 'object' || parsed === null) throw STOP
-        for (const name of Object.keys(parsed)) Reflect.deleteProperty(parsed, name)
-        Object.assign(parsed, args)
+        putInto(parsed, args)
       }
       let failed = false
       const look = (): AbortSignal => {
@@ -103,8 +102,8 @@ interface Probe {
 }
 
 /** Has a tool parse arguments, and stops it there. */
-function probe(made: Invokable, runContext: unknown, text: string): Probe {
-  const found: Probe = {}
+function probe(made: Invokable, runContext: unknown, text: string, failing?: string): Probe {
+  const found: Probe = { failing }
   const get = (_: object, asked: string | symbol): unknown => {
     if (asked === 'signal') {
       found.failing ??= lineThatReads(get)
@@ -127,6 +126,20 @@ function probe(made: Invokable, runContext: unknown, text: string): Probe {
     },
   )
   return found
+}
+
+/** What has been parsed becomes these arguments, or is the same already. */
+function putInto(parsed: unknown, args: unknown): void {
+  if (isObject(parsed) && isObject(args) && Object.isExtensible(parsed)) {
+    for (const name of Object.keys(parsed)) Reflect.deleteProperty(parsed, name)
+    Object.assign(parsed, args)
+  } else if (!isDeepStrictEqual(parsed, args)) {
+    throw new Denied('invalid-arguments', 'the schema of the tool made something else of them than was judged', '')
+  }
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 /** What the SDK tells a tool, with other members. Hidden ones are kept: by them it knows its calls again. */

@@ -7,9 +7,7 @@ export interface Reading {
   readonly args: unknown
   /** Why these can't be arguments of the tool. */
   readonly misfit?: string | undefined
-  /** What the tool's own parser makes of them, where it is known. */
-  readonly parsed?: unknown
-  /** What is judged can take the place of what `execute` is given; else `invoke` reads it once more, as JSON. */
+  /** They are what the tool's own parser makes of the text; else they are what JSON has there. */
   readonly direct: boolean
 }
 
@@ -24,10 +22,7 @@ export function readerOf(schema: unknown, made: MadeTool | undefined): Reader {
     const read = await made.read(runContext, text as string)
     if ('error' in read) return { args, misfit: whatIsWrong(read.error) ?? fits(args) ?? misfitFrom([]), direct: false }
     const misfit = made.checks ? undefined : fits(args)
-    const { args: parsed } = read
-    const direct =
-      typeof parsed === 'object' && !Array.isArray(parsed) && parsed !== null && Object.isExtensible(parsed)
-    return { args: direct ? parsed : args, misfit, parsed, direct }
+    return { args: read.args, misfit, direct: true }
   }
 }
 

@@ -116,7 +116,7 @@ function wrap(tool: GovernableTool, name: string, rule: ToolRule, where: Where):
   const read = readerOf(schema, made)
   const run = (args: unknown, call: { readonly signal: AbortSignal }, context: unknown): unknown => {
     const { invocation, direct } = context as Call
-    if (direct && made) return made.run(invocation, args as object, () => call.signal)
+    if (direct && made) return made.run(invocation, args, () => call.signal)
     const details = withMembers(invocation.details, { signal: { get: () => call.signal } })
     return Reflect.apply(tool.invoke, tool, [invocation.runContext, JSON.stringify(args), details])
   }
@@ -166,9 +166,9 @@ function invokeThrough(handle: GovernedHandle, read: Reader, made: MadeTool | un
 /** The developer's function sees what `execute` will; a call that is going to be refused needs nobody's approval. */
 function approvalOf(tool: Tool, read: Reader) {
   return async (runContext: unknown, input: unknown, ...rest: unknown[]): Promise<unknown> => {
-    const { misfit, parsed } = await read(runContext, JSON.stringify(input))
+    const { args, misfit } = await read(runContext, JSON.stringify(input))
     if (misfit !== undefined) return false
-    return Reflect.apply(tool.needsApproval as () => unknown, tool, [runContext, parsed, ...rest])
+    return Reflect.apply(tool.needsApproval as () => unknown, tool, [runContext, args, ...rest])
   }
 }
 
