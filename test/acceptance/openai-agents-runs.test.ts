@@ -423,6 +423,19 @@ describe('tools from elsewhere', () => {
     expect(heard).toEqual(['run_item_stream_event'])
   })
 
+  it('that are agents run as part of the run that calls them: by its model, on its account', async () => {
+    const counted = async (wrap: (tool: Tool) => Tool) => {
+      const model = new ScriptedModel([DONE])
+      const tools = [wrap(new Agent({ name: 'nested' }).asTool({ toolName: 'nested' }) as Tool)]
+      const agent = new Agent({ name: 'agent', model: scripted(['nested', { input: 'x' }]), tools })
+      const runner = new Runner({ tracingDisabled: true, modelProvider: { getModel: () => model } })
+      const { runContext } = await runner.run(agent, 'go on')
+      return [model.calls.length, runContext.usage.requests]
+    }
+    const gated = (bare: Tool) => governed(bare, { name: 'nested', scope: 'read' }, { session })
+    expect([await counted(gated), await counted((bare) => bare)]).toEqual(Array(2).fill([1, 3]))
+  })
+
   const shell = { run: async () => ({ output: [] }) }
   const editor = { createFile: async () => {}, updateFile: async () => {}, deleteFile: async () => {} }
   const elsewhere: Record<string, unknown> = {

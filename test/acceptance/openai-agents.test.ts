@@ -5,7 +5,7 @@ import { governed } from '@haldir/openai/agents'
 import { Agent, RunContext, Runner, type Tool, ToolCallError, tool } from '@openai/agents'
 import { assistantMessage, functionCall, ScriptedModel } from '@openai/agents/testing'
 import * as older from 'agents017'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { z } from 'zod'
 
 let haldir: Haldir
@@ -112,6 +112,10 @@ describe('the arguments', () => {
     expect(read).toMatch(/^Denied \(invalid-arguments\): the arguments do not fit the tool\./)
     expect(await entries('refusal')).toMatchObject([{ tool: 'pay', ref: 'c0', code: 'invalid-arguments' }])
     expect([asked, await entries('intent')]).toEqual([0, []])
+    // The schema's own words are known where the SDK may tell of what tools are given.
+    vi.stubEnv('OPENAI_AGENTS_DONT_LOG_TOOL_DATA', '0')
+    expect((await answersTo([wrapped], ['pay', { amount: 3 }]))[0]).toMatch(/tool: `amount` is odd\./)
+    vi.unstubAllEnvs()
   })
 
   it('that leave out what may be null are taken, as by the bare tool', async () => {
@@ -170,6 +174,8 @@ describe('the arguments', () => {
     expect(await wrapped.invoke(undefined, '{ "id": 1, "id": 2, "x": [ ] }')).toBe('ran')
     expect(got).toEqual([[true, '{"id":2,"x":[]}', true]])
     expect(await wrapped.invoke(undefined, '{}')).toMatch(/^Denied \(invalid-arguments\): .*`id` is missing/)
+    const seeming = { toString: () => '{"id":1}' } as unknown as string
+    expect(await wrapped.invoke(undefined, seeming)).toMatch(/^Denied \(invalid-arguments\): /)
     expect(got).toHaveLength(1)
   })
 
