@@ -347,4 +347,16 @@ describe('the tool’s own errors', () => {
     expect((await entries('outcome'))[0]?.data).toMatchObject({ ended: 'failed' })
     expect(await meters()).toEqual([usd(0), usd(0)].map(String))
   })
+
+  it('are answers like any other where the engine does not tell which line of code reads something', async () => {
+    vi.spyOn(Error, 'captureStackTrace').mockImplementation((one) => Object.assign(one, { stack: 'somewhere' }))
+    vi.resetModules()
+    const fresh = await import('@haldir/openai/agents')
+    const wrapped = fresh.governed(failing(), rule, { session })
+    const read = await answersTo([wrapped], ['fails', {}])
+    vi.restoreAllMocks()
+    // The tool is not told that it was aborted.
+    expect(read).toEqual(await answersTo([failing()], ['fails', {}]))
+    expect((await entries('outcome'))[0]?.data).toMatchObject({ ended: 'ok' })
+  })
 })

@@ -106,7 +106,7 @@ function probe(made: Invokable, runContext: unknown, text: string, failing?: str
   const found: Probe = { failing }
   const get = (_: object, asked: string | symbol): unknown => {
     if (asked === 'signal') {
-      found.failing ??= lineThatReads(get)
+      if (tellsLines) found.failing ??= lineThatReads(get)
       return STOPPED
     }
     if (typeof asked === 'string') return undefined
@@ -172,6 +172,10 @@ function lineThatReads(through: (...args: never[]) => unknown): string | undefin
     return undefined
   }
 }
+
+const reading = (): string | undefined => lineThatReads(reading)
+/** Not every engine does: then no line is taken for the SDK's. */
+const tellsLines = reading() !== [reading()][0]
 
 /** Stops a tool between parsing and running. */
 const STOP = new ToolTimeoutError({ toolName: 'sample', timeoutMs: 1 })
