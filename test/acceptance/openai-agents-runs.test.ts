@@ -287,6 +287,25 @@ describe('a run', () => {
     expect([finalOutput, readBy(model)]).toEqual(['done', [expect.stringMatching(/^Denied \(session-revoked\): /)]])
   })
 
+  it('ends when its session is revoked and its signal is the session’s', async () => {
+    const waits = tool({
+      name: 'waits',
+      description: '',
+      parameters: z.object({}),
+      execute: async (_, __, details) => {
+        await session.revoke('stop')
+        details?.signal?.throwIfAborted()
+        return 'never'
+      },
+    })
+    const wrapped = governed(waits, { name: 'waits', scope: 'read' }, { session })
+    const model = scripted(['waits', {}])
+    const agent = new Agent({ name: 'agent', model, tools: [wrapped] })
+    const ended = runner.run(agent, 'go on', { signal: session.signal })
+    await expect(ended).rejects.toMatchObject({ code: 'session-revoked' })
+    expect(model.calls).toHaveLength(1)
+  })
+
   it('ends when its caller aborts it', async () => {
     let caller: AbortController
     const waits = tool({

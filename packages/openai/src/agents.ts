@@ -156,7 +156,8 @@ function invokeThrough(handle: GovernedHandle, read: Reader, made: MadeTool | un
     // What is thrown here ends the run, and what `execute` throws is hidden: the model reads what is answered.
     if (outcome.status === 'denied') return outcome.denial.message
     const { error } = outcome
-    if (Denied.isInstance(error)) return error.message
+    // But for what the caller has ended with: that ends the run.
+    if (Denied.isInstance(error) && !details?.signal?.aborted) return error.message
     if (typeof error === 'object' && error !== null && ANSWER in error) return error[ANSWER]
     if (direct) return made?.tell(invocation, error)
     throw error
