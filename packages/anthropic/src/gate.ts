@@ -1,5 +1,5 @@
 /** What stands in place of a tool's `run`. */
-import type { CurrentCall } from '@haldir/core'
+import { type CurrentCall, Denied } from '@haldir/core'
 import { carriedIn, governTool, markWrapped, type ToolDefinition, type Where } from '@haldir/core/adapter'
 import { type Parsing, Unfit } from './parsing.ts'
 import { refusalFor } from './refusal.ts'
@@ -73,7 +73,9 @@ export function gateOf(
       context: { context, unfit } satisfies Handed,
     })
     if (outcome.status === 'ran') return outcome.value
-    throw outcome.status === 'failed' ? outcome.error : await refusalFor(outcome.denial, caller)
+    const error = outcome.status === 'failed' ? outcome.error : outcome.denial
+    // A tool that asked for what its call may not have fails with a denial.
+    throw Denied.isInstance(error) ? await refusalFor(error, caller) : error
   }
   markWrapped(run, handle)
   return run

@@ -17,7 +17,8 @@ export function misfitOf(schema: unknown): Misfit | undefined {
   const { $schema } = schema as { $schema?: unknown }
   let validator: Validator
   try {
-    validator = new Validator(schema, draftOf($schema), false)
+    // The validator writes into what it gets.
+    validator = new Validator(structuredClone(schema), draftOf($schema), false)
   } catch {
     return () => UNUSABLE
   }
