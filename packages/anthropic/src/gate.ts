@@ -7,6 +7,8 @@ import { refusalFor } from './refusal.ts'
 /** A tool that runs here, as far as the adapter reads it. */
 export interface Runnable {
   readonly run: (...args: any[]) => unknown
+  /** How a loop of one's own runs a toolset. */
+  readonly toolResult?: unknown
   readonly parse?: unknown
   readonly description?: unknown
   readonly input_schema?: unknown

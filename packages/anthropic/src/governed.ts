@@ -101,7 +101,16 @@ function wrap(tool: GovernableTool, name: string, rule: ToolRule, where: Where):
   const definition = { name, description: typeof description === 'string' ? description : undefined, schema }
   const parsed = parsing(runnable, schema)
   const run = gateOf(runnable, { framework: FRAMEWORK, name, options, definition, schema }, parsed, where)
-  return copyTool(tool, { run, ...(parsed.parse && { parse: parsed.parse }) })
+  const { toolResult } = runnable
+  const copy: GovernableTool = copyTool(tool, {
+    run,
+    ...(parsed.parse && { parse: parsed.parse }),
+    // A toolset's own way to run a call is through `run`: the governed one.
+    ...(typeof toolResult === 'function' && {
+      toolResult: (...call: unknown[]) => Reflect.apply(toolResult, copy, call),
+    }),
+  })
+  return copy
 }
 
 const FRAMEWORK = 'anthropic'
