@@ -611,6 +611,17 @@ describe('lists and sets', () => {
 })
 
 describe('the runner', () => {
+  it('starts when it is awaited: where that is not in `run`, there is no session', async () => {
+    const tool = governed(counting('late'), { name: 'late', scope: 'read' }, { haldir })
+    const call: Turn = [{ tool: 'late', args: {} }]
+    const inside = runnerOf([tool], [call], {})
+    await session.run(() => inside.runner.runUntilDone())
+    expect(inside.provider.results()).toEqual([result('ran')])
+    const outside = runnerOf([tool], [call], {})
+    await session.run(() => outside.runner)
+    expect(outside.provider.results()).toEqual([failure(expect.stringMatching(/^Denied \(no-session\)/))])
+  })
+
   it('`generateToolResponse` runs no call twice that the runner has run, nor the other way round', async () => {
     const tool = governed(counting('once'), { name: 'once', scope: 'read' }, { session })
     const { provider, runner } = runnerOf([tool], [[{ tool: 'once', args: {} }]], {})
