@@ -144,12 +144,23 @@ describe('in an agent', () => {
   it('`requireApproval` stops the agent as before; what an approved call may do is decided when it runs', async () => {
     const pay = keeping('pay')
     pay.tool.requireApproval = true
-    const tools = governed({ pay: pay.tool }, { pay: { scope: 'delete' } }, { session })
-    const { agent, run } = mastraAgent(tools, [{ tool: 'pay', args: { amount: 2 } }])
-    const paused = await run()
-    expect([paused.finishReason, await entries('refusal')]).toEqual(['suspended', []])
-    expect(agent).toBeDefined()
-    expect(pay.got).toEqual([])
+    const tools = governed(
+      { pay: pay.tool },
+      { pay: { scope: 'spend', cost: ({ amount }) => usd(amount) } },
+      { session },
+    )
+    for (const [value, read] of [
+      [3, { paid: true }],
+      [4, expect.stringMatching(/^Denied \(budget-exceeded\)/)],
+    ] as const) {
+      const { agent, run, results } = mastraAgent(tools, [{ tool: 'pay', args: { amount: value }, id: 'c1' }])
+      new Mastra({ agents: { agent }, storage: new InMemoryStore(), logger: false })
+      const { finishReason, runId } = await run()
+      expect([finishReason, pay.got.length, await entries('refusal')]).toEqual(['suspended', value - 3, []])
+      await agent.approveToolCallGenerate({ runId: runId as string, toolCallId: 'c1' })
+      expect(results().at(-1)?.output).toMatchObject({ value: read })
+    }
+    expect(pay.got).toHaveLength(1)
   })
 
   it('tools of the AI SDK among them find the session in the request context, too', async () => {
