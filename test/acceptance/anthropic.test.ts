@@ -1,5 +1,9 @@
 /** What the Anthropic SDK does beyond the common contract: its helpers, its runners, its toolsets, its ways to fail. */
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import Anthropic from '@anthropic-ai/sdk'
 import { betaTool } from '@anthropic-ai/sdk/helpers/beta/json-schema'
 import { betaStandardSchemaTool } from '@anthropic-ai/sdk/helpers/beta/standard-schema'
@@ -124,6 +128,22 @@ describe('a denial', () => {
     }
   })
 
+  it('is told when the runner that called has no class for it', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'haldir-runner-'))
+    try {
+      const file = join(folder, 'lib/tools/BetaToolRunner.mjs')
+      mkdirSync(dirname(file), { recursive: true })
+      writeFileSync(file, 'export const call = async (tool) => await tool.run({})')
+      const { call } = await import(/* @vite-ignore */ pathToFileURL(file).href)
+      const tool = governed(counting('remove'), { name: 'remove', scope: 'delete' }, { session })
+      const read = await call(tool).then(undefined, (error: unknown) => error)
+      expect(read).toBeInstanceOf(ToolError)
+      expect(read).toMatchObject({ content: expect.stringMatching(/^Denied \(scope-missing\): /) })
+    } finally {
+      rmSync(folder, { recursive: true })
+    }
+  })
+
   it('does not end a loop before `max_iterations` does', async () => {
     const tool = governed(counting('remove'), { name: 'remove', scope: 'delete' }, { session })
     const turn = [{ tool: 'remove', args: {} }]
@@ -197,8 +217,9 @@ describe('arguments that do not fit', () => {
     }
     const inputSchema = z.object({ on: z.string().trim(), note: z.string().default('none') })
     const book = betaZodTool({ name: 'book', description: 'books', inputSchema, run })
+    const textOnly = { type: 'object', properties: { on: { type: 'string' } } } as const
     const dated = {
-      ...betaTool({ name: 'dated', description: 'books', inputSchema: anyObject, run }),
+      ...betaTool({ name: 'dated', description: 'books', inputSchema: textOnly, run }),
       parse: (content: unknown) => ({ on: new Date((content as { on: string }).on) }),
     }
     const judged: unknown[] = []
@@ -216,6 +237,18 @@ describe('arguments that do not fit', () => {
     expect(seen).toEqual([{ on: '2026-01-02', note: 'none' }, { on: new Date(args.on) }])
     expect(judged).toEqual(seen)
     expect(judged[0]).not.toBe(seen[0])
+  })
+
+  it('are told by what the schema itself says, where that is more than its JSON Schema can', async () => {
+    const even = betaZodTool({
+      name: 'even',
+      description: 'takes even numbers',
+      inputSchema: z.object({ n: z.number().refine((n) => n % 2 === 0, 'must be even.') }),
+      run: () => 'ran',
+    })
+    const tool = governed(even, { name: 'even', scope: 'read' }, { session })
+    const { results } = await drive([tool], [{ tool: 'even', args: { n: 7 } }])
+    expect(results).toEqual([failure(expect.stringContaining('do not fit the tool: `n` must be even. Do not repeat'))])
   })
 
   it('are refused when a loop of one’s own leaves `parse` out', async () => {
@@ -546,6 +579,19 @@ describe('toolsets', () => {
       { ...failure(expect.stringMatching(/^Not executed/), 'turn-1-call-1'), toolset_name: 'computer' },
     ])
     expect(desk.clicks).toEqual([])
+  })
+
+  it('run what was judged, whatever becomes of the call meanwhile', async () => {
+    const { desk, tools } = make()
+    const [tool] = tools
+    const input = { coordinate: [1, 2] }
+    const toolUse = { type: 'tool_use', id: 'c', name: 'left_click', input, toolset_name: 'computer' }
+    const allowed = await haldir.createSession({ agent: 'a', scopes: ['computer:left_click'] })
+    const running = allowed.run(() => tool.run({ toolUse, toolUseBlock: toolUse } as never, toolUse as never))
+    toolUse.name = 'double_click'
+    input.coordinate[0] = 9_999
+    await running
+    expect(desk.clicks).toEqual([{ coordinate: [1, 2] }])
   })
 
   it('have no second way round the gate', async () => {

@@ -9,6 +9,8 @@ import type { BetaRunnableTool } from '@anthropic-ai/sdk/lib/tools/BetaRunnableT
 import type { BetaToolResultContentBlockParam } from '@anthropic-ai/sdk/resources/beta'
 import { governed, type MemberCall, permitted } from '@haldir/anthropic'
 import { createHaldir, type Session, usd } from '@haldir/core'
+import OldAnthropic from 'anthropic0'
+import { betaZodTool as oldZodTool } from 'anthropic0/helpers/beta/zod'
 import { z } from 'zod'
 
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
@@ -110,6 +112,19 @@ const tools = governed(
 )
 same<(typeof tools)['charge'], typeof charge>(true)
 same<keyof typeof tools, 'charge' | 'search' | 'desk'>(true)
+
+// The oldest version that is supported says less of its tools, and what it says is kept.
+const old = oldZodTool({
+  name: 'old',
+  description: 'old',
+  inputSchema: z.object({ amount: z.number() }),
+  run: ({ amount }) => `${amount}`,
+})
+const olds = governed([old], { old: { scope: 'spend', cost: ({ amount }) => usd(amount) } })
+same<typeof olds, [typeof old]>(true)
+const oneOld = governed(old, { name: 'old', scope: 'spend', cost: ({ amount }) => usd(amount) })
+same<typeof oneOld, typeof old>(true)
+new OldAnthropic().beta.messages.toolRunner({ model: 'claude', max_tokens: 9, messages: [], tools: olds })
 
 // What comes back goes where the bare tools go.
 async function loops(): Promise<void> {
