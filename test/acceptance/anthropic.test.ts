@@ -657,14 +657,20 @@ describe('lists and sets', () => {
 })
 
 describe('the runner', () => {
-  it('starts when it is awaited: where that is not in `run`, there is no session', async () => {
+  it('starts when it is awaited or iterated, under the session that it was made or begun under', async () => {
     const tool = governed(counting('late'), { name: 'late', scope: 'read' }, { haldir })
     const call: Turn = [{ tool: 'late', args: {} }]
     const inside = runnerOf([tool], [call], {})
     await session.run(() => inside.runner.runUntilDone())
     expect(inside.provider.results()).toEqual([result('ran')])
+    const handed = runnerOf([tool], [call], {})
+    await session.run(() => handed.runner)
+    expect(handed.provider.results()).toEqual([result('ran')])
+    const iterated = runnerOf([tool], [call], {})
+    for await (const _ of session.run(() => iterated.runner));
+    expect(iterated.provider.results()).toEqual([result('ran')])
     const outside = runnerOf([tool], [call], {})
-    await session.run(() => outside.runner)
+    await outside.runner
     expect(outside.provider.results()).toEqual([failure(expect.stringMatching(/^Denied \(no-session\)/))])
   })
 

@@ -62,7 +62,6 @@ export function gateOf(
   }
   const handle = governTool({ ...described, misfit, run: inner }, where)
   async function run(first: unknown, second: unknown): Promise<unknown> {
-    const caller = new Error()
     const context = (toolset ? first : second) as RunContext | undefined
     const given = toolset ? memberCall(second) : first
     const unfit = given instanceof Unfit ? given : undefined
@@ -77,7 +76,7 @@ export function gateOf(
     if (outcome.status === 'ran') return outcome.value
     const error = outcome.status === 'failed' ? outcome.error : outcome.denial
     // A tool that asked for what its call may not have fails with a denial.
-    throw Denied.isInstance(error) ? await refusalFor(error, caller) : error
+    throw Denied.isInstance(error) ? await refusalFor(error, new Error()) : error
   }
   markWrapped(run, handle)
   return run

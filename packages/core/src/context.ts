@@ -3,6 +3,7 @@
  * so that two copies of this package in one process (bundlers make them) still see the same sessions and tools.
  */
 import { AsyncLocalStorage } from 'node:async_hooks'
+import { types } from 'node:util'
 import type { CurrentCall } from './current-call.ts'
 import { ConfigError } from './errors.ts'
 import type { Session } from './gate/sessions.ts'
@@ -64,17 +65,38 @@ export function currentCall(): CurrentCall {
 }
 
 /**
- * Runs a function in a frame, and if it answers with a generator, each of its steps too: a generator's body runs where
- * `next` is called, which is outside by then.
+ * Runs a function in a frame, and what it answers with, where that begins only later: a generator's body runs where
+ * `next` is called, and a lazy object (a runner, a query) where it is awaited or iterated, which is outside by then.
  */
 export function keepFrame<T>(frame: Frame, work: () => T): T {
   const answer = frames.run(frame, work)
   const tag = Object.prototype.toString.call(answer)
-  if (tag !== '[object AsyncGenerator]' && tag !== '[object Generator]') return answer
-  const inner = answer as unknown as Record<'next' | 'return' | 'throw', (value: unknown) => unknown>
+  if (tag === '[object AsyncGenerator]' || tag === '[object Generator]') return keepSteps(frame, answer)
+  return isLazy(answer) ? keepBegin(frame, answer) : answer
+}
+
+function keepSteps<T>(frame: Frame, generator: T): T {
+  const inner = generator as unknown as Record<'next' | 'return' | 'throw', (value: unknown) => unknown>
   const step = (name: 'next' | 'return' | 'throw') => (value: unknown) => frames.run(frame, () => inner[name](value))
   const outer = { next: step('next'), return: step('return'), throw: step('throw') }
-  return Object.setPrototypeOf(outer, Object.getPrototypeOf(answer)) as T
+  return Object.setPrototypeOf(outer, Object.getPrototypeOf(generator)) as T
+}
+
+/** It can be awaited, and is no promise: a promise stands for what runs already. */
+function isLazy(answer: unknown): answer is object {
+  if (typeof answer !== 'object' || answer === null || types.isPromise(answer) || types.isProxy(answer)) return false
+  return typeof (answer as { then?: unknown }).then === 'function' && Object.isExtensible(answer)
+}
+
+/** The very same object, so that it is still an instance of its class; only how it begins is put in the frame. */
+function keepBegin<T extends object>(frame: Frame, lazy: T): T {
+  for (const way of ['then', Symbol.asyncIterator] as const) {
+    const original = (lazy as Record<PropertyKey, unknown>)[way]
+    if (typeof original !== 'function') continue
+    const value = (...args: unknown[]) => keepFrame(frame, () => Reflect.apply(original, lazy, args))
+    Reflect.defineProperty(lazy, way, { value, configurable: true, writable: true })
+  }
+  return lazy
 }
 
 export function joinHaldirs(governor: Governor): () => void {

@@ -300,6 +300,34 @@ describe('the ambient session', () => {
     expect(later[Symbol.asyncIterator]()).toBe(later)
   })
 
+  it('stays in what begins only when it is awaited or iterated, as runners do', async () => {
+    const whose = governed(async () => currentCall().session.id, READ)
+    class Runner {
+      readonly #work = whose
+      then(done: (value: unknown) => unknown, failed: (error: unknown) => unknown) {
+        return this.#work().then(done, failed)
+      }
+      async *[Symbol.asyncIterator]() {
+        yield await this.#work()
+        yield await this.#work()
+      }
+    }
+    const runner = session.run(() => new Runner())
+    expect(runner).toBeInstanceOf(Runner)
+    expect(Object.keys(runner)).toEqual([])
+    expect(await runner).toBe(session.id)
+    const seen: unknown[] = []
+    for await (const id of session.run(() => new Runner())) seen.push(id)
+    expect(seen).toEqual([session.id, session.id])
+    await expect(new Runner()).rejects.toMatchObject({ code: 'no-session' })
+    // A promise stands for what runs already; what can't be changed is left as it is.
+    const promise = Promise.resolve(1)
+    expect(session.run(() => promise)).toBe(promise)
+    expect(Reflect.ownKeys(promise)).toEqual([])
+    const frozen = Object.freeze(new Runner())
+    expect(session.run(() => frozen)).toBe(frozen)
+  })
+
   it('`bind` carries it into a callback that is called from elsewhere', async () => {
     const other = await haldir.createSession({ agent: 'other', scopes: ['read'] })
     const fn = governed(async () => currentCall().session.id, READ, { haldir })
