@@ -126,8 +126,8 @@ export const FRAMEWORK = 'langchain'
 const ELSEWHERE = 'runs at the provider or in the client, where no call can be governed'
 
 function isTool(value: unknown): value is AnyTool {
-  const { invoke, schema, lc_namespace } = (value ?? {}) as Record<string, unknown>
-  return typeof value === 'object' && typeof invoke === 'function' && (schema ?? lc_namespace) !== undefined
+  const { invoke, schema } = (value ?? {}) as Record<string, unknown>
+  return typeof value === 'object' && typeof invoke === 'function' && schema !== undefined
 }
 
 /** Says of a tool what it is, and nothing of how it runs. */
