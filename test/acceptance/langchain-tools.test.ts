@@ -277,13 +277,13 @@ it('anything with a name, a schema and `invoke` is a tool', async () => {
     get voice(): string {
       return this.#voice
     }
-    override async invoke(args: { amount: number }): Promise<string> {
+    async invoke(args: { amount: number }): Promise<string> {
       return `${this.#voice} ${args.amount}`
     }
   }
   class Bird extends Runnable<any, any> {
     lc_namespace = ['birds']
-    name = 'bird'
+    override name = 'bird'
     schema = schema
     override async invoke({ amount }: { amount: number }): Promise<string> {
       return `tweet ${amount}`
