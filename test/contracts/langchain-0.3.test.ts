@@ -1,8 +1,11 @@
-/** The adapter contract, with the oldest LangChain that the package takes: `vitest.config.ts` puts it in its place. */
+/**
+ * The adapter contract, with the oldest LangChain that the package takes. It runs twice: `vitest.config.ts` has a project
+ * that puts it in the place of today's; in the other, tools of one copy of LangChain meet an adapter that imports another.
+ */
 import { adapterContract } from '@haldir/testing'
 import { ToolMessage } from '@langchain/core/messages'
 import { functionCalling, messages, models, prebuilt, runnables, tools } from 'langchain-core-03'
-import { expect, it } from 'vitest'
+import { expect, inject, it } from 'vitest'
 import { type Agent, driverFor, type Version } from './langchain-driver.ts'
 
 const version: Version = {
@@ -14,8 +17,14 @@ const version: Version = {
   races: false,
 }
 
-it('is the version that the adapter imports', () => {
-  expect(ToolMessage).toBe(messages.ToolMessage)
+declare module 'vitest' {
+  interface ProvidedContext {
+    oldLangChain?: true
+  }
+}
+
+it('is the version that the adapter imports, where it is meant to be', () => {
+  expect(ToolMessage === (messages.ToolMessage as unknown)).toBe(inject('oldLangChain') === true)
 })
 adapterContract(driverFor(version, 'tool'))
 adapterContract(driverFor(version, 'class'))
