@@ -24,7 +24,7 @@ const { messages } = await session.run(() =>
 // #endregion readme
 
 for (const { type, text } of messages) if (type === 'tool') console.log(text)
-console.log(messages.at(-1)?.text, '\n')
+console.log(`${messages.at(-1)?.text}\n`)
 for await (const { type, tool, code, held } of haldir.trail.query({ session: session.id })) {
   if (type === 'intent' || type === 'refusal') console.log(type, tool, code ?? `${held[0]?.amount} ${held[0]?.unit}`)
 }
