@@ -1,5 +1,5 @@
 /** The kinds of tools that LangChain has, and what people make of them: where the gate stands in each, and what it holds. */
-import { currentCall, usd } from '@haldir/core'
+import { currentCall, envKey, usd } from '@haldir/core'
 import { governed, permitted } from '@haldir/langchain'
 import { Runnable, RunnableLambda } from '@langchain/core/runnables'
 import {
@@ -15,7 +15,7 @@ import { convertToOpenAITool } from '@langchain/core/utils/function_calling'
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { proves } from '../promises.ts'
-import { agentRun, home } from './langchain-scene.ts'
+import { agentRun, home, toolCall } from './langchain-scene.ts'
 
 const schema = z.object({ amount: z.number() })
 const PAY = { scope: 'spend', cost: ({ amount }: { amount: number }) => usd(amount) }
@@ -64,6 +64,14 @@ class Looking extends Plain {
   }
 }
 
+class OutrightCall extends Plain {
+  override async call(arg: any): Promise<any> {
+    const { amount } = arg.type === 'tool_call' ? arg.args : arg
+    this.got.push({ amount })
+    return `call ${amount}`
+  }
+}
+
 class OldStyle extends Plain {
   override async call(arg: any, config?: any): Promise<any> {
     return super.call(arg, config)
@@ -95,6 +103,7 @@ describe.each([
   ['a class that overrides `invoke` outright', () => new Outright(), 'own 2'],
   ['a class that overrides `invoke` to look', () => new Looking(), 'kept 2'],
   ['a class that overrides `call`', () => new OldStyle(), 'kept 2'],
+  ['a class that overrides `call` outright', () => new OutrightCall(), 'call 2'],
   ['a class with methods of its instances', () => new Arrows(), 'arrow 2'],
   ['a class that streams in its own way', () => new OwnStream(), 'kept 2'],
 ])('%s', (_, make, answer) => {
@@ -178,6 +187,92 @@ it('a class that would run with something else than can be judged is refused', a
   expect(bare.got).toEqual([])
 })
 
+it('a class that can not be judged runs as it would in shadow mode', async () => {
+  proves('shadow-runs')
+  const { session, entries } = await home({ mode: 'shadow' })
+  class Doubling extends Looking {
+    override schema = z.object({ amount: z.number().transform((amount) => amount * 2) }) as never
+  }
+  const bare = new Doubling()
+  const pay = governed(bare, { scope: 'read' }, { session })
+  expect(await pay.invoke({ amount: 1 })).toBe('kept 2')
+  expect(await pay.invoke(toolCall('pay', { amount: 2 }))).toMatchObject({ content: 'kept 4', tool_call_id: 'call-1' })
+  await expect(pay.invoke({} as never)).rejects.toMatchObject({ message: expect.stringContaining('expected schema') })
+  expect((await entries('refusal')).map(({ code }) => code)).toEqual(Array(3).fill('invalid-arguments'))
+})
+
+it('a call that has no end is refused where it can not be parsed', async () => {
+  const { session } = await home()
+  const args: Record<string, unknown> = { type: 'tool_call', amount: 1 }
+  args.args = args
+  const bare = new Outright()
+  const told: any = await governed(bare, PAY, { session }).invoke(toolCall('pay', args))
+  expect(told.content).toMatch(/^Denied \(invalid-arguments\)/)
+  expect(bare.got).toEqual([])
+})
+
+it('a function of a tool is its gate, too', async () => {
+  const { haldir, session } = await home()
+  const got: unknown[] = []
+  const bare = tool(
+    async (args: any) => {
+      got.push(args)
+      args.amount = 77
+      return 'paid'
+    },
+    { name: 'pay', schema: { type: 'object', properties: { amount: { type: 'number' } } } as const },
+  )
+  const pay: any = governed(bare, { scope: 'read' }, { haldir })
+  await expect(pay.func({ amount: 1 })).rejects.toMatchObject({ code: 'no-session' })
+  expect(got).toEqual([])
+  // What it gets is its own: what it does to it nobody sees.
+  const args = { amount: 1 }
+  await session.run(async () => expect(await pay.invoke(args)).toBe('paid'))
+  expect([args, got]).toEqual([{ amount: 1 }, [{ amount: 77 }]])
+})
+
+it('a secret is put in the arguments of a tool that is not one’s own, of every kind', async () => {
+  proves('agents-never-see-keys')
+  const keys = [envKey('KEY', { env: { KEY: 'c0'.repeat(32) } })]
+  const { haldir, session } = await home({ vault: { keys } })
+  await haldir.vault.put('key', 'sk_live_secret_canary', { scope: 'read' })
+  const got: unknown[] = []
+  const fields = { name: 'send', description: 'sends', schema: z.object({ key: z.string() }) }
+  const send = async (args: { key: string }) => {
+    got.push(args.key)
+    return `sent with ${args.key}`
+  }
+  class Send extends StructuredTool {
+    name = fields.name
+    description = fields.description
+    schema = fields.schema
+    override async invoke(input: any, config?: any): Promise<any> {
+      return super.invoke(input, config)
+    }
+    protected _call(args: { key: string }): Promise<string> {
+      return send(args)
+    }
+  }
+  const made: any[] = [tool(send, fields), RunnableLambda.from(send).asTool(fields as never), new Send()]
+  for (const bare of made) {
+    const sends = governed(bare, { scope: 'read', secretArgs: { key: 'key' } }, { session })
+    const { answers } = await agentRun([sends], [[{ tool: 'send', args: { key: '{{secret}}' } }]])
+    expect(got.splice(0)).toEqual(['sk_live_secret_canary'])
+    expect(JSON.stringify(answers)).not.toContain('canary')
+  }
+})
+
+it('a policy that reads an argument which a tool does not have is found when it is wrapped', async () => {
+  proves('policy-fits')
+  const { haldir } = await home({
+    policy: {
+      default: 'deny',
+      rules: [{ id: 'low', tools: 'pay', when: { 'args.amuont': { lt: 5 } }, then: 'allow' }],
+    },
+  })
+  expect(() => governed(new Plain(), PAY, { haldir })).toThrow(expect.objectContaining({ code: 'invalid-policy' }))
+})
+
 describe('a tool that takes text', () => {
   it('is judged by that text', async () => {
     const { session } = await home()
@@ -242,6 +337,33 @@ describe('a runnable tool', () => {
     ])
     expect(got).toEqual([{ amount: 2 }, { amount: 1 }])
     expect(await pay.invoke({ amount: 1 })).toBe('paid 1, pay')
+    expect(pay.getName()).toBe(make().getName())
+  })
+
+  it('is not parsed once more when its schema makes a call of the arguments', async () => {
+    const { session } = await home()
+    const seen: unknown[] = []
+    const odd = RunnableLambda.from((args: unknown) => seen.push(args)).asTool({
+      name: 'odd',
+      schema: z.object({ x: z.number() }).transform(({ x }) => ({ type: 'tool_call', args: { x } })) as never,
+    })
+    const { answers } = await agentRun(
+      [governed(odd, { scope: 'read' }, { session })],
+      [[{ tool: 'odd', args: { x: 1 } }]],
+    )
+    expect(answers[0]?.content).toMatch(/^Denied \(invalid-arguments\)/)
+    expect(seen).toEqual([])
+  })
+
+  it('whose `invoke` somebody has replaced is asked there', async () => {
+    const { haldir } = await home()
+    const replaced: any = make()
+    let ran = 0
+    replaced.invoke = async () => ++ran
+    await expect(governed(replaced, PAY, { haldir }).invoke({ amount: 1 })).rejects.toMatchObject({
+      code: 'no-session',
+    })
+    expect(ran).toBe(0)
   })
 
   it('has no way round its gate', async () => {

@@ -164,6 +164,14 @@ describe('a denial', () => {
     expect(Denied.isInstance(error) && error.code).toBe('budget-exceeded')
   })
 
+  it('answers a call of which only the id is known', async () => {
+    const { session } = await home()
+    const pay = governed(payTool(), PAY, { session })
+    const told = await pay.invoke({ amount: 6 }, { toolCallId: 'c9' } as object)
+    expect(told).toMatchObject({ status: 'error', tool_call_id: 'c9' })
+    expect(await pay.invoke({ amount: 1 }, { toolCallId: 'c9' } as object)).toBe('paid 1')
+  })
+
   it('reaches who streams', async () => {
     const { session } = await home()
     const tools = [governed(payTool(), PAY, { session })]
@@ -417,6 +425,44 @@ describe('what a tool answers', () => {
     })
     expect([events, told.content, priced]).toEqual([[1, 2], 'counted', ['counted']])
     expect(await entries('outcome')).toHaveLength(1)
+  })
+})
+
+describe('what goes wrong around a tool', () => {
+  it('is no refusal: an answer that is no pair', async () => {
+    const { session, entries } = await home()
+    const fields = { name: 'odd', schema: z.object({}) }
+    const odd = tool(async () => 'no pair', { ...fields, responseFormat: 'content_and_artifact' } as never) as any
+    const message = (made: any) => made.invoke({}).then(undefined, (error: Error) => error.message)
+    expect(await message(governed(odd, { scope: 'read' }, { session }))).toBe(await message(odd))
+    expect(await entries('refusal')).toEqual([])
+    expect(await entries('outcome')).toHaveLength(1)
+  })
+
+  it('ends a generator whose items may not go out', async () => {
+    const keys = [envKey('KEY', { env: { KEY: 'c0'.repeat(32) } })]
+    const { haldir, session } = await home({ vault: { keys } })
+    await haldir.vault.put('key', 'sk_live_secret_canary', { scope: 'read' })
+    const log: string[] = []
+    const leaks = tool(
+      async function* () {
+        try {
+          currentCall().secret('key').reveal()
+          yield new Map([['hidden', 'sk_live_secret_canary']])
+          log.push('went on')
+        } finally {
+          log.push('closed')
+        }
+      } as never,
+      { name: 'leaks', schema: z.object({}) },
+    )
+    const events: unknown[] = []
+    const callbacks = [{ handleToolEvent: (event: unknown) => void events.push(event) }]
+    const told = await governed(leaks, { scope: 'read', secrets: ['key'] }, { session }).invoke(toolCall('leaks', {}), {
+      callbacks,
+    } as object)
+    expect(told).toMatchObject({ status: 'error', content: expect.stringMatching(/^Denied \(unavailable\)/) })
+    expect([log, events]).toEqual([['closed'], []])
   })
 })
 

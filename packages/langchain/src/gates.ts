@@ -98,13 +98,12 @@ const NO_FIT = 'the arguments do not fit the tool'
 
 /** The gate in a method that the tool's own class has put before `_call`: nobody can tell what it does by itself. */
 function asking(tool: AnyTool, method: Method, handle: GovernedHandle): Method {
-  return async function invoke(this: AnyTool | undefined, input: unknown, given?: any, ...rest: unknown[]) {
+  return async function invoke(input: unknown, given?: any, ...rest: unknown[]) {
     const read = await fitTwice(tool.schema, unwrapped(input), (args) => prepared(tool, args))
-    const start = (judged: unknown, inner: Config) => {
-      const outer = isToolCall(input) ? { ...input, args: judged } : judged
+    return ask(handle, tool.name, input, configOf(given), read, (judged, inner) => {
+      const outer = isToolCall(input) && judged !== input ? { ...input, args: judged } : judged
       return Reflect.apply(method, tool, [outer, inner, ...rest])
-    }
-    return ask(handle, this?.name ?? tool.name, input, configOf(given), read, start)
+    })
   }
 }
 
@@ -123,9 +122,8 @@ class BoundGate extends Runnable {
   async invoke(input: unknown, config?: Config): Promise<any> {
     const { name, schema } = this.#tool
     const bound = this.#tool.bound as Runnable
-    const args = unwrapped(input)
     // What is no call is not parsed. What was parsed here is no call any more, and is not parsed again.
-    const read = isToolCall(input) ? await fit(schema, args) : { args }
+    const read = isToolCall(input) ? await fit(schema, unwrapped(input)) : { args: input }
     return ask(this.#handle, name, input, config, read, (judged, inner) => bound.invoke(judged, inner))
   }
 
@@ -134,6 +132,7 @@ class BoundGate extends Runnable {
   }
 }
 
+/** Asks before everything else. What does not fit runs in shadow mode alone, and there as it would without a gate. */
 function ask(
   handle: GovernedHandle,
   name: string,
@@ -144,8 +143,8 @@ function ask(
 ): Promise<unknown> {
   const config = isToolCall(input) ? { ...given, toolCall: input } : given
   if (read.misfit === undefined) return pass(handle, name, { args: read.args, config, start })
-  const refuse = () => Promise.reject(new Error(read.misfit))
-  return pass(handle, name, { args: unwrapped(input), misfit: read.misfit, config, start: refuse })
+  const unread = { args: unwrapped(input), misfit: read.misfit, config }
+  return pass(handle, name, { ...unread, start: (_, inner) => start(input, inner) })
 }
 
 /** What is given may be callbacks alone. */
