@@ -62,8 +62,8 @@ export function haldirMiddleware<const Tools extends readonly GovernableTool[] =
     async wrapModelCall(request, handler) {
       const session = where.session ?? carriedIn(request.runtime?.configurable) ?? ambientSession()
       // Without a session every call is refused, and the record of that says more than a model without tools.
-      if (!isSession(session)) return handler(request)
-      const given: readonly unknown[] = request.tools ?? []
+      if (!isSession(session) || !request.tools) return handler(request)
+      const given: readonly unknown[] = request.tools
       const shown = given.filter((tool, at) => given.indexOf(tool) === at && permits(tool)?.(session) !== false)
       return handler({ ...request, tools: shown })
     },

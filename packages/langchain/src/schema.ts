@@ -1,7 +1,7 @@
 /** What LangChain makes of the arguments that a model wrote, as far as the gate has to know it beforehand. */
 import { isDeepStrictEqual } from 'node:util'
 import { misfitFrom, misfitOf } from '@haldir/core/adapter'
-import { interopSafeParseAsync, isInteropZodSchema } from '@langchain/core/utils/types'
+import { interopParseAsync, isInteropZodSchema } from '@langchain/core/utils/types'
 
 /** Arguments as the tool takes them, or why they are none. */
 export type Fit = { readonly args: unknown; readonly misfit?: undefined } | { readonly misfit: string }
@@ -11,9 +11,12 @@ export async function fit(schema: unknown, args: unknown): Promise<Fit> {
   // A call within a call has no end, or what the schema made of it looks like one.
   if (isToolCall(args)) return { misfit: misfitFrom([]) }
   if (isInteropZodSchema(schema)) {
-    const read = await interopSafeParseAsync(schema, args)
-    if (!read.success) return { misfit: misfitFrom((read.error as { issues?: unknown } | undefined)?.issues) }
-    return isToolCall(read.data) ? { misfit: misfitFrom([]) } : { args: read.data }
+    try {
+      const parsed: unknown = await interopParseAsync(schema, args)
+      return isToolCall(parsed) ? { misfit: misfitFrom([]) } : { args: parsed }
+    } catch (error) {
+      return { misfit: misfitFrom((error as { issues?: unknown } | null | undefined)?.issues) }
+    }
   }
   const misfit = misfitOf(schema)?.(args)
   return misfit === undefined ? { args } : { misfit }
