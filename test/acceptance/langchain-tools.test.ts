@@ -72,6 +72,19 @@ class OutrightCall extends Plain {
   }
 }
 
+/** One that has everything of its own that LangChain's base class has. */
+class Whole extends Outright {
+  override get lc_namespace(): string[] {
+    return ['mine']
+  }
+  override async invoke(input: any): Promise<any> {
+    return super.invoke(input)
+  }
+  override async call(arg: any): Promise<any> {
+    return super.invoke(arg)
+  }
+}
+
 class OldStyle extends Plain {
   override async call(arg: any, config?: any): Promise<any> {
     return super.call(arg, config)
@@ -101,6 +114,7 @@ class OwnStream extends Plain {
 describe.each([
   ['a class', () => new Plain(), 'kept 2'],
   ['a class that overrides `invoke` outright', () => new Outright(), 'own 2'],
+  ['a class that overrides all it can', () => new Whole(), 'own 2'],
   ['a class that overrides `invoke` to look', () => new Looking(), 'kept 2'],
   ['a class that overrides `call`', () => new OldStyle(), 'kept 2'],
   ['a class that overrides `call` outright', () => new OutrightCall(), 'call 2'],

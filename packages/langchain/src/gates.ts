@@ -176,7 +176,9 @@ function callsInner(tool: AnyTool, base: object | undefined): boolean {
 function familyOf(tool: AnyTool): { base: object | undefined; overridden: Record<string, unknown> } {
   const all = levels(tool)
   const runnable = all.findLast((level) => Object.hasOwn(level, 'pipe') && Object.hasOwn(level, 'stream'))
-  const structured = all.find((level) => ['invoke', 'call', 'lc_namespace'].every((key) => Object.hasOwn(level, key)))
+  const structured = all.findLast((level) =>
+    ['invoke', 'call', 'lc_namespace'].every((key) => Object.hasOwn(level, key)),
+  )
   const base = structured ?? runnable
   const overridden: Record<string, unknown> = {}
   for (const name of runnable ? Object.getOwnPropertyNames(runnable) : []) {
