@@ -2,16 +2,32 @@ import { defineConfig } from 'vitest/config'
 
 // Tests run from source: the `@haldir/source` condition points every package at its `src`.
 const conditions = ['@haldir/source', 'node', 'import', 'default']
+const oldLangChain = new URL('test/versions/langchain-core-0.3/node_modules/@langchain/core', import.meta.url).pathname
 
 export default defineConfig({
   resolve: { conditions },
   ssr: { resolve: { conditions } },
   test: {
-    include: ['packages/*/src/**/*.test.ts', 'test/**/*.test.ts'],
     pool: 'forks',
     execArgv: ['--expose-gc', '--disable-warning=ExperimentalWarning', '--conditions=@haldir/source'],
     // What hangs fails; a busy machine does not.
     testTimeout: 60_000,
     hookTimeout: 60_000,
+    projects: [
+      {
+        extends: true,
+        test: { name: 'haldir', include: ['packages/*/src/**/*.test.ts', 'test/**/*.test.ts'] },
+      },
+      {
+        // The adapter imports LangChain when it runs; here, the oldest that it takes, as its user would have installed it.
+        extends: true,
+        resolve: { alias: { '@langchain/core': oldLangChain } },
+        test: {
+          name: 'langchain-core-0.3',
+          include: ['test/contracts/langchain-0.3.test.ts'],
+          provide: { oldLangChain: true },
+        },
+      },
+    ],
   },
 })

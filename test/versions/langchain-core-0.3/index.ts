@@ -1,3 +1,7 @@
+export * as models from '@langchain/core/language_models/chat_models'
 export * as messages from '@langchain/core/messages'
+export * as runnables from '@langchain/core/runnables'
 export * as tools from '@langchain/core/tools'
+export * as functionCalling from '@langchain/core/utils/function_calling'
+export * as langgraph from '@langchain/langgraph'
 export * as prebuilt from '@langchain/langgraph/prebuilt'

@@ -41,9 +41,11 @@ export function misfitFrom(issues: unknown): string {
     list.map((issue: { message?: unknown; path?: unknown } | null) => {
       const keys = Array.isArray(issue?.path) ? issue.path.map(keyOf) : []
       // Zod lists keys that are not known: what the caller called them is not repeated.
-      const unknown = (issue as { code?: unknown } | null)?.code === 'unrecognized_keys'
-      const message = unknown ? 'has an argument that the tool does not know' : String(issue?.message ?? '')
-      return [keys, message] as const
+      const { code } = (issue ?? {}) as { code?: unknown }
+      if (code === 'unrecognized_keys') return [keys, 'has an argument that the tool does not know'] as const
+      // Zod 3 says at the end of this one what it was given instead.
+      const given = code === 'invalid_enum_value' ? /, received '.*$/s : ''
+      return [keys, String(issue?.message ?? '').replace(given, '')] as const
     }),
   )
 }

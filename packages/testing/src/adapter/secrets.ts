@@ -98,14 +98,13 @@ export const secrets: Cases = {
   'a secret that was revealed once leaves in no later call of the session': async (driver) => {
     await using home = await opened()
     const session = await home.newSession('read')
-    const uses = driver.wrap(driver.build(bodyOf('leaks', () => void reveal())), RULE, { session })
-    const echo = driver.wrap(
-      driver.build(bodyOf('echo', `here it is: ${SECRET}`)),
-      { name: 'echo', scope: 'read' },
-      { session },
-    )
-    await driver.loop({ leaks: uses }, [{ tool: 'leaks', args: {} }])
-    const { answers, everything } = await driver.loop({ echo }, [{ tool: 'echo', args: {} }])
+    const use = bodyOf('uses', () => void reveal())
+    const uses = driver.wrap(driver.build(use), { ...RULE, name: 'uses' }, { session })
+    const echo = bodyOf('echoes', `here it is: ${SECRET}`)
+    const echoes = driver.wrap(driver.build(echo), { name: 'echoes', scope: 'read' }, { session })
+    await driver.loop({ uses }, [{ tool: 'uses', args: {} }])
+    expect(use.got).toHaveLength(1)
+    const { answers, everything } = await driver.loop({ echoes }, [{ tool: 'echoes', args: {} }])
     expectClean(everything)
     expect(answers[0]?.read).toContain('here it is: [redacted:key]')
   },

@@ -1,0 +1,127 @@
+/** One call of a tool through its gate, and how LangChain is told what came of it. */
+import { type CurrentCall, Denied } from '@haldir/core'
+import { carriedIn, type GovernedHandle } from '@haldir/core/adapter'
+import { ToolMessage } from '@langchain/core/messages'
+
+/** What LangChain hands to a tool beside its arguments, as far as the gate looks at it. */
+export interface Config {
+  readonly toolCall?: { readonly id?: unknown; readonly args?: unknown }
+  /** The same id, where newer versions put it. */
+  readonly toolCallId?: unknown
+  readonly configurable?: object
+  readonly signal?: AbortSignal
+}
+
+/** Who hears of a run: of a tool's events, and of what goes wrong with them. */
+export interface Manager {
+  handleToolEvent?(event: unknown): unknown
+  handleToolError?(error: unknown): unknown
+}
+
+/** A call as it reaches the gate. */
+export interface Asked {
+  readonly args: unknown
+  readonly misfit?: string | undefined
+  readonly config: Config | undefined
+  /** Present where LangChain takes what the tool answers for a generator, if it is one. */
+  readonly listens?: { readonly manager: Manager | undefined }
+  /** What the answer must look like where a message alone is none. */
+  readonly shape?: ((message: ToolMessage) => unknown) | undefined
+  /** Starts the original tool with what was judged. */
+  start(args: unknown, config: Config): unknown
+}
+
+/** `events`: how many there were before the result, as soon as that is there. */
+type Running = Asked & { events?: number }
+
+/** Errors that the gate has let out: their calls were judged, whatever else throws them on. */
+const passed = new WeakSet<object>()
+
+export function cameThrough(error: unknown): boolean {
+  return typeof error === 'object' && error !== null && passed.has(error)
+}
+
+/** The framework's id of a call, of either place. */
+export function idOf(config: Config | undefined): string | undefined {
+  const id = config?.toolCall?.id ?? config?.toolCallId
+  return typeof id === 'string' ? id : undefined
+}
+
+/** Takes a call through the gate. A denial is answered as a message where there is a call to answer, else thrown. */
+export async function pass(handle: GovernedHandle, name: string, asked: Asked): Promise<unknown> {
+  const { args, misfit, config, listens } = asked
+  const [ref, session] = [idOf(config), carriedIn(config?.configurable)]
+  const running: Running = { ...asked }
+  const outcome = await handle.stream({ args, misfit, ref, session, signal: config?.signal, context: running })
+  let why: unknown
+  if (outcome.status === 'ran') {
+    try {
+      let [result, count]: [unknown, number] = [undefined, 0]
+      for await (const item of outcome.items) {
+        if (count++ === running.events) result = item
+        else await tell(listens?.manager, item)
+      }
+      return result
+    } catch (error) {
+      why = error
+    }
+  } else why = outcome.status === 'failed' ? outcome.error : outcome.denial
+  // Thrown, a denial would be run again by retries, end some runs, and reach the model with a plea to try once more.
+  if (Denied.isInstance(why) && ref !== undefined) {
+    const message = new ToolMessage({ status: 'error', content: why.message, tool_call_id: ref, name })
+    return asked.shape ? asked.shape(message) : message
+  }
+  if (typeof why === 'object' && why !== null) passed.add(why)
+  throw why
+}
+
+/** For `governTool`: the events of a tool that is a generator, and last the result of any tool. */
+export async function* runThrough(args: unknown, call: CurrentCall, context: unknown): AsyncGenerator<unknown> {
+  const running = context as Running
+  let result = await running.start(args, innerConfig(running.config, args, call))
+  let events = 0
+  if (running.listens && isStepped(result)) {
+    const source = result
+    try {
+      let step = await source.next()
+      for (; !step.done; step = await source.next()) {
+        events++
+        yield step.value
+      }
+      result = step.value
+    } finally {
+      await source.return?.(undefined)
+    }
+  }
+  running.events = events
+  yield result
+}
+
+/** As LangChain tells of an event: what goes wrong with that is no error of the tool. */
+async function tell(manager: Manager | undefined, event: unknown): Promise<void> {
+  try {
+    await manager?.handleToolEvent?.(event)
+  } catch (error) {
+    await manager?.handleToolError?.(error)
+  }
+}
+
+/**
+ * The same config, but for a signal that also aborts when the session ends, made when somebody looks at it, and the
+ * arguments that were judged in the place of what the model wrote.
+ */
+function innerConfig(config: Config | undefined, args: unknown, call: CurrentCall): Config {
+  const said = typeof args === 'object' && args !== null ? args : { input: args }
+  return {
+    ...config,
+    ...(config?.toolCall && { toolCall: { ...config.toolCall, args: said } }),
+    get signal() {
+      return call.signal
+    },
+  }
+}
+
+/** What LangChain reads step by step. */
+function isStepped(value: unknown): value is AsyncIterator<unknown> {
+  return typeof value === 'object' && value !== null && typeof (value as { next?: unknown }).next === 'function'
+}
