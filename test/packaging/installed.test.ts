@@ -44,12 +44,31 @@ interface Check {
 const EVERY = (['service', 'application'] as const).flatMap((user) =>
   (['5.9', '6', '7'] as const).map((version): Check => ({ user, version })),
 )
-/** pnpm, where a package sees only what it declares. One check of each kind is enough the second time. */
-const LEGS: readonly { readonly manager: Manager; readonly ai: string; readonly checks: readonly Check[] }[] = [
-  { manager: 'npm', ai: versionOf('ai'), checks: EVERY },
+interface Leg {
+  readonly manager: Manager
+  readonly versions: 'newest' | 'oldest'
+  readonly frameworks: Readonly<Record<string, string>>
+  readonly checks: readonly Check[]
+}
+const { dependencies: oldest } = JSON.parse(
+  readFileSync(join(root, 'test/versions/langchain-core-0.3/package.json'), 'utf8'),
+) as { dependencies: Readonly<Record<string, string>> }
+/**
+ * Both ends of the ranges of frameworks that we say we work with. By pnpm, where a package sees only what it declares,
+ * one check of each kind is enough.
+ */
+const LEGS: readonly Leg[] = [
+  { manager: 'npm', versions: 'newest', frameworks: { ai: versionOf('ai') }, checks: EVERY },
   {
     manager: 'pnpm',
-    ai: versionOf('ai6'),
+    versions: 'oldest',
+    frameworks: {
+      ai: versionOf('ai6'),
+      '@anthropic-ai/sdk': versionOf('anthropic0'),
+      '@langchain/core': oldest['@langchain/core'] as string,
+      '@openai/agents': versionOf('agents017'),
+      openai: versionOf('openai5'),
+    },
     checks: [
       { user: 'service', version: '7' },
       { user: 'application', version: '5.9' },
@@ -67,11 +86,11 @@ describe.skipIf(!possible)('installed into an empty project', () => {
   }, 180_000)
   afterAll(() => rmSync(where, { recursive: true, force: true }))
 
-  describe.each(LEGS)('by $manager, with ai $ai', ({ manager, ai, checks }) => {
+  describe.each(LEGS)('by $manager, with the $versions frameworks', ({ manager, frameworks, checks }) => {
     let folder = ''
     beforeAll(async () => {
       folder = join(where, manager)
-      await install(folder, manager, packed, { ai })
+      await install(folder, manager, packed, { ...optional(packed), ...frameworks })
       writeFileSync(join(folder, 'subpaths.mts'), importing(subpaths))
     }, 300_000)
 
@@ -85,6 +104,11 @@ describe.skipIf(!possible)('installed into an empty project', () => {
         })
       },
     )
+
+    it('one session governs a tool of every framework', async () => {
+      const stdout = readFileSync(new URL('consumer/frameworks.txt', import.meta.url), 'utf8')
+      expect(await run(process.execPath, ['frameworks.mjs'], folder)).toEqual({ status: 0, stdout, stderr: '' })
+    })
 
     it('runs the program that comes with it', async () => {
       const main = 'node_modules/@haldir/core/dist/policy-test.js'
@@ -106,6 +130,13 @@ describe.skipIf(!possible)('installed into an empty project', () => {
     )
   })
 })
+
+/** Frameworks that one need not have: here, all of them. */
+function optional(packed: readonly Packed[]): Record<string, string> {
+  const peers = packed.flatMap(({ manifest: { peerDependenciesMeta = {} } }) => Object.keys(peerDependenciesMeta))
+  return Object.fromEntries(peers.filter((name) => FRAMEWORKS.has(name)).map((name) => [name, versionOf(name)]))
+}
+const FRAMEWORKS = new Set(['openai', '@openai/agents'])
 
 /** A module that imports everything that can be. */
 function importing(subpaths: readonly string[]): string {

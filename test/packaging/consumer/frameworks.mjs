@@ -13,16 +13,14 @@ import { governed as openai } from '@haldir/openai'
 import { governed as agents } from '@haldir/openai/agents'
 import { tool as langchainTool } from '@langchain/core/tools'
 import { tool as agentsTool, RunContext } from '@openai/agents'
-import { tool } from 'ai'
-import { zodFunction } from 'openai/helpers/zod'
-import { z } from 'zod'
+import { jsonSchema, tool } from 'ai'
 
 const haldir = createHaldir({ sinks: [memorySink()] })
 const session = await haldir.createSession({ agent: 'buyer', scopes: ['spend:35'] })
 const where = { session }
 const buy = (shop) => ({ name: `buy_${shop}`, scope: 'spend', cost: ({ amount }) => usd(amount) })
-const schema = z.object({ amount: z.number() })
-const json = {
+// As every version of every framework here reads it.
+const schema = {
   type: 'object',
   properties: { amount: { type: 'number' } },
   required: ['amount'],
@@ -35,14 +33,17 @@ const run =
     `${shop} got ${amount}`
 
 const plain = governed(run('plain'), buy('plain'), where)
-const ofAi = aiSdk(tool({ description, inputSchema: schema, execute: run('ai') }), buy('ai'), where)
+const ofAi = aiSdk(tool({ description, inputSchema: jsonSchema(schema), execute: run('ai') }), buy('ai'), where)
 const ofLangchain = langchain(
   langchainTool(run('langchain'), { name: 'buy_langchain', description, schema }),
   buy('langchain'),
   where,
 )
 const ofOpenai = openai(
-  zodFunction({ name: 'buy_openai', description, parameters: schema, function: run('openai') }),
+  {
+    type: 'function',
+    function: { name: 'buy_openai', description, parameters: schema, parse: JSON.parse, function: run('openai') },
+  },
   buy('openai'),
   where,
 )
@@ -52,7 +53,7 @@ const ofAgents = agents(
   where,
 )
 const ofAnthropic = anthropic(
-  betaTool({ name: 'buy_anthropic', description, inputSchema: json, run: run('anthropic') }),
+  betaTool({ name: 'buy_anthropic', description, inputSchema: schema, run: run('anthropic') }),
   buy('anthropic'),
   where,
 )
@@ -65,7 +66,7 @@ const ways = {
     const call = { type: 'tool_call', id: 'one', name: 'buy_langchain', args }
     return (await ofLangchain.invoke(call)).content
   },
-  openai: (args) => ofOpenai.$callback(ofOpenai.$parseRaw(JSON.stringify(args))),
+  openai: (args) => ofOpenai.function.function(ofOpenai.function.parse(JSON.stringify(args))),
   agents: (args) => ofAgents.invoke(new RunContext(), JSON.stringify(args), { toolCall: { callId: 'one' } }),
   anthropic: (args) => ofAnthropic.run(ofAnthropic.parse(args)),
 }
