@@ -2,5 +2,6 @@
 
 export { type AdapterDriver, adapterContract } from './adapter-contract.ts'
 export { type FakeClock, fakeClock, fakeIds } from './clock.ts'
+export { type GuardContract, guardContract, type OpenedGuard, type SampleCall } from './guard-contract.ts'
 export { type OpenedSink, type SinkContract, type SinkWays, sinkContract } from './sink-contract.ts'
 export { type OpenedStore, type StoreContract, storeContract } from './store-contract.ts'
