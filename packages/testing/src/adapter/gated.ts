@@ -74,11 +74,24 @@ export const gated: Cases = {
       return 1
     })
     const tool = driver.wrap(driver.build(body), { name: 'watched', scope: 'read' }, { session })
-    await driver.loop({ watched: tool }, [{ tool: 'watched', args: {}, id: 'ref-1' }])
+    await driver.loop({ watched: tool }, [{ tool: 'watched', args: {} }])
     expect(during).toEqual(['intent'])
     const entries = await home.entries({ tool: 'watched' })
     expect(entries.map(({ type }) => type)).toEqual(['intent', 'outcome'])
     expect(entries[0]?.toolHash).toMatch(/^[0-9a-f]{64}$/)
+  },
+
+  "the framework's own id of a call stands in its entries": async (driver) => {
+    await using home = house()
+    const session = await home.newSession('read')
+    const tool = driver.wrap(driver.build(bodyOf('named', 1)), { name: 'named', scope: 'read' }, { session })
+    const denied = driver.wrap(driver.build(bodyOf('denied', 1)), { name: 'denied', scope: 'other' }, { session })
+    await driver.loop({ named: tool, denied }, [
+      { tool: 'named', args: {}, id: 'ref-1' },
+      { tool: 'denied', args: {}, id: 'ref-2' },
+    ])
+    const refs = async (tool: string) => (await home.entries({ tool })).map(({ ref }) => ref)
+    expect([await refs('named'), await refs('denied')]).toEqual([['ref-1', 'ref-1'], ['ref-2']])
   },
 
   "the framework's own retry does not run a denial again": async (driver) => {
