@@ -1,7 +1,7 @@
 /** The adapter contract notices an adapter that breaks any one of its promises: here, one for the AI SDK. */
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { ConfigError, Denied } from '@haldir/core'
-import { copyTool, type Where } from '@haldir/core/adapter'
+import { copyTool, type GovernedHandle, handleOf, type Where } from '@haldir/core/adapter'
 import type { AdapterDriver } from '@haldir/testing'
 import { describe, expect, it } from 'vitest'
 import { ADAPTER_CHAPTERS } from '../../packages/testing/src/adapter-contract.ts'
@@ -59,6 +59,18 @@ function running(change: (bare: Execute) => Execute): (bare: AnyTool, rule: Rule
     good.wrap(copyTool(bare, { execute: change((bare.execute as Execute).bind(bare)) }), rule, where)
 }
 
+const outside = AsyncLocalStorage.snapshot()
+
+/** An adapter that looks at the verdict alone. */
+function verdictOnly(): Partial<AdapterDriver<AnyTool>> {
+  return executing((governed, bare) => async (args, options) => {
+    const session = options.context?.haldirSession
+    const { verdict, reason } = await (handleOf(governed) as GovernedHandle).prepare({ args, session })
+    if (verdict !== 'allow') throw new Error(`Denied (scope-missing): ${reason}`)
+    return bare(args, options)
+  })
+}
+
 const isDenied = (error: unknown) => Denied.isInstance(error)
 const given = new AsyncLocalStorage<unknown>()
 const kept = new AsyncLocalStorage<{ thrown?: unknown; value?: unknown }>()
@@ -73,6 +85,46 @@ const BROKEN: readonly (readonly [wrong: string, adapter: Partial<AdapterDriver<
       return governed(args, options)
     }),
     'what is refused does not run, and the loop goes on',
+  ],
+  [
+    'asks for the verdict, and then runs the tool itself',
+    verdictOnly(),
+    'when the trail accepts nothing, nothing runs',
+  ],
+  [
+    'asks for the verdict, and leaves the rest to itself',
+    verdictOnly(),
+    'the intent is on record before the tool runs, the outcome after it',
+  ],
+  [
+    'asks for the verdict, and counts on nobody else having asked',
+    verdictOnly(),
+    '100 parallel calls of $1 on a budget of $50: exactly 50 run',
+  ],
+  [
+    'leaves the ambient session behind',
+    executing((governed) => (args, options) => outside(() => governed(args, options))),
+    'the session may be ambient',
+  ],
+  [
+    'forgets the session it was given',
+    { wrap: (bare, rule, { session: _, ...where } = {}) => good.wrap(bare, rule, where) },
+    'the session may be explicit',
+  ],
+  [
+    'reads one item ahead',
+    executing(
+      (governed) =>
+        async function* (args, options) {
+          const items = governed(args, options)[Symbol.asyncIterator]()
+          for (let next = await items.next(); !next.done; ) {
+            const after = items.next()
+            yield next.value
+            next = await after
+          }
+        },
+    ),
+    'a reader that stops early stops the tool, and the call is settled',
   ],
   [
     'runs a denied tool all the same',
@@ -398,14 +450,6 @@ const BROKEN: readonly (readonly [wrong: string, adapter: Partial<AdapterDriver<
       })
     })(),
     'the same, when the model repeats one call id for all of them',
-  ],
-  [
-    'has an opinion on the arguments after the cost was held',
-    executing(
-      (governed, _, rule) => (args, options) =>
-        rule.name === 'pay' && Object.keys(args).length === 0 ? { answer: 'what?' } : governed(args, options),
-    ),
-    "the framework's own retry does not run a denial again",
   ],
   [
     'answers with the iterable itself from an `async` function',
