@@ -1,7 +1,8 @@
 /**
  * A copy of a tool that differs in the given members alone. Own members are copied by their descriptors, so hidden ones
  * and accessors stay what they are. A tool that is an instance of a class keeps its prototype, and what it inherits
- * still runs on the original, where its private fields are.
+ * still runs on the original, where its private fields are: an inherited method that calls the changed member reaches
+ * the one of the original. Whoever changes a member that others call has to change those, too.
  */
 export function copyTool<T extends object>(tool: T, changed: Readonly<Record<string, unknown>>): T {
   const prototype = Object.getPrototypeOf(tool)
