@@ -14,6 +14,7 @@ import { sqliteStore } from '@haldir/core/stores/sqlite'
 import { byHand, naive, type Transactions, type Write } from './floor.ts'
 import { bareTransactions } from './floor-sqlite.ts'
 import { FRAMEWORKS } from './frameworks/all.ts'
+import type { FrameworkBench } from './frameworks/framework.ts'
 import { above, compare, type Figures, type Plan, ratio, type Subject } from './measure.ts'
 import { charge, orderAt, type Tool } from './orders.ts'
 import { steady } from './steady.ts'
@@ -35,8 +36,9 @@ batches of 100, so their p99 is that of a batch. What is compared takes turns in
 (100 with SQLite); a ratio is the median, over the rounds, of one block's p50 over the other's.
 Floor: snapshot by descriptors, sorted JSON, one HMAC, a copy for the tool, AsyncLocalStorage.run,
 two chained entries with the same members, the write. Naive: plain JSON, two chained entries, the
-write. A denied call stands beside an allowed one. Frameworks: what governing adds to the same call of
-the bare tool; to a whole run with a scripted model, as a share of one step of the bare run. A bar is a target; missing one fails nothing.`
+write. A denied call stands beside an allowed one. Frameworks: what governing
+adds to the same call of the bare tool; to a whole run with a model that answers at once, as a share of
+one step of it; × floor: of what the floor adds there. A bar is a target; missing one fails nothing.`
 
 try {
   await main()
@@ -162,29 +164,33 @@ async function frameworks(): Promise<void> {
       continue
     }
     const one = await house()
-    const [without, whole] = await measure(`${name} tool calls`, [
+    const [without, floor, whole] = await measure(`${name} tool calls`, [
       subject(`${name}, bare \`${way}\``, bare),
+      subject('floor, memory', floorOf(toMemory())),
       { ...subject(`${name}, governed \`${way}\``, governed), within: one.within },
     ])
     await one.close()
     show(without)
-    show(whole, [moreThan(whole, without, 15)])
-    if (!loop) continue
-
-    const other = await house()
-    const slower = { rounds: plan.rounds, size: 20, warmUp: plan.warmUp / 20 }
-    const [alone, run] = await measure(
-      `${name} loops`,
-      [
-        subject(`${name}, loop of two steps, bare`, loop.bare),
-        { ...subject(`${name}, loop of two steps, governed`, loop.governed), within: other.within },
-      ],
-      slower,
-    )
-    await other.close()
-    show(alone)
-    show(run, [share(run, alone, 2, 5), moreThan(run, alone, 15)])
+    show(whole, [moreThan(whole, without, 15), atMostAdded(above(whole, without), above(floor), 1.5)])
+    if (loop) await frameworkLoop(name, loop)
   }
+}
+
+async function frameworkLoop(name: string, loop: NonNullable<FrameworkBench['loop']>): Promise<void> {
+  const { within, close } = await house()
+  const [bare, floor, run] = await measure(
+    `${name} loops`,
+    [
+      subject(`${name}, loop of two steps, bare`, loop.bare),
+      subject(`${name}, loop of two steps, floor`, loop.around(floorOf(toMemory()))),
+      { ...subject(`${name}, loop of two steps, governed`, loop.governed), within },
+    ],
+    { rounds: plan.rounds, size: 20, warmUp: plan.warmUp / 5 },
+  )
+  await close()
+  show(bare)
+  show(floor)
+  show(run, [share(run, bare, 2, 5), atMostAdded(above(run, bare), above(floor, bare), 1.5)])
 }
 
 async function overTime(): Promise<void> {
@@ -251,6 +257,11 @@ function atMost(figures: Figures, floor: Figures, name: string, bar: number): Cl
 function moreThan(figures: Figures, bare: Figures, bar: number): Claim {
   const found = above(figures, bare)
   return claim(`+ ${number(found)} µs`, `≤ ${bar}`, found <= bar)
+}
+
+function atMostAdded(added: number, floor: number, bar: number): Claim {
+  const found = added / floor
+  return claim(`${found.toFixed(2)} × floor`, `≤ ${bar}`, found <= bar)
 }
 
 /** What governing adds to a run, as a share of one of its steps. */

@@ -75,10 +75,10 @@ export function ratio(subject: Figures, floor: Figures): number {
   )
 }
 
-/** How much more a subject takes than another, in microseconds: the median over the rounds of their blocks' p50s. */
-export function above(subject: Figures, floor: Figures): number {
+/** How much more a subject takes than another, or than nothing, in microseconds: the median over the rounds of their blocks' p50s. */
+export function above(subject: Figures, floor?: Figures): number {
   return percentile(
-    subject.blocks.map((p50, round) => p50 - (floor.blocks[round] as number)),
+    subject.blocks.map((p50, round) => p50 - (floor?.blocks[round] ?? 0)),
     0.5,
   )
 }

@@ -6,7 +6,8 @@ import { callIds, DESCRIPTION, type FrameworkBench, inputSchema, RULE } from './
 type Execute = (order: Order, options: { toolCallId: string; messages: [] }) => Promise<Receipt>
 
 export function aiSdk(): FrameworkBench {
-  const bare = tool({ description: DESCRIPTION, inputSchema, execute: (order: Order) => charge(order) })
+  const running = (execute: Tool) => tool({ description: DESCRIPTION, inputSchema, execute })
+  const bare = running(charge)
   const wrapped = governed(bare, RULE)
   /** `execute`, called as the SDK calls it. */
   const called = (execute: Execute, self: unknown): Tool => {
@@ -22,7 +23,7 @@ export function aiSdk(): FrameworkBench {
     way: 'execute',
     bare: called(bare.execute as unknown as Execute, bare),
     governed: called(wrapped.execute as unknown as Execute, wrapped),
-    loop: { bare: looped(bare), governed: looped(wrapped) },
+    loop: { bare: looped(bare), governed: looped(wrapped), around: (run) => looped(running(run)) },
   }
 }
 

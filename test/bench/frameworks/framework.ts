@@ -10,8 +10,15 @@ export interface FrameworkBench {
   readonly bare: Tool<unknown>
   /** Absent where the package for it does not export `governed`. */
   readonly governed?: Tool<unknown> | undefined
-  /** A whole run of the loop with a model that follows a script: one step that calls the tool, one that ends. */
-  readonly loop?: { readonly bare: Tool<unknown>; readonly governed: Tool<unknown> }
+  /**
+   * A whole run of the loop with a model that follows a script: one step that calls the tool, one that ends. `around`:
+   * the same with a bare tool that runs like this.
+   */
+  readonly loop?: {
+    readonly bare: Tool<unknown>
+    readonly governed: Tool<unknown>
+    around(run: Tool): Tool<unknown>
+  }
 }
 
 /** How the tool is governed, whatever its framework. */
