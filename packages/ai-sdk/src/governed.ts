@@ -23,9 +23,16 @@ import {
   wrapEach,
 } from '@haldir/core/adapter'
 import { withHints } from './hints.ts'
+import { isMastra, lendSignal, type MastraContext, misfitFor, requestSession } from './mastra.ts'
 
-/** Any tool of the AI SDK: built with `tool()`, `dynamicTool()`, an object, an instance of a class. */
-export type GovernableTool = { readonly execute?: ((...args: any[]) => any) | undefined; readonly inputSchema: unknown }
+/**
+ * Any tool of the AI SDK: built with `tool()`, `dynamicTool()`, an object, an instance of a class; or of Mastra, which
+ * have an `id`, built with `createTool()`.
+ */
+export type GovernableTool = { readonly execute?: ((...args: any[]) => any) | undefined } & (
+  | { readonly inputSchema: unknown }
+  | { readonly inputSchema?: unknown; readonly id: string; readonly requireApproval?: unknown }
+)
 
 type ExecuteOf<T> = 'execute' extends keyof T ? NonNullable<T['execute']> : unknown
 type ArgsOf<T> = ExecuteOf<T> extends (args: infer A, ...rest: any[]) => any ? A : unknown
@@ -45,8 +52,8 @@ export interface ToolRule<Args = any, Result = any> extends ToolOptions<Args, Re
   readonly ungovernable?: 'allow'
 }
 
-/** The options that the AI SDK gives to `execute`. */
-type ExecuteOptions = {
+/** The options that the AI SDK gives to `execute`; Mastra gives its own. */
+type ExecuteOptions = MastraContext & {
   readonly toolCallId?: string
   readonly abortSignal?: AbortSignal
   /** AI SDK 7; 6 has `experimental_context`. */
@@ -83,9 +90,11 @@ export function governed(target: any, rules: any, where: Where = {}): unknown {
 function wrap(tool: GovernableTool, name: string, rule: ToolRule, where: Where): GovernableTool {
   const { ungovernable, streaming: announced, ...ruled } = rule
   const why = whyUngovernable(tool, name)
+  const mastra = isMastra(tool)
+  const framework = mastra ? 'mastra' : 'ai-sdk'
   if (why !== undefined) {
     const options = { ...ruled, scope: ruled.scope ?? [] }
-    leaveUngoverned(tool, { name, framework: FRAMEWORK, options, why }, ungovernable, where)
+    leaveUngoverned(tool, { name, framework, options, why }, ungovernable, where)
     return tool
   }
   const original = tool.execute as (...args: any[]) => unknown
@@ -93,15 +102,17 @@ function wrap(tool: GovernableTool, name: string, rule: ToolRule, where: Where):
   const streaming = announced ?? isGeneratorFunction(original)
   const options = withHints(ruled, tool)
   const run = (args: unknown, call: CurrentCall, context: unknown): unknown => {
-    const answer = Reflect.apply(original, tool, [args, innerOptions(context as ExecuteOptions | undefined, call)])
+    const given = context as ExecuteOptions | undefined
+    if (mastra) return lendSignal(given, call.signal, (lent) => Reflect.apply(original, tool, [args, lent]))
+    const answer = Reflect.apply(original, tool, [args, innerOptions(given, call)])
     // As the SDK does, items are looked for in what `execute` answers at once, not in what a promise resolves to.
     if (streaming) return isIterable(answer) ? answer : onlyItem(answer)
     return isIterable(answer) ? lastItem(answer) : answer
   }
   const schema = jsonSchemaOf(tool.inputSchema)
   const definition = definitionOf(tool, name, schema)
-  const handle = governTool({ framework: FRAMEWORK, name, options, definition, schema, run }, where)
-  const execute = streaming ? streamingExecute(handle) : plainExecute(handle)
+  const handle = governTool({ framework, name, options, definition, schema, run }, where)
+  const execute = streaming ? streamingExecute(handle) : plainExecute(handle, tool)
   markWrapped(execute, handle)
   const { experimental_toolCaller: caller } = tool as { experimental_toolCaller?: ToolCaller }
   if (caller?.type !== 'local' || !caller.bind) return copyTool(tool, { execute })
@@ -112,8 +123,6 @@ function wrap(tool: GovernableTool, name: string, rule: ToolRule, where: Where):
 
 /** A tool that calls other tools for the model: code mode. */
 type ToolCaller = { readonly type?: string; readonly bind?: (tools: unknown) => unknown }
-
-const FRAMEWORK = 'ai-sdk'
 
 /** Why calls of a tool would not come through its `execute`. */
 function whyUngovernable(tool: GovernableTool, name: string): string | undefined {
@@ -137,9 +146,10 @@ function streamingExecute(handle: GovernedHandle) {
   }
 }
 
-function plainExecute(handle: GovernedHandle) {
+function plainExecute(handle: GovernedHandle, tool: GovernableTool) {
   return async function execute(args: unknown, options?: ExecuteOptions): Promise<unknown> {
-    const outcome = await handle.execute(requestOf(args, options))
+    const misfit = misfitFor(tool, args, options)
+    const outcome = await handle.execute({ ...requestOf(args, options), misfit })
     if (outcome.status === 'ran') return outcome.value
     // The SDK goes on after a throw: the model reads `String(error)`, which of a denial is its safe sentence alone.
     throw outcome.status === 'failed' ? outcome.error : outcome.denial
@@ -147,8 +157,9 @@ function plainExecute(handle: GovernedHandle) {
 }
 
 function requestOf(args: unknown, options: ExecuteOptions | undefined): AdapterRequest {
-  const session = carriedIn(options?.context) ?? carriedIn(options?.experimental_context)
-  return { args, ref: options?.toolCallId, signal: options?.abortSignal, session, context: options }
+  const session = carriedIn(options?.context) ?? carriedIn(options?.experimental_context) ?? requestSession(options)
+  const ref = options?.toolCallId ?? options?.agent?.toolCallId
+  return { args, ref, signal: options?.abortSignal, session, context: options }
 }
 
 /** The same options, but for a signal that also aborts when the session ends; made when the tool looks at it. */

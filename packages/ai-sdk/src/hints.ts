@@ -10,12 +10,12 @@ const HINTS = {
 } as const
 
 /**
- * The options with the hints of `metadata.annotations` as defaults, member by member. A server may say anything of its
+ * The options with the hints of `metadata.annotations`, or of `mcp.annotations` as Mastra has it, as defaults, member by member. A server may say anything of its
  * tools, so what the rule says wins, and what is no plain yes or no has not been said.
  */
 export function withHints(options: ToolOptions, tool: object): ToolOptions {
-  const { metadata } = tool as { metadata?: { annotations?: unknown } | null }
-  const hints = metadata?.annotations
+  const { metadata, mcp } = tool as Partial<Record<'metadata' | 'mcp', { annotations?: unknown } | null>>
+  const hints = metadata?.annotations ?? mcp?.annotations
   if (typeof hints !== 'object' || hints === null) return options
   const hinted: Partial<Record<keyof typeof HINTS, boolean>> = {}
   for (const [name, hint] of Object.entries(HINTS) as [keyof typeof HINTS, string][]) {

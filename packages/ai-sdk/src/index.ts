@@ -10,6 +10,7 @@ export {
 } from './meter-model.ts'
 export { permitted } from './permitted.ts'
 export type { Price, Prices } from './prices.ts'
+export { type MisfitCall, type RecordMisfitsOptions, recordMisfits } from './record-misfits.ts'
 export {
   type ToolApproval,
   type ToolApprovalAnswer,

@@ -179,6 +179,7 @@ export function permitsOf(tool: object, gate: unknown = tool): ((session: Sessio
  * stands in the entry where it could be one. In shadow mode, too, there is nothing that could run.
  */
 export function unknownTool(framework: string, called: unknown, where: Where = {}): Pick<GovernedHandle, 'execute'> {
+  checkWhere(where)
   const known = typeof called === 'string' && TOOL_NAME.test(called) && !OWN_TOOLS.has(called)
   const name = known ? called : 'unknown'
   const reason = known ? `there is no tool \`${called}\`` : 'there is no tool of that name'

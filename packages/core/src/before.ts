@@ -1,5 +1,5 @@
 /** Steps 1, 2 and 4 to 6 of the path, one function each. Each answers a refusal, or nothing and the way is free. */
-import { digestOf, Hostile, snapshot } from './call.ts'
+import { Hostile, snapshot } from './call.ts'
 import { CurrentCall } from './current-call.ts'
 import { Unplaced } from './errors.ts'
 import { allCover } from './gate/leaves.ts'
@@ -27,7 +27,7 @@ export function identify(pass: Pass): Refusal | undefined {
   if (session === pass.house.nobody) return { code: 'no-session', reason: 'the session could not be attached' }
   if (!belongings) return { code: 'no-session', reason: 'the session belongs to another haldir' }
   pass.session = session
-  pass.digest = digestOf(belongings.digestKey.key, pass.tool.name, pass.snapshot.text)
+  pass.digest = belongings.digestKey.digest(pass.tool.name, pass.snapshot.text)
   if (!pass.house.open) return { code: 'unavailable', reason: 'this haldir is closed' }
   return stillLive(session)
 }

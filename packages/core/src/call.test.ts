@@ -1,7 +1,6 @@
-import { createHmac, createSecretKey } from 'node:crypto'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { canonical, digestOf, Hostile, LIMITS, type Snapshot, snapshot } from './call.ts'
+import { canonical, Hostile, LIMITS, type Snapshot, snapshot } from './call.ts'
 
 function taken(args: unknown): Snapshot {
   const result = snapshot(args)
@@ -511,26 +510,5 @@ describe('any value at all', () => {
     [0, false],
   ])('%o and %o differ', (a, b) => {
     expect(taken(a).text).not.toBe(taken(b).text)
-  })
-})
-
-describe('the digest', () => {
-  const key = createSecretKey(Buffer.alloc(32, 7))
-
-  test('is HMAC-SHA-256 over the name of the tool, a line break and the canonical text', () => {
-    const expected = createHmac('sha256', Buffer.alloc(32, 7)).update('charge\n{"amount":1}').digest('hex')
-    expect(digestOf(key, 'charge', taken({ amount: 1 }).text)).toBe(expected)
-  })
-
-  test('differs by tool, by arguments and by key', () => {
-    const { text } = taken({ amount: 1 })
-    const digests = [
-      digestOf(key, 'charge', text),
-      digestOf(key, 'refund', text),
-      digestOf(key, 'charge', taken({ amount: 2 }).text),
-      digestOf(key, 'charge', taken(undefined).text),
-      digestOf(createSecretKey(Buffer.alloc(32, 8)), 'charge', text),
-    ]
-    expect(new Set(digests).size).toBe(digests.length)
   })
 })

@@ -2,7 +2,6 @@
  * Step 1 of the path: arguments become a private plain copy, and a digest that stands for them everywhere. Nothing
  * here runs a line of the caller's code: no getter, no `toJSON`, no Proxy trap.
  */
-import { createHmac, type KeyObject } from 'node:crypto'
 import { types } from 'node:util'
 
 /** How large arguments may be. Beyond it a call is refused as `invalid-arguments`. */
@@ -40,7 +39,8 @@ export function snapshot(args: unknown): Snapshot | Hostile {
   const walk = new Walk()
   try {
     const copy = walk.copy(args, 0)
-    const text = copy === undefined ? '' : walk.spelled ? canonical(copy) : JSON.stringify(ordered(copy))
+    const text =
+      copy === undefined ? '' : walk.spelled ? canonical(copy) : JSON.stringify(walk.sorted ? copy : ordered(copy))
     if (Buffer.byteLength(text) > LIMITS.bytes) throw new Hostile('more than 1 MB')
     if (!walk.tagged) return { args: copy, frozen: true, text, revive: () => thaw(copy) }
     // A frozen Date can still be set, so the tool's copies are made from one that nobody else ever sees.
@@ -49,11 +49,6 @@ export function snapshot(args: unknown): Snapshot | Hostile {
   } catch (error) {
     return new Hostile(error instanceof Hostile ? error.what : 'something that could not be read', walk.path())
   }
-}
-
-/** HMAC-SHA-256 over the tool's name and its canonical arguments: equal calls can be told, arguments can't be guessed. */
-export function digestOf(key: KeyObject, tool: string, text: string): string {
-  return createHmac('sha256', key).update(`${tool}\n${text}`).digest('hex')
 }
 
 /** One pass over untrusted values: checks everything, copies what passed, runs nothing. */
@@ -65,6 +60,8 @@ class Walk {
    * that look like indexes, which every object lists first. A `toJSON` on all objects or arrays would speak for them.
    */
   spelled = 'toJSON' in Array.prototype
+  /** The keys of every object stand in canonical order as they came. */
+  sorted = true
   #nodes = 0
   #length = 0
   /** The key at each level above where the walk stands; cut back when a level is done. */
@@ -114,7 +111,10 @@ class Walk {
 
   #plain(value: object, depth: number): object {
     const copy: Record<string, unknown> = {}
+    let before = ''
     for (const key of namesOf(value)) {
+      if (key < before) this.sorted = false
+      before = key
       this.#keys[depth] = key
       this.#text(key)
       if (key >= '0' && key < ':') this.spelled = true

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { z } from 'zod'
 import {
   type Amount,
   ConfigError,
@@ -221,6 +222,48 @@ describe('a set', () => {
     const twice = expect.objectContaining({ name: 'ConfigError', code: 'wrapped-twice', path: 'again' })
     expect(() => governed(fn, { name: 'again', scope: 'read' })).toThrow(twice)
     expect(() => governed({ again: fn }, { again: { scope: 'read' } })).toThrow(twice)
+  })
+})
+
+describe('a schema', () => {
+  const json = {
+    type: 'object',
+    properties: { amount: { type: 'number', minimum: 0 } },
+    required: ['amount'],
+    additionalProperties: false,
+  }
+  const zod = z.strictObject({ amount: z.number().min(0) })
+
+  it.each([
+    ['JSON Schema', json],
+    ['a zod schema', zod],
+  ])('%s refuses what does not fit it before anything is held, and says what', async (_, schema) => {
+    const pay = vi.fn(async ({ amount }: { amount: number }) => amount)
+    const options = { name: 'pay', scope: 'spend', cost: ({ amount }: { amount: number }) => usd(amount), schema }
+    const paid = governed(pay, options, { session })
+    const told = async (args: unknown) => (await paid(args as never).catch((error) => error)).message
+    expect(await told({ amount: 'canary' })).toBe(
+      'Denied (invalid-arguments): the arguments do not fit the tool: `amount` is not of type number. ' +
+        'Do not repeat this call with the same arguments.',
+    )
+    expect(await told({})).toContain('`amount` is missing')
+    expect(await told({ amount: -77 })).toContain('`amount` does not fit `minimum` 0')
+    expect(await told({ amount: 1, other: 1 })).toContain('has an argument that the tool does not know')
+    expect(await told(undefined)).toContain('Denied (invalid-arguments)')
+    expect(pay).not.toHaveBeenCalled()
+    expect(await entries('intent')).toEqual([])
+    expect(await entries('refusal')).toHaveLength(5)
+    expect(JSON.stringify(await entries('refusal'))).not.toMatch(/canary|-77(?![0-9a-f])/)
+    expect(await paid({ amount: 2 })).toBe(2)
+  })
+
+  it('lets what does not fit through in shadow mode, and records it', async () => {
+    const shadow = createHaldir({ sinks: [memorySink()], mode: 'shadow' })
+    const anyone = await shadow.createSession({ agent: 'bot', scopes: ['read'] })
+    const fn = governed(async (args: object) => args, { ...READ, schema: json }, { session: anyone })
+    expect(await fn({ amount: 'much' })).toEqual({ amount: 'much' })
+    expect(shadow.health().observed).toMatchObject({ 'invalid-arguments': 1 })
+    await shadow.close()
   })
 })
 

@@ -1,5 +1,4 @@
 /** Step 3 of the path: what scopes, policy and guards say of a call, and what it costs. Takes nothing. */
-import { digestOf } from './call.ts'
 import { disregard, isPromise } from './clock.ts'
 import { ConfigError } from './errors.ts'
 import { askGuard, type GuardCall } from './gate/guards.ts'
@@ -181,7 +180,7 @@ const AMOUNT_SHAPE = 'an amount is a plain decimal such as `29.99`, not negative
 
 /** The key as a store has it: a digest under the tenant's own key. */
 export function onceOf(apart: string, tenant: string, tool: string, { digestKey }: Belongings, key: string): string {
-  return `${apart}${tenant}|${tool}|${digestOf(digestKey.key, tool, `once ${key}`)}`
+  return `${apart}${tenant}|${tool}|${digestKey.digest(tool, `once ${key}`)}`
 }
 
 /** A reason stands inside a sentence: without a full stop of its own, and not at any length. */

@@ -1,10 +1,10 @@
 /** One pass of one call through the path: what is known of it so far, and how it is told of when it ends early. */
-import type { KeyObject } from 'node:crypto'
 import type { Snapshot } from './call.ts'
 import { type Clock, isPromise, type MaybePromise, within } from './clock.ts'
 import type { Frame } from './context.ts'
 import type { Searched } from './credentials.ts'
 import type { CurrentCall } from './current-call.ts'
+import type { DigestKey } from './digest-key.ts'
 import type { Transport } from './egress/transport.ts'
 import { type DenialCode, Denied } from './errors.ts'
 import type { Faults } from './faults.ts'
@@ -39,7 +39,7 @@ export const UNFORESEEN: Refusal = { code: 'unavailable', reason: 'the call coul
 export interface Belongings {
   /** The session's members in an entry, as JSON text. */
   readonly fragment: string
-  readonly digestKey: { readonly id: string; readonly key: KeyObject }
+  readonly digestKey: DigestKey
   /** The secrets revealed in it so far. */
   readonly redactor: Redactor
   /** What its calls of a tool count on, by the tool's name. */

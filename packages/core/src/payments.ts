@@ -5,7 +5,6 @@
  */
 import { Authorization, PAYMENTS, statusOf, type Terms, termsIn } from './authorization.ts'
 import { checked as asAdmission, fix, identify, refusalOf } from './before.ts'
-import { digestOf } from './call.ts'
 import { ask as askFor, background, MAX_TIMEOUT } from './clock.ts'
 import { type Duration, parseDuration } from './duration.ts'
 import { ConfigError, type Denied, Unavailable, Unplaced } from './errors.ts'
@@ -127,7 +126,7 @@ const TURNS = 1_000
  */
 async function place(pass: Pass, once: string): Promise<Authorization | undefined> {
   const { house, session, digest = '', belongings } = pass
-  const what = digestOf((belongings as Belongings).digestKey.key, session.id, digest)
+  const what = (belongings as Belongings).digestKey.digest(session.id, digest)
   for (let turn = 1; turn <= TURNS; turn++) {
     pass.id = `pay-${once.slice(-24)}-${what.slice(0, 24)}-${turn}`
     const row = await askFor(() => house.store.hold.get(pass.id), house.deadlineMs, house.clock, 'store.hold.get')

@@ -1,7 +1,7 @@
 /** What a haldir does for sessions beyond one process: opens, delegates, extends and ends them in the store. */
-import { createSecretKey } from 'node:crypto'
 import { chargeSession } from './charge.ts'
 import { ask, type MaybePromise } from './clock.ts'
+import { DigestKey } from './digest-key.ts'
 import { type Duration, parseDuration } from './duration.ts'
 import { ConfigError, Denied, HaldirError, Unavailable } from './errors.ts'
 import { fetchFor } from './fetch.ts'
@@ -261,14 +261,14 @@ export class Sessions implements SessionActs {
     if (!found) {
       found = this.#house.vault.digestKey(tenant).then(({ id, key, sealed }) => {
         if (!sealed) this.#warn('digest keys are stored unsealed: set `vault.keys`')
-        return { id, key: createSecretKey(key) }
+        return new DigestKey(id, key)
       })
       found.catch(() => this.#digestKeys.delete(tenant))
       this.#digestKeys.set(tenant, found)
     }
     const key = found
     // Of no use to anyone later, but a call can be recorded with it.
-    return this.#shadowed(() => key, { id: 'unkept', key: createSecretKey(this.#random(32)) })
+    return this.#shadowed(() => key, new DigestKey('unkept', this.#random(32)))
   }
 
   /** In shadow mode a part that fails is counted, and work goes on with `instead`. */

@@ -7,8 +7,8 @@
  * been refused in `health().observed`. `attach` then answers a session that stands for nobody, `budget` no lines. Only
  * what is written wrongly is still thrown, as `ConfigError`.
  */
-import { createSecretKey } from 'node:crypto'
 import { enter, fix, unseal } from './before.ts'
+import { DigestKey } from './digest-key.ts'
 import { leaveOf } from './gate/leaves.ts'
 import { Session, type SessionActs } from './gate/sessions.ts'
 import type { Governor } from './governor.ts'
@@ -77,7 +77,7 @@ export function standIn(
     leftMs,
     acts,
   })
-  const digestKey = { id: 'unkept', key: createSecretKey(random(32)) }
+  const digestKey = new DigestKey('unkept', random(32))
   house.belongings.set(session, { fragment: NOBODY, digestKey, redactor: new Redactor(), meters: new Map() })
   return session
 }

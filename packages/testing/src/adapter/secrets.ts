@@ -99,10 +99,13 @@ export const secrets: Cases = {
     await using home = await opened()
     const session = await home.newSession('read')
     const uses = driver.wrap(driver.build(bodyOf('leaks', () => void reveal())), RULE, { session })
-    const echo = bodyOf('echo', `here it is: ${SECRET}`)
-    const echoes = driver.wrap(driver.build(echo), { name: 'echo', scope: 'read' }, { session })
-    await driver.loop({ uses }, [{ tool: 'uses', args: {} }])
-    const { answers, everything } = await driver.loop({ echoes }, [{ tool: 'echoes', args: {} }])
+    const echo = driver.wrap(
+      driver.build(bodyOf('echo', `here it is: ${SECRET}`)),
+      { name: 'echo', scope: 'read' },
+      { session },
+    )
+    await driver.loop({ leaks: uses }, [{ tool: 'leaks', args: {} }])
+    const { answers, everything } = await driver.loop({ echo }, [{ tool: 'echo', args: {} }])
     expectClean(everything)
     expect(answers[0]?.read).toContain('here it is: [redacted:key]')
   },
