@@ -267,7 +267,7 @@ function atMostAdded(added: number, floor: number, bar: number): Claim {
 /** What governing adds to a run, as a share of one of its steps. */
 function share(figures: Figures, bare: Figures, steps: number, bar: number): Claim {
   const found = (ratio(figures, bare) - 1) * steps * 100
-  return claim(`+ ${number(found)} % a step`, `≤ ${bar} %`, found <= bar)
+  return claim(`+ ${number(found)} %`, `≤ ${bar} %`, found <= bar)
 }
 
 function claim(found: string, bar: string, met: boolean): Claim {
