@@ -1,7 +1,7 @@
 /**
  * `npm run bench`: what a governed call costs, beside the same bytes of work by hand, in one run on one machine. Runs
  * against the built packages. It reports and judges nothing: it ends with 0 whatever it finds. `-- --quick` takes a
- * tenth of the timings.
+ * tenth of the timings, `-- --frameworks` those of the frameworks alone.
  */
 import { createSecretKey, randomBytes } from 'node:crypto'
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
@@ -13,15 +13,18 @@ import { memorySink } from '@haldir/core/sinks/memory'
 import { sqliteStore } from '@haldir/core/stores/sqlite'
 import { byHand, naive, type Transactions, type Write } from './floor.ts'
 import { bareTransactions } from './floor-sqlite.ts'
-import { compare, type Figures, type Plan, ratio, type Subject } from './measure.ts'
+import { FRAMEWORKS } from './frameworks/all.ts'
+import type { FrameworkBench } from './frameworks/framework.ts'
+import { above, compare, type Figures, type Plan, ratio, type Subject } from './measure.ts'
 import { charge, orderAt, type Tool } from './orders.ts'
 import { steady } from './steady.ts'
-import { aiSdkTools, chargeTool, denied, entriesOf, house, readTool } from './subjects.ts'
+import { chargeTool, denied, entriesOf, house, readTool } from './subjects.ts'
 import { type Claim, closing, columnNames, heading, note, number, progressOf, row } from './table.ts'
 import { toFile, toMemory } from './trails.ts'
 import { verifying } from './verifying.ts'
 
-const { quick } = parseArgs({ options: { quick: { type: 'boolean', default: false } } }).values
+const flag = { type: 'boolean', default: false } as const
+const { quick, frameworks: only } = parseArgs({ options: { quick: flag, frameworks: flag } }).values
 const directory = mkdtempSync(join(tmpdir(), 'haldir-bench-'))
 const key = createSecretKey(randomBytes(32))
 const plan: Plan = { rounds: quick ? 40 : 120, size: 250, warmUp: quick ? 10_000 : 20_000 }
@@ -33,7 +36,9 @@ batches of 100, so their p99 is that of a batch. What is compared takes turns in
 (100 with SQLite); a ratio is the median, over the rounds, of one block's p50 over the other's.
 Floor: snapshot by descriptors, sorted JSON, one HMAC, a copy for the tool, AsyncLocalStorage.run,
 two chained entries with the same members, the write. Naive: plain JSON, two chained entries, the
-write. A denied call stands beside an allowed one. A bar is a target; missing one fails nothing.`
+write. A denied call stands beside an allowed one. Frameworks: what governing
+adds to the same call of the bare tool; to a whole run with a model that answers at once, as a share of
+one step of it; × floor: of what the floor adds there. A bar is a target; missing one fails nothing.`
 
 try {
   await main()
@@ -44,17 +49,24 @@ try {
 async function main(): Promise<void> {
   const { platform, arch, version } = process
   heading(`Haldir bench · Node ${version} · ${platform} ${arch}, ${availableParallelism()} processors`)
+  if (only) {
+    columnNames()
+    await frameworks()
+  } else await everything()
+  closing(claims.filter(({ met }) => met).length, claims.length)
+  note(NOTES)
+}
+
+async function everything(): Promise<void> {
   await sameBytes()
   columnNames()
   await memoryTrail()
   await fileTrail()
   await sqlite()
   await otherCalls()
-  await aiSdk()
+  await frameworks()
   await overTime()
   await verification()
-  closing(claims.filter(({ met }) => met).length, claims.length)
-  note(NOTES)
 }
 
 /** The floor is one only if it writes as much as Haldir does. */
@@ -142,19 +154,43 @@ async function otherCalls(): Promise<void> {
   show(refused, [atMost(refused, allowed, 'allowed', 1)])
 }
 
-async function aiSdk(): Promise<void> {
+/** Each framework's own way to a tool, and around it: the same call without Haldir. */
+async function frameworks(): Promise<void> {
+  for (const { name, way, bare, governed, loop } of FRAMEWORKS.map((make) => make())) {
+    if (!governed) {
+      const [without] = await measure(`${name} tool calls`, [subject(`${name}, bare \`${way}\``, bare)])
+      show(without)
+      row(`${name}, governed \`${way}\``, [], [{ found: 'not there' }])
+      continue
+    }
+    const one = await house()
+    const [without, floor, whole] = await measure(`${name} tool calls`, [
+      subject(`${name}, bare \`${way}\``, bare),
+      subject('floor, memory', floorOf(toMemory())),
+      { ...subject(`${name}, governed \`${way}\``, governed), within: one.within },
+    ])
+    await one.close()
+    show(without)
+    show(whole, [moreThan(whole, without, 15), atMostAdded(above(whole, without), above(floor), 1.5)])
+    if (loop) await frameworkLoop(name, loop)
+  }
+}
+
+async function frameworkLoop(name: string, loop: NonNullable<FrameworkBench['loop']>): Promise<void> {
   const { within, close } = await house()
-  const tools = aiSdkTools()
-  const [bare, floor, whole] = await measure('AI SDK tool calls', [
-    { ...subject('AI SDK tool, bare `execute`', tools.bare), batch: 100 },
-    subject('floor around it, memory', floorOf(toMemory(), true, tools.bare)),
-    { ...subject('AI SDK tool, governed `execute`', tools.governed), within },
-  ])
+  const [bare, floor, run] = await measure(
+    `${name} loops`,
+    [
+      subject(`${name}, loop of two steps, bare`, loop.bare),
+      subject(`${name}, loop of two steps, floor`, loop.around(floorOf(toMemory()))),
+      { ...subject(`${name}, loop of two steps, governed`, loop.governed), within },
+    ],
+    { rounds: plan.rounds, size: 20, warmUp: plan.warmUp / 5 },
+  )
   await close()
   show(bare)
   show(floor)
-  show(whole, [{ found: `${ratio(whole, floor).toFixed(2)} × floor` }])
-  note(`  governing adds ${number(whole.p50 - bare.p50)} µs to the call`)
+  show(run, [share(run, bare, 2, 5), atMostAdded(above(run, bare), above(floor, bare), 1.5)])
 }
 
 async function overTime(): Promise<void> {
@@ -186,7 +222,7 @@ async function verification(): Promise<void> {
   row('verifyFiles', ['', '', number(verify)], [{ found: `${number(overFloor)} × floor` }])
 }
 
-function subject(name: string, call: Tool): Subject {
+function subject(name: string, call: Tool<unknown>): Subject {
   return { name, call: (index) => call(orderAt(index)) }
 }
 
@@ -216,6 +252,22 @@ function numbers({ p50, p99, perSecond }: Figures): string[] {
 function atMost(figures: Figures, floor: Figures, name: string, bar: number): Claim {
   const found = ratio(figures, floor)
   return claim(`${found.toFixed(2)} × ${name}`, `≤ ${bar}`, found <= bar)
+}
+
+function moreThan(figures: Figures, bare: Figures, bar: number): Claim {
+  const found = above(figures, bare)
+  return claim(`+ ${number(found)} µs`, `≤ ${bar}`, found <= bar)
+}
+
+function atMostAdded(added: number, floor: number, bar: number): Claim {
+  const found = added / floor
+  return claim(`${found.toFixed(2)} × floor`, `≤ ${bar}`, found <= bar)
+}
+
+/** What governing adds to a run, as a share of one of its steps. */
+function share(figures: Figures, bare: Figures, steps: number, bar: number): Claim {
+  const found = (ratio(figures, bare) - 1) * steps * 100
+  return claim(`+ ${number(found)} %`, `≤ ${bar} %`, found <= bar)
 }
 
 function claim(found: string, bar: string, met: boolean): Claim {

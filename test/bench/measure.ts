@@ -75,6 +75,14 @@ export function ratio(subject: Figures, floor: Figures): number {
   )
 }
 
+/** How much more a subject takes than another, or than nothing, in microseconds: the median over the rounds of their blocks' p50s. */
+export function above(subject: Figures, floor?: Figures): number {
+  return percentile(
+    subject.blocks.map((p50, round) => p50 - (floor?.blocks[round] ?? 0)),
+    0.5,
+  )
+}
+
 export function percentile(values: ArrayLike<number>, share: number): number {
   const sorted = Float64Array.from(values).sort()
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] as number

@@ -15,7 +15,7 @@ export interface Receipt {
   readonly charged: number
 }
 
-export type Tool = (order: Order) => Promise<Receipt>
+export type Tool<Result = Receipt> = (order: Order) => Promise<Result>
 
 /** The tool itself does next to nothing, so that a row shows what surrounds it. */
 export async function charge(order: Order): Promise<Receipt> {

@@ -1,10 +1,7 @@
 /** Haldir's side of every row: a haldir, a session, a governed tool, as an application has them. */
-import { governed as governedTool } from '@haldir/ai-sdk'
 import { createHaldir, governed, type Session, type Sink, type Store, usd } from '@haldir/core'
 import { memorySink } from '@haldir/core/sinks/memory'
-import { tool } from 'ai'
-import * as z from 'zod'
-import { charge, type Order, orderAt, type Receipt, type Tool } from './orders.ts'
+import { charge, orderAt, type Tool } from './orders.ts'
 import { KEEP } from './trails.ts'
 
 export interface Governing {
@@ -42,32 +39,6 @@ export function denied(call: Tool): (index: number) => Promise<void> {
       return
     }
     throw new Error('this call should have been denied')
-  }
-}
-
-const inputSchema = z.object({
-  orderId: z.string(),
-  amount: z.number(),
-  currency: z.string(),
-  express: z.boolean(),
-  customer: z.object({ id: z.string(), name: z.string(), email: z.string() }),
-  items: z.array(z.object({ sku: z.string(), quantity: z.number(), price: z.number() })),
-  note: z.string(),
-})
-
-type Execute = (order: Order, options: { toolCallId: string; messages: [] }) => Promise<Receipt>
-
-/** `execute` of a tool of the AI SDK, bare and governed, called as the SDK calls it. */
-export function aiSdkTools(): { readonly bare: Tool; readonly governed: Tool } {
-  const bare = tool({ description: 'Charges an order', inputSchema, execute: (order: Order) => charge(order) })
-  const wrapped = governedTool(bare, { name: 'charge', scope: 'spend', cost: ({ amount }) => usd(amount) })
-  const called = (execute: Execute, self: unknown): Tool => {
-    let calls = 0
-    return (order) => Reflect.apply(execute, self, [order, { toolCallId: `call_${++calls}`, messages: [] }])
-  }
-  return {
-    bare: called(bare.execute as unknown as Execute, bare),
-    governed: called(wrapped.execute as unknown as Execute, wrapped),
   }
 }
 

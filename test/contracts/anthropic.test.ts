@@ -32,6 +32,7 @@ class Keeper {
 const NO_ITEMS = 'a tool of the SDK answers once: there is nothing that reads items'
 const NO_CONTEXT = 'the runner hands nothing of the application to its tools'
 const ONE_ID = 'a runner that starts tools while the reply streams runs one call of those that share an id'
+const NO_ID = 'before 0.84 the runner does not tell its tools which call it is'
 const NO_SIGNAL = 'before 0.84 the runner tells its tools nothing of its signal'
 const NO_ID = 'before 0.84 the runner tells its tools nothing of the call'
 
@@ -78,6 +79,7 @@ function driverFor(version: Version, streaming: boolean): AdapterDriver<AnyTool>
       ...(tellsTools
         ? {}
         : {
+            "the framework's own id of a call stands in its entries": NO_ID,
             "the caller's signal reaches the running tool": NO_SIGNAL,
             'a call whose caller gave up before it ran does not run': NO_SIGNAL,
             "the framework's own id of a call stands in its entries": NO_ID,

@@ -83,10 +83,7 @@ const OWN_TOOLS = new Set(['session.fetch', 'session.charge', 'payments.authoriz
 /** Compiles a tool's options and gives the three ways into the path. Throws `ConfigError` for what can't be governed. */
 export function governTool(definition: ToolDefinition, where: Where = {}): GovernedHandle {
   const tool = compileTool(definition)
-  // What rules say of Haldir's own tools must not be said of another.
-  if (OWN_TOOLS.has(tool.name)) {
-    throw new ConfigError('invalid-option', 'name', `\`${tool.name}\` is the name of a tool of Haldir's own`)
-  }
+  checkName(tool.name)
   checkWhere(where)
   const { name, framework } = tool
   const governor = governorAt(where)
@@ -140,21 +137,41 @@ export function leaveUngoverned(
   const { name, framework } = definition
   if (ungovernable !== 'allow') throw new ConfigError('ungovernable', name, `\`${name}\` ${why}`)
   const compiled = compileTool({ ...definition, run: () => undefined })
+  checkName(name)
   checkWhere(where)
-  const listed: WrappedTool = { name, framework, tool: undefined, governor: governorAt(where) }
+  const governor = governorAt(where)
+  const listed: WrappedTool = { name, framework, tool: undefined, governor }
   listTool(listed)
   // Whether the session could use it by its scopes and the policy: all that can be done about such a tool.
-  left.set(tool, { listed, permits: (session) => session.governor.permits(compiled, session) })
+  const one: LeftTool = { listed, permits: (session) => session.governor.permits(compiled, session) }
+  const ways = left.get(tool) ?? { of: new WeakMap(), anywhere: undefined }
+  if (governor) ways.of.set(governor, one)
+  else ways.anywhere = one
+  left.set(tool, ways)
 }
 
-const left = new WeakMap<object, { readonly listed: WrappedTool; permits(session: Session): boolean }>()
+interface LeftTool {
+  readonly listed: WrappedTool
+  permits(session: Session): boolean
+}
+
+/** The tool itself is left as it is, so several haldirs may have it, each with options of its own. */
+const left = new WeakMap<object, { readonly of: WeakMap<Governor, LeftTool>; anywhere: LeftTool | undefined }>()
 
 /**
  * What tells whether a session could use a tool at all: by the handle that the tool, or the part of it that is the
  * gate, was marked with. Nothing, of what did not come through `governed`.
  */
 export function permitsOf(tool: object, gate: unknown = tool): ((session: Session) => boolean) | undefined {
-  return (handleOf(gate) ?? left.get(tool))?.permits
+  const handle = handleOf(gate)
+  if (handle) return handle.permits
+  const ways = left.get(tool)
+  if (!ways) return undefined
+  return (session) => {
+    const { governor } = session
+    const one = ways.of.get(governor) ?? ways.anywhere
+    return one ? one.permits(session) : governor.shadow
+  }
 }
 
 /**
@@ -170,6 +187,12 @@ export function unknownTool(framework: string, called: unknown, where: Where = {
   const refuses = () => ({ code: 'invalid-arguments', reason, rule: 'unknown-tool' }) as const
   const tool = { ...compileTool({ framework, name, options: { scope: [] }, run }), refuses }
   return { execute: (request) => through(where, request, (governor, who) => governor.execute(tool, request, who)) }
+}
+
+/** What rules say of Haldir's own tools must not be said of another. */
+function checkName(name: string): void {
+  if (!OWN_TOOLS.has(name)) return
+  throw new ConfigError('invalid-option', 'name', `\`${name}\` is the name of a tool of Haldir's own`)
 }
 
 function checkWhere(where: Where): void {

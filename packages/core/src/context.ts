@@ -133,8 +133,17 @@ export function wrappedWith(tool: unknown): unknown {
 
 /** Lists a tool for as long as somebody keeps what is listed. */
 export function listTool(wrapped: WrappedTool): void {
+  // Whoever wraps tools for each request must not leave a trace of every one of them.
+  if (tools.size >= sweepAt) {
+    for (const held of tools) if (!held.deref()) tools.delete(held)
+    sweepAt = Math.max(FEW, tools.size * 2)
+  }
   tools.add(new WeakRef(wrapped))
 }
+
+const FEW = 1_000
+/** At how many listed tools those that are gone are looked for. */
+let sweepAt = FEW
 
 /** The tools in this process that calls of a haldir may come from. */
 export function toolsOf(governor: Governor): WrappedTool[] {

@@ -23,7 +23,8 @@ export type {
   ToolBody,
 } from './adapter/driver.ts'
 
-const CHAPTERS: Readonly<Record<string, Cases>> = {
+/** @internal */
+export const ADAPTER_CHAPTERS: Readonly<Record<string, Cases>> = {
   'the same tool, but for the gate': transparent,
   'nothing runs but what was judged and allowed': gated,
   'what does not fit': misfits,
@@ -37,7 +38,7 @@ const CHAPTERS: Readonly<Record<string, Cases>> = {
 export function adapterContract(driver: AdapterDriver): void {
   const skip = driver.skip ?? {}
   describe(`adapter contract: ${driver.framework}`, () => {
-    for (const [chapter, cases] of Object.entries(CHAPTERS)) {
+    for (const [chapter, cases] of Object.entries(ADAPTER_CHAPTERS)) {
       describe(chapter, () => {
         for (const [title, check] of Object.entries(cases)) {
           const reason = skip[title]
@@ -48,7 +49,7 @@ export function adapterContract(driver: AdapterDriver): void {
     }
 
     it('every skipped case exists and has a reason', () => {
-      const titles = new Set(Object.values(CHAPTERS).flatMap(Object.keys))
+      const titles = new Set(Object.values(ADAPTER_CHAPTERS).flatMap(Object.keys))
       for (const [title, reason] of Object.entries(skip)) {
         expect(titles.has(title), title).toBe(true)
         expect(reason.length, title).toBeGreaterThan(10)

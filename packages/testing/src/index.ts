@@ -1,5 +1,7 @@
-/** `@haldir/testing`: for those who test with Haldir, or write a store of their own. */
+/** `@haldir/testing`: for those who test with Haldir, or write a store, a sink, a guard or an adapter of their own. */
 
 export { type AdapterDriver, adapterContract } from './adapter-contract.ts'
 export { type FakeClock, fakeClock, fakeIds } from './clock.ts'
+export { type GuardContract, guardContract, type OpenedGuard, type SampleCall } from './guard-contract.ts'
+export { type OpenedSink, type SinkContract, type SinkWays, sinkContract } from './sink-contract.ts'
 export { type OpenedStore, type StoreContract, storeContract } from './store-contract.ts'

@@ -37,7 +37,8 @@ export interface OpenedStore {
   close(): MaybePromise<void>
 }
 
-const CASES: Readonly<Record<string, readonly StoreCase[]>> = {
+/** @internal */
+export const STORE_CHAPTERS: Readonly<Record<string, readonly StoreCase[]>> = {
   sessions: SESSIONS,
   'extending sessions': EXTENDING,
   'caps on sessions and agents': CAPS,
@@ -78,10 +79,10 @@ export function storeContract({ name, open, skip = [] }: StoreContract): void {
       for (const one of opened.splice(0)) await one.close()
     })
 
-    for (const [group, cases] of Object.entries(CASES)) describe(group, () => cases.forEach(declare))
+    for (const [group, cases] of Object.entries(STORE_CHAPTERS)) describe(group, () => cases.forEach(declare))
 
     test('every skipped test is one of the contract', () => {
-      const titles = Object.values(CASES)
+      const titles = Object.values(STORE_CHAPTERS)
         .flat()
         .map(({ title }) => title)
       expect(titles).toEqual(expect.arrayContaining([...reasons.keys()]))

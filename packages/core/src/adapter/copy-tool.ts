@@ -1,8 +1,9 @@
 /**
  * A copy of a tool that differs in the given members alone. Own members are copied by their descriptors, so hidden ones
  * and accessors stay what they are. A tool that is an instance of a class keeps its prototype, and what it inherits
- * still runs on the original, where its private fields are. What stands in `base` and above is the framework's own: it
- * runs on the copy, and so comes through what was changed.
+ * still runs on the original, where its private fields are: an inherited method that calls the changed member reaches
+ * the one of the original. What stands in `base` and above is the framework's own: it runs on the copy, and so comes
+ * through what was changed.
  */
 export function copyTool<T extends object>(tool: T, changed: Readonly<Record<string, unknown>>, base?: object): T {
   const prototype = Object.getPrototypeOf(tool)

@@ -13,10 +13,12 @@ interface Shape {
 /** In this order: a later shape may be part of an earlier one. */
 const SHAPES: readonly (readonly [package_: string, made: string, fits: (tool: Shape) => boolean])[] = [
   ['@haldir/langchain', 'LangChain', (tool) => tool.lc_namespace !== undefined || isRunnable(tool)],
+  // Before OpenAI's: these may say that they are of type `function` or `custom`, too.
+  ['@haldir/ai-sdk', 'the AI SDK', (tool) => 'inputSchema' in tool],
+  ['@haldir/anthropic', 'the Anthropic SDK', (tool) => 'input_schema' in tool],
   ['@haldir/openai/agents', 'the OpenAI Agents SDK', isAgents],
   ['@haldir/openai', 'the OpenAI SDK', ({ type }) => type === 'function' || type === 'custom'],
-  ['@haldir/ai-sdk', 'the AI SDK', (tool) => 'inputSchema' in tool],
-  ['@haldir/anthropic', 'the Anthropic SDK', (tool) => 'input_schema' in tool || typeof tool.run === 'function'],
+  ['@haldir/anthropic', 'the Anthropic SDK', ({ run }) => typeof run === 'function'],
 ]
 
 /**

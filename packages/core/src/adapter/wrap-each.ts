@@ -45,15 +45,15 @@ export function wrapList<T extends { readonly name: string }, O>(
   wrap: (tool: T, name: string, options: O) => T,
 ): T[] {
   const named: Record<string, T> = Object.create(null)
-  const names = tools.map((tool, index) => {
+  const keys = tools.map((tool, index) => {
     const name = (tool as { readonly name?: unknown } | null | undefined)?.name
     // What has no name is no tool of the list's framework; the wrapper says what it is instead.
     const key = typeof name === 'string' ? name : String(index)
-    if (named[key]) throw new ConfigError('invalid-option', 'tools', `\`${key}\` stands twice in \`tools\``)
+    if (key in named) throw new ConfigError('invalid-option', 'tools', `\`${key}\` stands twice in \`tools\``)
     named[key] = tool
     return key
   })
   const wrapped = wrapEach(named, options, wrap)
-  // Keys that look like numbers would come first.
-  return names.map((name) => wrapped[name] as T)
+  // By the list, not by the names: an object puts those that are numbers first.
+  return keys.map((key) => wrapped[key] as T)
 }

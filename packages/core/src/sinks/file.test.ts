@@ -55,6 +55,16 @@ describe('fileSink', () => {
   it('never lets two writers share a file', () => {
     fileSink(folder).open?.('w')
     expect(() => fileSink(folder).open?.('w')).toThrow()
+    // The lock is still there: nobody takes the first for dead.
+    expect(readdirSync(folder).sort()).toEqual(['audit-w-1.jsonl', 'audit-w.lock'])
+  })
+
+  it('can be opened on the second attempt, when the first found no room for its lock', () => {
+    writeFileSync(join(folder, 'audit-w.lock.new'), '{"pid"')
+    const sink = fileSink(folder)
+    sink.open?.('w')
+    sink.write('{}\n')
+    expect(readdirSync(folder).sort()).toEqual(['audit-w-1.jsonl', 'audit-w.lock'])
   })
 
   it('cuts the unfinished line off a dead writer’s file, and says so; a live one’s it leaves alone', () => {

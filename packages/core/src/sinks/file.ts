@@ -4,6 +4,7 @@
  */
 import {
   closeSync,
+  existsSync,
   fstatSync,
   ftruncateSync,
   mkdirSync,
@@ -69,12 +70,16 @@ interface OpenFile {
 
 /** Makes the writer's file. `ax`: it must not exist, so two writers can never share one. */
 function openFile(directory: string, writer: string): OpenFile {
+  const path = join(directory, `audit-${writer}-1.jsonl`)
   const lock = join(directory, `audit-${writer}.lock`)
-  // Written aside and renamed: nobody ever reads half a lock and takes its writer for dead.
-  writeFileSync(`${lock}.new`, lockText(), { flag: 'wx', mode: 0o600 })
+  // Before the lock is touched: it belongs to whoever writes that file.
+  if (existsSync(path)) throw new Error('another writer of this name has a file here')
+  // Written aside and renamed: nobody ever reads half a lock and takes its writer for dead. What another attempt left
+  // aside, on a disk that was full then, is written over.
+  writeFileSync(`${lock}.new`, lockText(), { mode: 0o600 })
   renameSync(`${lock}.new`, lock)
   try {
-    const fd = openSync(join(directory, `audit-${writer}-1.jsonl`), 'ax', 0o600)
+    const fd = openSync(path, 'ax', 0o600)
     return { writer, fd, lock, size: 0, broken: false }
   } catch (error) {
     unlinkSync(lock)

@@ -101,7 +101,13 @@ function foreign(): Record<string, object> {
   const parameters = { type: 'object', properties: {} }
   return {
     '@haldir/ai-sdk': { description: 'of the AI SDK', inputSchema: parameters, execute: run },
-    '@haldir/anthropic': { name: 'foreign', description: 'of Anthropic', input_schema: parameters, run },
+    '@haldir/anthropic': {
+      type: 'custom',
+      name: 'foreign',
+      description: 'of Anthropic',
+      input_schema: parameters,
+      run,
+    },
     '@haldir/langchain': { name: 'foreign', lc_namespace: ['langchain', 'tools'], schema: parameters, invoke: run },
     '@haldir/openai': { type: 'function', function: { name: 'foreign', function: run, parse: JSON.parse, parameters } },
     '@haldir/openai/agents': {

@@ -1,0 +1,186 @@
+import { fakeClock } from '@haldir/testing/clock'
+import { afterEach, describe, expect, it } from 'vitest'
+import { governTool, handleOf, leaveUngoverned, markWrapped, permitsOf, permittedOf, unknownTool } from './adapter.ts'
+import { ConfigError } from './errors.ts'
+import { createHaldir, type Haldir } from './haldir.ts'
+import type { HaldirOptions } from './haldir-options.ts'
+import { memorySink } from './sinks/memory.ts'
+import type { Entry } from './watch/entry.ts'
+
+const open: Haldir[] = []
+afterEach(async () => {
+  for (const haldir of open.splice(0)) await haldir.close()
+})
+
+function house(options: HaldirOptions = {}) {
+  const haldir = createHaldir({ clock: fakeClock(), sinks: [memorySink()], ...options })
+  open.push(haldir)
+  return haldir
+}
+
+async function entriesOf(haldir: Haldir): Promise<Entry[]> {
+  const found: Entry[] = []
+  for await (const entry of haldir.trail.query()) found.push(entry)
+  return found
+}
+
+const why = 'runs elsewhere'
+const framework = 'test'
+
+describe('unknownTool', () => {
+  it.each<[called: unknown, named: string, reason: string]>([
+    ['charge', 'charge', 'there is no tool `charge`'],
+    ['server/tool:1', 'server/tool:1', 'there is no tool `server/tool:1`'],
+    ['session.fetch', 'unknown', 'there is no tool of that name'],
+    ['payments.authorize', 'unknown', 'there is no tool of that name'],
+    ['', 'unknown', 'there is no tool of that name'],
+    ['a b\n`c`', 'unknown', 'there is no tool of that name'],
+    ['x'.repeat(129), 'unknown', 'there is no tool of that name'],
+    ['cһarge', 'unknown', 'there is no tool of that name'],
+    [undefined, 'unknown', 'there is no tool of that name'],
+    [{ toString: () => 'charge' }, 'unknown', 'there is no tool of that name'],
+  ])('refuses a call of %j, and records it', async (called, named, reason) => {
+    const haldir = house()
+    const session = await haldir.createSession({ agent: 'bot', scopes: ['read'] })
+    const done = await unknownTool(framework, called).execute({ args: { a: 1 }, session, ref: 'ref' })
+    expect(done).toMatchObject({ status: 'denied', denial: { code: 'invalid-arguments', rule: 'unknown-tool' } })
+    expect((done as { denial: Error }).denial.message).toContain(`: ${reason}. `)
+    const entry = (await entriesOf(haldir)).at(-1)
+    expect(entry).toMatchObject({ type: 'refusal', tool: named, ref: 'ref', code: 'invalid-arguments' })
+    // It is no tool, so it is not listed as one.
+    expect(haldir.surface().tools).toEqual([])
+  })
+
+  it('has a session as every call does, and runs nothing in shadow mode either', async () => {
+    const haldir = house()
+    expect(await unknownTool(framework, 'x', { haldir }).execute({ args: {} })).toMatchObject({
+      denial: { code: 'no-session' },
+    })
+    const shadow = house({ mode: 'shadow' })
+    const session = await shadow.createSession({ agent: 'bot', scopes: [] })
+    const done = await unknownTool(framework, 'x', { session }).execute({ args: {} })
+    expect(done.status).toBe('failed')
+    expect(ConfigError.isInstance((done as { error: unknown }).error)).toBe(true)
+  })
+
+  it('is refused whatever rules and scopes allow', async () => {
+    const haldir = house({ policy: { version: '1', default: 'allow', allowByDefault: true, rules: [] } })
+    const session = await haldir.createSession({ agent: 'bot', scopes: ['spend:*'] })
+    expect(await unknownTool(framework, 'x').execute({ args: {}, session })).toMatchObject({ status: 'denied' })
+  })
+})
+
+describe('leaveUngoverned', () => {
+  const definition = { framework, name: 'search', options: { scope: 'web' }, why }
+
+  it('throws unless the developer has said that it is all right', () => {
+    for (const said of [undefined, true, 'yes', 'deny', 'ALLOW', {}]) {
+      expect(() => leaveUngoverned({}, definition, said)).toThrow(
+        expect.objectContaining({ code: 'ungovernable', path: 'search', message: '`search` runs elsewhere' }),
+      )
+    }
+    const { options: _, ...rest } = definition
+    expect(() => leaveUngoverned({}, { ...rest, options: { scope: 'a b' } }, 'allow')).toThrow(ConfigError)
+    expect(() => leaveUngoverned({}, { ...definition, name: 'session.fetch' }, 'allow')).toThrow(
+      'of Haldir’s own'.replace('’', "'"),
+    )
+    expect(() => leaveUngoverned({}, definition, 'allow', { haldir: {} as never })).toThrow(ConfigError)
+  })
+
+  it('lists the tool for as long as it exists, and with each haldir that it was left to', async () => {
+    const [one, other] = [house(), house()]
+    const tool = { type: 'provider' }
+    leaveUngoverned(tool, definition, 'allow', { haldir: one })
+    leaveUngoverned(tool, { ...definition, options: { scope: 'admin' } }, 'allow', { haldir: other })
+    await collected()
+    for (const haldir of [one, other]) {
+      expect(haldir.surface().tools.map(({ name }) => name)).toEqual(['search'])
+    }
+    const permits = permitsOf(tool)
+    const sessions = [
+      await one.createSession({ agent: 'bot', scopes: ['web'] }),
+      await other.createSession({ agent: 'bot', scopes: ['web'] }),
+      await other.createSession({ agent: 'bot', scopes: ['admin'] }),
+      await house().createSession({ agent: 'bot', scopes: ['web', 'admin'] }),
+      await house({ mode: 'shadow' }).createSession({ agent: 'bot', scopes: [] }),
+    ]
+    expect(sessions.map((session) => permits?.(session))).toEqual([true, false, true, false, true])
+    expect(tool).toEqual({ type: 'provider' })
+  })
+
+  it('left to any haldir, it is permitted by the options it was left with last', async () => {
+    const tool = {}
+    leaveUngoverned(tool, definition, 'allow')
+    leaveUngoverned(tool, { ...definition, options: { scope: 'admin' } }, 'allow')
+    const session = await house().createSession({ agent: 'bot', scopes: ['web'] })
+    expect(permitsOf(tool)?.(session)).toBe(false)
+  })
+})
+
+describe('permitsOf', () => {
+  it('knows what was marked with a handle, or left alone, and nothing else', async () => {
+    const handle = governTool({ framework, name: 'look', options: { scope: 'read' }, run: () => 1 })
+    const execute = () => 1
+    markWrapped(execute, handle)
+    const marked = () => 2
+    markWrapped(marked)
+    const haldir = house()
+    const session = await haldir.createSession({ agent: 'bot', scopes: ['read'] })
+    expect(permitsOf({}, execute)?.(session)).toBe(true)
+    expect(permitsOf(execute)?.(session)).toBe(true)
+    for (const unknown of [{}, () => 1, marked, undefined, null, 'look', 7]) {
+      expect(permitsOf(unknown as never)).toBeUndefined()
+      expect(handleOf(unknown)).toBeUndefined()
+    }
+    await session.revoke('done')
+    expect(permitsOf(execute)?.(session)).toBe(false)
+  })
+
+  it('in sets and in lists: what is permitted, in the same order, under the same keys', async () => {
+    const haldir = house()
+    const session = await haldir.createSession({ agent: 'bot', scopes: ['read'] })
+    const toolOf = (name: string, scope: string) => {
+      const tool = { name }
+      markWrapped(tool, governTool({ framework, name, options: { scope }, run: () => 1 }))
+      return tool
+    }
+    const [b, a, no] = [toolOf('b', 'read'), toolOf('a', 'read'), toolOf('no', 'write')]
+    const ways = (tool: object | null) => permitsOf(tool as object)
+    expect(permittedOf([b, no, a, b], session, ways)).toEqual([b, a, b])
+    const set = permittedOf({ x: b, no, __proto__: a, constructor: a }, session, ways)
+    expect(Object.entries(set)).toEqual([
+      ['x', b],
+      ['constructor', a],
+    ])
+    expect(permittedOf([], session, ways)).toEqual([])
+    expect(() => permittedOf([b, null], session, ways)).toThrow(
+      expect.objectContaining({ code: 'ungovernable', path: '1', message: '`1` is not governed' }),
+    )
+    expect(() => permittedOf({ b, bare: {} }, session, ways)).toThrow(expect.objectContaining({ path: 'bare' }))
+    for (const nothing of [null, undefined, 'tools']) {
+      expect(() => permittedOf(nothing as never, session, ways)).toThrow(expect.objectContaining({ path: 'tools' }))
+    }
+    for (const no of [undefined, null, session.id, { ...session }]) {
+      expect(() => permittedOf([b], no as never, ways)).toThrow(expect.objectContaining({ path: 'session' }))
+    }
+  })
+})
+
+it('tools that are wrapped for each request leave no trace', async () => {
+  const { tools } = (globalThis as unknown as Record<symbol, { tools: Set<unknown> }>)[Symbol.for('haldir.shared.v1')]!
+  let most = 0
+  for (let round = 0; round < 20; round++) {
+    for (let request = 0; request < 500; request++) {
+      governTool({ framework, name: 'gone', options: { scope: [] }, run: () => 1 })
+    }
+    await collected()
+    most = Math.max(most, tools.size)
+  }
+  expect(most).toBeLessThan(5_000)
+})
+
+async function collected(): Promise<void> {
+  await new Promise((resolve) => setImmediate(resolve))
+  ;(globalThis as { gc?: () => void }).gc?.()
+  await new Promise((resolve) => setImmediate(resolve))
+}

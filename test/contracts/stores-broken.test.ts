@@ -1,0 +1,224 @@
+/** The store contract notices a store that breaks any one of these promises. */
+import type { Clock, Store } from '@haldir/core'
+import { memoryStore } from '@haldir/core/stores/memory'
+import { fakeClock } from '@haldir/testing'
+import { describe, expect, it } from 'vitest'
+import { Scene } from '../../packages/testing/src/store-contract/scene.ts'
+import { STORE_CHAPTERS } from '../../packages/testing/src/store-contract.ts'
+import { failing } from './broken.ts'
+
+type Break = (store: Store, clock: Clock) => Partial<Store>
+
+const run = (broken: Break = () => ({}), only?: readonly string[]) =>
+  failing(
+    STORE_CHAPTERS,
+    async () => {
+      const clock = fakeClock()
+      const store = memoryStore({ clock })
+      const wrong = { ...store, ...broken(store, clock) }
+      return { scene: new Scene(wrong, clock), close: async () => {} }
+    },
+    () => true,
+    only,
+  )
+
+/** An answer of the store, one turn later. */
+const later = async <T>(answer: T): Promise<Awaited<T>> => {
+  await new Promise((resolve) => setImmediate(resolve))
+  return await answer
+}
+
+/** What each does wrong, and a case that fails for it. */
+const BROKEN: readonly (readonly [wrong: string, broken: Break, caught: string])[] = [
+  [
+    'takes nothing',
+    (store) => ({ admit: (request) => store.admit({ ...request, charges: [] }) }),
+    'a budget of 50 admits fifty calls of 1, and refuses the next by its meter',
+  ],
+  [
+    'looks first and takes later',
+    (store) => ({
+      async admit({ charges, ...request }) {
+        const states = await later(store.meters.read(charges.map(({ meter }) => meter)))
+        const full = charges.find(({ micros }, index) => {
+          const { limit = 0n, used = 0n, held = 0n } = states[index] ?? {}
+          return used + held + micros > limit
+        })
+        if (full) return { ok: false, refused: 'budget-exceeded', meter: full.meter.key }
+        const admitted = await later(store.admit({ ...request, charges: [] }))
+        if (admitted.ok) await store.settle({ call: request.call, spent: charges })
+        return admitted
+      },
+    }),
+    'of a hundred calls at once exactly fifty fit a budget of 50',
+  ],
+  [
+    'takes from one meter after the other',
+    (store) => ({
+      async admit({ charges, call, ...request }) {
+        let last: Awaited<ReturnType<Store['admit']>> = await store.admit({ ...request, call, charges: [] })
+        for (const [index, charge] of charges.entries()) {
+          last = await store.admit({ ...request, call: `${call}.${index}`, charges: [charge] })
+          if (!last.ok) return last
+        }
+        return last
+      },
+    }),
+    'a call takes from all its meters or from none, wherever the full one stands',
+  ],
+  [
+    'takes a meter that is missing for an empty one',
+    (store) => ({
+      async admit({ charges, ...request }) {
+        const states = await store.meters.read(charges.map(({ meter }) => meter))
+        return store.admit({ ...request, charges: charges.filter((_, index) => states[index] !== undefined) })
+      },
+    }),
+    'a meter that is missing is not zero: the call is refused as unavailable, and nothing is taken',
+  ],
+  [
+    'takes the same call for another each time',
+    (store) => {
+      let admits = 0
+      return { admit: ({ call, ...request }) => store.admit({ ...request, call: `${call}#${++admits}` }) }
+    },
+    'the same call again is the same hold',
+  ],
+  [
+    'counts a settle each time it arrives',
+    (store) => {
+      let settles = 0
+      return { settle: ({ call, ...rest }) => store.settle({ call: `${call}#${++settles}`, ...rest }) }
+    },
+    'a settle that arrives many times at once counts once',
+  ],
+  [
+    'never gives back what was not spent',
+    (store) => ({ settle: ({ call }) => store.settle({ call }) }),
+    'settling lower gives the rest back',
+  ],
+  [
+    'hides that more was spent than there was',
+    (store) => ({ settle: async (request) => ({ ...(await store.settle(request)), overrun: false }) }),
+    'settling higher is counted, reported, and blocks what comes later',
+  ],
+  [
+    'forgets a cancel of what it does not know',
+    (store) => ({
+      async cancel(call) {
+        const known = await store.hold.get(call)
+        return known ? store.cancel(call) : { state: 'unknown', overrun: false }
+      },
+    }),
+    'cancelling an unknown call refuses the admit that arrives late',
+  ],
+  [
+    'gives back what ran when its lease is over',
+    (store) => ({
+      async expire(limit) {
+        const expired = await store.expire(limit)
+        for (const call of expired.orphaned) await store.settle({ call, spent: [] })
+        return expired
+      },
+    }),
+    'a running hold whose lease is over is counted as spent, never given back',
+  ],
+  [
+    'revokes one session alone',
+    (store) => {
+      const gone = new Set<string>()
+      return {
+        session: {
+          ...store.session,
+          revokeTree(id) {
+            gone.add(id)
+            return [id]
+          },
+        },
+        admit: (request) =>
+          gone.has(request.session) ? { ok: false, refused: 'session-revoked' } : store.admit(request),
+      }
+    },
+    'revoking reaches every descendant, names what it ended, and spares the others',
+  ],
+  [
+    'remembers that a session lived',
+    (store) => {
+      const seen = new Map<string, Awaited<ReturnType<Store['admit']>>>()
+      return {
+        async admit(request) {
+          const known = seen.get(request.session)
+          if (known) return known
+          const admitted = await store.admit(request)
+          if (admitted.ok) seen.set(request.session, admitted)
+          return admitted
+        },
+      }
+    },
+    'a session admits up to its last millisecond and nothing from then on',
+  ],
+  [
+    'follows a wall clock that is set back',
+    (_, clock) => memoryStore({ clock: { ...clock, now: () => clock.now(), monotonic: () => 0 } }),
+    'a wall clock set back does not extend a session',
+  ],
+  [
+    'does not look at `once`',
+    (store) => ({ admit: ({ once: _, ...request }) => store.admit(request) }),
+    'of a hundred calls at once with one `once` key exactly one is admitted',
+  ],
+  [
+    'rounds as a number does',
+    (store) => ({
+      meters: {
+        read: async (keys) =>
+          (await store.meters.read(keys)).map(
+            (state) => state && { ...state, used: BigInt(Math.fround(Number(state.used))) },
+          ),
+      },
+    }),
+    'amounts are exact up to 2^53 - 1 micro-units',
+  ],
+  [
+    'overwrites a version of a secret',
+    (store) => ({
+      secret: {
+        ...store.secret,
+        async put(secret) {
+          await store.secret.delete(secret.tenant, secret.name)
+          return store.secret.put(secret)
+        },
+      },
+    }),
+    'a version that is taken is refused and stays as it was',
+  ],
+  [
+    'lists the secrets of every tenant',
+    (store) => ({ secret: { ...store.secret, list: () => store.secret.list() } }),
+    'every version of a tenant is listed, and none of another tenant',
+  ],
+  [
+    'makes more sessions than a cap allows, when they are made at once',
+    (store) => ({
+      session: {
+        ...store.session,
+        async create(row, meters, caps) {
+          const made = caps?.[0] ? await later(undefined) : undefined
+          return store.session.create(row, meters, made)
+        },
+      },
+    }),
+    'of many sessions made at once exactly as many are made as the cap allows',
+  ],
+]
+
+describe('a store that', () => {
+  it('keeps every promise passes every case', async () => {
+    const keepsNothing = (title: string) => STORE_CHAPTERS['what is kept']?.some((one) => one.title === title) === true
+    expect((await run()).filter((title) => !keepsNothing(title))).toEqual([])
+  })
+
+  it.each(BROKEN)('%s is noticed', async (_, broken, caught) => {
+    expect(await run(broken, [caught])).toEqual([caught])
+  })
+})
