@@ -16,7 +16,10 @@ export default defineConfig({
     projects: [
       {
         extends: true,
-        test: { name: 'haldir', include: ['packages/*/src/**/*.test.ts', 'test/**/*.test.ts', 'examples/**/*.test.ts'] },
+        test: {
+          name: 'haldir',
+          include: ['packages/*/src/**/*.test.ts', 'test/**/*.test.ts', 'examples/**/*.test.ts'],
+        },
       },
       {
         // The adapter imports LangChain when it runs; here, the oldest that it takes, as its user would have installed it.

@@ -471,7 +471,7 @@ describe('wrapping', () => {
 
   it('what is no tool is refused', () => {
     for (const value of [undefined, null, 'text', () => 1]) {
-      expect(() => governed(value as never, { name: 'x', scope: 'read' })).toThrow(wrong('ungovernable', 'tools'))
+      expect(() => governed(value as never, { name: 'x', scope: 'read' })).toThrow(wrong('ungovernable', 'x'))
       expect(() => governed({ x: value } as never, { x: rule } as never)).toThrow(wrong('ungovernable', 'x'))
     }
   })

@@ -279,7 +279,7 @@ describe('arguments that do not fit', () => {
     const pick = tool(async () => 'picked', { name: 'pick', schema: z3.object({ color: z3.enum(['red']) }) as never })
     const calls = [{ tool: 'pick', args: { color: "argument-canary', received 'x" } }]
     const { answers } = await agentRun([governed(pick, { scope: 'read' }, { session })], [calls])
-    expect(answers[0]?.content).toMatch(/`color` Invalid enum value\. Expected 'red'/)
+    expect(answers[0]?.content).toContain('`color` is not one of ["red"].')
     expect(answers[0]?.content).not.toContain('canary')
   })
 })

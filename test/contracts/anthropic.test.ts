@@ -34,7 +34,6 @@ const NO_CONTEXT = 'the runner hands nothing of the application to its tools'
 const ONE_ID = 'a runner that starts tools while the reply streams runs one call of those that share an id'
 const NO_ID = 'before 0.84 the runner does not tell its tools which call it is'
 const NO_SIGNAL = 'before 0.84 the runner tells its tools nothing of its signal'
-const NO_ID = 'before 0.84 the runner tells its tools nothing of the call'
 
 function driverFor(version: Version, streaming: boolean): AdapterDriver<AnyTool> {
   const { betaTool, betaZodTool, tellsTools } = version
@@ -82,7 +81,6 @@ function driverFor(version: Version, streaming: boolean): AdapterDriver<AnyTool>
             "the framework's own id of a call stands in its entries": NO_ID,
             "the caller's signal reaches the running tool": NO_SIGNAL,
             'a call whose caller gave up before it ran does not run': NO_SIGNAL,
-            "the framework's own id of a call stands in its entries": NO_ID,
           }),
     },
 
