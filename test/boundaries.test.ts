@@ -76,6 +76,23 @@ describe.each(sources)('%s', (path) => {
   })
 })
 
+describe.each(['ai-sdk', 'anthropic', 'langchain', 'openai'])('the adapter %s', (name) => {
+  const own = sources.filter((path) => path.startsWith(`packages/${name}/`))
+
+  it('knows the way into the path and the public names, and nothing of what judges', () => {
+    for (const { from } of own.flatMap(importsOf)) {
+      if (from.startsWith('@haldir/core')) expect(['@haldir/core', '@haldir/core/adapter']).toContain(from)
+    }
+  })
+
+  it('is thin: no file has more than 200 lines of code', () => {
+    for (const path of own) {
+      const code = readFileSync(join(root, path), 'utf8').replace(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm, '')
+      expect(code.split('\n').filter((line) => line.trim() !== '').length, path).toBeLessThanOrEqual(200)
+    }
+  })
+})
+
 it('the three pillars never import one another', () => {
   for (const pillar of PILLARS) {
     const others = PILLARS.filter((other) => other !== pillar)

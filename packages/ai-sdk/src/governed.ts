@@ -2,11 +2,12 @@
  * `governed` for tools of the Vercel AI SDK. The gate sits inside `execute`, the one place every way of running a tool
  * comes through; everything else of the tool stays as it is.
  */
-import { ConfigError, type CurrentCall } from '@haldir/core'
+import type { CurrentCall } from '@haldir/core'
 import {
   type AdapterRequest,
   carriedIn,
   copyTool,
+  definitionOf,
   type GovernedHandle,
   governTool,
   isGeneratorFunction,
@@ -19,8 +20,9 @@ import {
   refuseForeign,
   refuseTwice,
   type ToolOptions,
+  type Ungovernable,
   type Where,
-  wrapEach,
+  wrapAny,
 } from '@haldir/core/adapter'
 import { withHints } from './hints.ts'
 import { isMastra, lendSignal, type MastraContext, misfitFor, requestSession } from './mastra.ts'
@@ -42,14 +44,9 @@ type ResultOf<T> =
     : unknown
 
 /** What a tool requires, costs and may use. `cost`, `actual` and `scope` see the tool's own types. */
-export interface ToolRule<Args = any, Result = any> extends ToolOptions<Args, Result> {
+export interface ToolRule<Args = any, Result = any> extends ToolOptions<Args, Result>, Ungovernable {
   /** Says that `execute` answers preliminary results although it is no `async function*`. */
   readonly streaming?: boolean
-  /**
-   * `allow`: a tool that runs at the provider or in the client, where no call can be governed, is left as it is and
-   * listed in `haldir.surface()`. Without it such a tool is an error.
-   */
-  readonly ungovernable?: 'allow'
 }
 
 /** The options that the AI SDK gives to `execute`; Mastra gives its own. */
@@ -77,25 +74,20 @@ export function governed<S extends Record<string, GovernableTool>>(
   where?: Where,
 ): S
 export function governed(target: any, rules: any, where: Where = {}): unknown {
-  if (typeof rules?.name === 'string') {
-    const { name, ...rule } = rules
-    return wrap(target, name, rule, where)
-  }
-  if (isTool(target) && typeof (target as GovernableTool).execute === 'function') {
-    throw new ConfigError('invalid-option', 'name', '`name` is missing: a single tool is wrapped under a name')
-  }
-  return wrapEach<GovernableTool, ToolRule>(target, rules, (tool, name, rule) => wrap(tool, name, rule, where))
+  return wrapAny<GovernableTool, ToolRule>(target, rules, {
+    isTool: (value) => isTool(value) && typeof value.execute === 'function',
+    wrap: (tool, name, rule) => wrap(tool, name, rule, where),
+  })
 }
 
 function wrap(tool: GovernableTool, name: string, rule: ToolRule, where: Where): GovernableTool {
-  const { ungovernable, streaming: announced, ...ruled } = rule
+  const { ungovernable: _, streaming: announced, ...ruled } = rule
   const why = whyUngovernable(tool, name)
   const mastra = isMastra(tool)
   const framework = mastra ? 'mastra' : 'ai-sdk'
   if (why !== undefined) {
-    const options = { ...ruled, scope: ruled.scope ?? [] }
-    leaveUngoverned(tool, { name, framework, options, why }, ungovernable, where)
-    return tool
+    const { streaming: _, ...left } = rule
+    return leaveUngoverned(tool, { name, framework, why, rule: left }, where)
   }
   const original = tool.execute as (...args: any[]) => unknown
   refuseTwice(original, name)
@@ -169,16 +161,6 @@ function innerOptions(options: ExecuteOptions | undefined, call: CurrentCall): E
     get abortSignal() {
       return call.signal
     },
-  }
-}
-
-/** What the tool is, for the hash in every entry: what the model is told of it, as far as that is plain data. */
-function definitionOf(tool: GovernableTool, name: string, inputSchema: unknown): unknown {
-  const { description } = tool as { description?: unknown }
-  return {
-    name,
-    description: typeof description === 'string' ? description : undefined,
-    inputSchema,
   }
 }
 

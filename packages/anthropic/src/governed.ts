@@ -2,17 +2,17 @@
  * `governed` for tools of the Anthropic SDK. The gate sits inside `run`, the one place every runner and every loop of
  * one's own comes through; everything else of the tool stays as it is, but that `parse` refuses instead of throwing.
  */
-import { ConfigError } from '@haldir/core'
 import {
   copyTool,
+  definitionOf,
   jsonSchemaOf,
   leaveUngoverned,
   refuseForeign,
   refuseTwice,
   type ToolOptions,
+  type Ungovernable,
   type Where,
-  wrapEach,
-  wrapList,
+  wrapAny,
 } from '@haldir/core/adapter'
 import { gateOf, isToolset, type MemberCall, type Runnable } from './gate.ts'
 import { parsing } from './parsing.ts'
@@ -38,13 +38,7 @@ type RulesOf<T> =
     : { readonly [N in NameOf<T>]: ToolRule<ArgsOf<Called<T, N>>, ResultOf<Called<T, N>>> }
 
 /** What a tool requires, costs and may use. `cost`, `actual` and `scope` see the tool's own types. */
-export interface ToolRule<Args = any, Result = any> extends ToolOptions<Args, Result> {
-  /**
-   * `allow`: a tool without `run`, which works at the provider, where no call can be governed, is left as it is and
-   * listed in `haldir.surface()`. Without it such a tool is an error.
-   */
-  readonly ungovernable?: 'allow'
-}
+export interface ToolRule<Args = any, Result = any> extends ToolOptions<Args, Result>, Ungovernable {}
 
 /**
  * Wraps one tool: every call of the result runs under a session, or is refused. The result has the same type. Throws
@@ -68,39 +62,22 @@ export function governed<S extends Record<string, GovernableTool>>(
   where?: Where,
 ): S
 export function governed(target: any, rules: any, where: Where = {}): unknown {
-  if (Array.isArray(target)) return wrapNamed(target, rules, where)
-  if (typeof rules?.name === 'string') {
-    const { name, ...rule } = rules
-    return wrap(target, name, rule, where)
-  }
-  if (isTool(target)) {
-    throw new ConfigError('invalid-option', 'name', '`name` is missing: a single tool is wrapped under a name')
-  }
-  return wrapEach<GovernableTool, ToolRule>(target, rules, (tool, name, rule) => wrap(tool, name, rule, where))
-}
-
-function wrapNamed(tools: readonly GovernableTool[], rules: Readonly<Record<string, ToolRule>>, where: Where) {
-  // Toolsets have no `name`.
-  const named = tools.map((tool) => ({ name: nameOf(tool) as string, tool }))
-  const wrapped = wrapList(named, rules, ({ tool }, name, rule) => ({ name, tool: wrap(tool, name, rule, where) }))
-  return wrapped.map(({ tool }) => tool)
+  const each = (tool: GovernableTool, name: string, rule: ToolRule) => wrap(tool, name, rule, where)
+  return wrapAny<GovernableTool, ToolRule>(target, rules, { isTool, nameOf, wrap: each })
 }
 
 function wrap(tool: GovernableTool, name: string, rule: ToolRule, where: Where): GovernableTool {
   if (!isTool(tool)) refuseForeign(tool, name, '@haldir/anthropic')
-  const { ungovernable, ...options } = rule
   if (typeof tool.run !== 'function') {
-    const listed = { name, framework: FRAMEWORK, options: { ...options, scope: options.scope ?? [] } }
-    leaveUngoverned(tool, { ...listed, why: 'has no `run`: no call of it can be governed here' }, ungovernable, where)
-    return tool
+    return leaveUngoverned(tool, { name, framework: FRAMEWORK, why: ELSEWHERE, rule }, where)
   }
+  const { ungovernable: _, ...options } = rule
   const runnable = tool as Runnable
   refuseTwice(runnable.run, name)
   const schema = schemaOf(runnable)
-  const { description } = runnable
-  const definition = { name, description: typeof description === 'string' ? description : undefined, schema }
   const parsed = parsing(runnable, schema)
-  const run = gateOf(runnable, { framework: FRAMEWORK, name, options, definition, schema }, parsed, where)
+  const described = { framework: FRAMEWORK, name, options, definition: definitionOf(tool, name, schema), schema }
+  const run = gateOf(runnable, described, parsed, where)
   const { toolResult } = runnable
   const copy: GovernableTool = copyTool(tool, {
     run,
@@ -113,6 +90,7 @@ function wrap(tool: GovernableTool, name: string, rule: ToolRule, where: Where):
   return copy
 }
 
+const ELSEWHERE = 'has no `run`: no call of it can be governed here'
 const FRAMEWORK = 'anthropic'
 
 /** The schema without members that are null: the SDK writes such for tools of MCP servers. */

@@ -71,27 +71,27 @@ describe('unknownTool', () => {
 })
 
 describe('leaveUngoverned', () => {
-  const definition = { framework, name: 'search', options: { scope: 'web' }, why }
+  const rule = { scope: 'web', ungovernable: 'allow' } as const
+  const definition = { framework, name: 'search', rule, why }
 
   it('throws unless the developer has said that it is all right', () => {
-    for (const said of [undefined, true, 'yes', 'deny', 'ALLOW', {}]) {
-      expect(() => leaveUngoverned({}, definition, said)).toThrow(
+    for (const ungovernable of [undefined, true, 'yes', 'deny', 'ALLOW', {}] as never[]) {
+      expect(() => leaveUngoverned({}, { ...definition, rule: { ...rule, ungovernable } })).toThrow(
         expect.objectContaining({ code: 'ungovernable', path: 'search', message: '`search` runs elsewhere' }),
       )
     }
-    const { options: _, ...rest } = definition
-    expect(() => leaveUngoverned({}, { ...rest, options: { scope: 'a b' } }, 'allow')).toThrow(ConfigError)
-    expect(() => leaveUngoverned({}, { ...definition, name: 'session.fetch' }, 'allow')).toThrow(
+    expect(() => leaveUngoverned({}, { ...definition, rule: { ...rule, scope: 'a b' } })).toThrow(ConfigError)
+    expect(() => leaveUngoverned({}, { ...definition, name: 'session.fetch' })).toThrow(
       'of Haldir’s own'.replace('’', "'"),
     )
-    expect(() => leaveUngoverned({}, definition, 'allow', { haldir: {} as never })).toThrow(ConfigError)
+    expect(() => leaveUngoverned({}, definition, { haldir: {} as never })).toThrow(ConfigError)
   })
 
   it('lists the tool for as long as it exists, and with each haldir that it was left to', async () => {
     const [one, other] = [house(), house()]
     const tool = { type: 'provider' }
-    leaveUngoverned(tool, definition, 'allow', { haldir: one })
-    leaveUngoverned(tool, { ...definition, options: { scope: 'admin' } }, 'allow', { haldir: other })
+    expect(leaveUngoverned(tool, definition, { haldir: one })).toBe(tool)
+    leaveUngoverned(tool, { ...definition, rule: { ...rule, scope: 'admin' } }, { haldir: other })
     await collected()
     for (const haldir of [one, other]) {
       expect(haldir.surface().tools.map(({ name }) => name)).toEqual(['search'])
@@ -110,8 +110,8 @@ describe('leaveUngoverned', () => {
 
   it('left to any haldir, it is permitted by the options it was left with last', async () => {
     const tool = {}
-    leaveUngoverned(tool, definition, 'allow')
-    leaveUngoverned(tool, { ...definition, options: { scope: 'admin' } }, 'allow')
+    leaveUngoverned(tool, definition)
+    leaveUngoverned(tool, { ...definition, rule: { ...rule, scope: 'admin' } })
     const session = await house().createSession({ agent: 'bot', scopes: ['web'] })
     expect(permitsOf(tool)?.(session)).toBe(false)
   })

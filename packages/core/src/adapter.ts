@@ -27,20 +27,26 @@ import {
 import type { Haldir } from './haldir.ts'
 import type { Amount } from './money.ts'
 import { checkKeys } from './options.ts'
-import { compileTool, TOOL_NAME, type ToolDefinition } from './tool-options.ts'
+import { compileTool, TOOL_NAME, type ToolDefinition, type ToolOptions } from './tool-options.ts'
 
 export { copyTool } from './adapter/copy-tool.ts'
 export { refuseForeign } from './adapter/frameworks.ts'
 export { isGeneratorFunction, isIterable, lastItem, onlyItem } from './adapter/items.ts'
 export { type Misfit, misfitFrom, misfitOf, UNREADABLE } from './adapter/misfit.ts'
 export { type PermitsOf, permittedOf } from './adapter/permitted.ts'
-export { wrapEach, wrapList } from './adapter/wrap-each.ts'
+export { nameIn, type Wrapping, wrapAny, wrapEach } from './adapter/wrap-each.ts'
 export { keepFrame } from './context.ts'
 export { isSession } from './gate/sessions.ts'
 export type { Executed, NotRun, Prepared, Spending, Streamed } from './governor.ts'
 export { jsonSchemaOf } from './json-schema.ts'
 export type { Amounts, ToolAnnotations, ToolDefinition, ToolOptions } from './tool-options.ts'
 export { checkKeys, markWrapped, refuseTwice }
+
+/** What a tool is, for the hash in every entry: what the model is told of it, as far as that is plain data. */
+export function definitionOf(tool: unknown, name: string, schema: unknown): object {
+  const { description } = tool as { readonly description?: unknown }
+  return { name, description: typeof description === 'string' ? description : undefined, inputSchema: schema }
+}
 
 /** The handle that something was marked as wrapped with. */
 export function handleOf(tool: unknown): GovernedHandle | undefined {
@@ -124,19 +130,35 @@ export function ambientSession(): Session | undefined {
   return currentFrame()?.session
 }
 
+/** What a rule says besides, in every adapter. */
+export interface Ungovernable {
+  /**
+   * `allow`: a tool that does not run in this process, where no call can be governed, is left as it is and listed in
+   * `haldir.surface()`. Without it such a tool is an error.
+   */
+  readonly ungovernable?: 'allow'
+}
+
+/** A tool that nothing here can govern, and why. */
+export interface Ungoverned {
+  readonly framework: string
+  readonly name: string
+  readonly why: string
+  readonly rule: Partial<ToolOptions> & Ungovernable
+}
+
 /**
  * Lists a tool whose calls can not be governed, because the developer has said that this is all right; it stays listed
- * for as long as it exists. Throws `ConfigError` when that was not said, and for options that can't work.
+ * for as long as it exists. Throws `ConfigError` when that was not said, and for options that can't work. Answers the
+ * tool as it is.
  */
-export function leaveUngoverned(
-  tool: object,
-  { why, ...definition }: Omit<ToolDefinition, 'run'> & { readonly why: string },
-  ungovernable: unknown,
+export function leaveUngoverned<T extends object>(
+  tool: T,
+  { framework, name, why, rule: { ungovernable, ...options } }: Ungoverned,
   where: Where = {},
-): void {
-  const { name, framework } = definition
+): T {
   if (ungovernable !== 'allow') throw new ConfigError('ungovernable', name, `\`${name}\` ${why}`)
-  const compiled = compileTool({ ...definition, run: () => undefined })
+  const compiled = compileTool({ framework, name, options: { scope: [], ...options }, run: () => undefined })
   checkName(name)
   checkWhere(where)
   const governor = governorAt(where)
@@ -148,6 +170,7 @@ export function leaveUngoverned(
   if (governor) ways.of.set(governor, one)
   else ways.anywhere = one
   left.set(tool, ways)
+  return tool
 }
 
 interface LeftTool {

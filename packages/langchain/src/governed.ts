@@ -2,18 +2,19 @@
  * `governed` for tools of LangChain and LangGraph. The gate sits as far inside a tool as LangChain parses, so that what
  * is judged is what runs; everything else of the tool stays as it is.
  */
-import { ConfigError } from '@haldir/core'
 import {
+  definitionOf,
   governTool,
   jsonSchemaOf,
   leaveUngoverned,
   markWrapped,
+  nameIn,
   refuseForeign,
   refuseTwice,
   type ToolOptions,
+  type Ungovernable,
   type Where,
-  wrapEach,
-  wrapList,
+  wrapAny,
 } from '@haldir/core/adapter'
 import type { StructuredTool } from '@langchain/core/tools'
 import { type AnyTool, gate, gatesOf } from './gates.ts'
@@ -46,13 +47,7 @@ type ResultOf<T> = [FuncOf<T>] extends [never]
     : any
 
 /** What a tool requires, costs and may use. `cost`, `actual` and `scope` see the tool's own types. */
-export interface ToolRule<Args = any, Result = any> extends ToolOptions<Args, Result> {
-  /**
-   * `allow`: a tool that runs at the provider or in the client, where no call can be governed, is left as it is and
-   * listed in `haldir.surface()`. Without it such a tool is an error.
-   */
-  readonly ungovernable?: 'allow'
-}
+export interface ToolRule<Args = any, Result = any> extends ToolOptions<Args, Result>, Ungovernable {}
 
 type NameIn<L extends readonly GovernableTool[]> = L[number]['name']
 /** Where the names are known, a rule for each of them; else by any name. */
@@ -84,37 +79,20 @@ export function governed<S extends Record<string, GovernableTool>>(
   where?: Where,
 ): S
 export function governed(target: any, rules: any, where: Where = {}): unknown {
-  const each = (tool: any, name: string, rule: ToolRule) => wrap(tool, name, rule, where)
-  if (Array.isArray(target)) return wrapList(target, rules, each)
-  if (typeof rules?.name === 'string' || isTool(target)) {
-    const { name = target.name, ...rule } = rules ?? {}
-    if (typeof name !== 'string') throw new ConfigError('invalid-option', 'name', '`name` is missing, and is a text')
-    return wrap(target, name, rule, where)
-  }
-  return wrapEach(target, rules, each)
+  const each = (tool: AnyTool, name: string, rule: ToolRule) => wrap(tool, name, rule, where)
+  // A tool of LangChain has a name, which its rule need not repeat.
+  const named = isTool(target) && rules?.name === undefined ? { ...rules, name: target.name } : rules
+  return wrapAny<AnyTool, ToolRule>(target, named, { isTool, nameOf: nameIn, wrap: each })
 }
 
 function wrap(tool: any, name: string, rule: ToolRule, where: Where): AnyTool {
-  const { ungovernable, ...options } = rule
-  const { description } = (tool ?? {}) as { description?: unknown }
-  const schema = jsonSchemaOf(tool?.schema)
-  const definition = {
-    name: tool?.name,
-    description: typeof description === 'string' ? description : undefined,
-    schema,
-  }
   if (!isTool(tool)) {
     if (!isDefinition(tool)) refuseForeign(tool, name, '@haldir/langchain')
-    const left = {
-      name,
-      framework: FRAMEWORK,
-      options: { ...options, scope: options.scope ?? [] },
-      definition,
-      why: ELSEWHERE,
-    }
-    leaveUngoverned(tool, left, ungovernable, where)
-    return tool as AnyTool
+    return leaveUngoverned(tool as AnyTool, { name, framework: FRAMEWORK, why: ELSEWHERE, rule }, where)
   }
+  const { ungovernable: _, ...options } = rule
+  const schema = jsonSchemaOf(tool.schema)
+  const definition = definitionOf(tool, tool.name, schema)
   for (const one of gatesOf(tool)) refuseTwice(one, name)
   const handle = governTool({ framework: FRAMEWORK, name, options, definition, schema, run: runThrough }, where)
   const { copy, gates } = gate(tool, handle)

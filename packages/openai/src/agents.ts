@@ -2,23 +2,25 @@
  * Haldir for the OpenAI Agents SDK. The gate sits inside the `invoke` of a function tool, the one place every run comes
  * through; everything else of the tool stays as it is.
  */
-import { ConfigError, Denied, type Session } from '@haldir/core'
+import { Denied, type Session } from '@haldir/core'
 import {
   carriedIn,
   copyTool,
+  definitionOf,
   type GovernedHandle,
   governTool,
   jsonSchemaOf,
   leaveUngoverned,
   markWrapped,
+  nameIn,
   permitsOf,
   permittedOf,
   refuseForeign,
   refuseTwice,
   type ToolOptions,
+  type Ungovernable,
   type Where,
-  wrapEach,
-  wrapList,
+  wrapAny,
 } from '@haldir/core/adapter'
 import { ANSWER, type Details, type Invocation, type MadeTool, madeTool, withMembers } from './agents-made.ts'
 import { type Reader, type Reading, readerOf } from './agents-reading.ts'
@@ -38,13 +40,7 @@ type AnswerOf<T> = T extends { invoke(...args: any[]): Promise<infer R> } ? R : 
 type ResultOf<T> = [Exclude<AnswerOf<T>, string>] extends [never] ? any : Exclude<AnswerOf<T>, string>
 
 /** What a tool requires, costs and may use. `cost`, `actual` and `scope` see the tool's own types. */
-export interface ToolRule<Args = any, Result = any> extends ToolOptions<Args, Result> {
-  /**
-   * `allow`: a tool that is no function tool, whose calls can't be governed, is left as it is and listed in
-   * `haldir.surface()`. Without it such a tool is an error.
-   */
-  readonly ungovernable?: 'allow'
-}
+export interface ToolRule<Args = any, Result = any> extends ToolOptions<Args, Result>, Ungovernable {}
 
 /**
  * Wraps one tool: every call of the result runs under a session, or is refused. The result has the same type. Throws
@@ -68,15 +64,8 @@ export function governed<S extends Record<string, GovernableTool>>(
   where?: Where,
 ): S
 export function governed(target: any, rules: any, where: Where = {}): unknown {
-  if (typeof rules?.name === 'string') {
-    const { name, ...rule } = rules
-    return wrap(target, name, rule, where)
-  }
-  if (isTool(target) && typeof target.invoke === 'function') {
-    throw new ConfigError('invalid-option', 'name', '`name` is missing: a single tool is wrapped under a name')
-  }
   const each = (tool: GovernableTool, name: string, rule: ToolRule) => wrap(tool, name, rule, where)
-  return Array.isArray(target) ? wrapList(target, rules, each) : wrapEach(target, rules, each)
+  return wrapAny<GovernableTool, ToolRule>(target, rules, { isTool, nameOf: nameIn, wrap: each })
 }
 
 /**
@@ -100,16 +89,14 @@ type Tool = GovernableTool & {
 }
 
 const FRAMEWORK = 'openai-agents'
+const ELSEWHERE = 'is no function tool: it runs at the provider, or the SDK runs it in a way of its own'
 
 function wrap(tool: GovernableTool, name: string, rule: ToolRule, where: Where): GovernableTool {
-  const { ungovernable, ...options } = rule
   if (!isTool(tool)) refuseForeign(tool, name, '@haldir/openai/agents')
   if (tool.type !== 'function') {
-    const why = 'is no function tool: it runs at the provider, or the SDK runs it in a way of its own'
-    const left = { ...options, scope: options.scope ?? [] }
-    leaveUngoverned(tool, { name, framework: FRAMEWORK, options: left, why }, ungovernable, where)
-    return tool
+    return leaveUngoverned(tool, { name, framework: FRAMEWORK, why: ELSEWHERE, rule }, where)
   }
+  const { ungovernable: _, ...options } = rule
   refuseTwice(tool.invoke, name)
   const made = madeTool(tool)
   const schema = jsonSchemaOf(tool.parameters)
@@ -120,8 +107,7 @@ function wrap(tool: GovernableTool, name: string, rule: ToolRule, where: Where):
     const details = withMembers(invocation.details, { signal: { get: () => call.signal } })
     return Reflect.apply(tool.invoke, tool, [invocation.runContext, JSON.stringify(args), details])
   }
-  const { description } = tool
-  const definition = { name, description: typeof description === 'string' ? description : undefined, schema }
+  const definition = definitionOf(tool, name, schema)
   const handle = governTool({ framework: FRAMEWORK, name, options, definition, schema, run }, where)
   const invoke = invokeThrough(handle, read, made)
   markWrapped(invoke, handle)

@@ -2,11 +2,12 @@
  * `governed` for tools of the OpenAI SDK. The gate sits inside the tool's function, the one place both `runTools` and
  * `runToolCalls` come through; the API is sent the same tool.
  */
-import { ConfigError, type CurrentCall } from '@haldir/core'
+import type { CurrentCall } from '@haldir/core'
 import {
   type AdapterRequest,
   carriedIn,
   copyTool,
+  definitionOf,
   type Executed,
   type GovernedHandle,
   governTool,
@@ -16,35 +17,20 @@ import {
   type Misfit,
   markWrapped,
   misfitOf,
+  refuseForeign,
   refuseTwice,
   type ToolOptions,
   UNREADABLE,
+  type Ungovernable,
   type Where,
-  wrapEach,
-  wrapList,
+  wrapAny,
 } from '@haldir/core/adapter'
 import { type Read, reader, readJson, readOf } from './reading.ts'
-import {
-  callbackOf,
-  checkTool,
-  FRAMEWORK,
-  type GovernableTool,
-  isTool,
-  nameOf,
-  type Parse,
-  type Shape,
-  shapeOf,
-} from './shape.ts'
+import { callbackOf, FRAMEWORK, type GovernableTool, isTool, nameOf, type Parse, type Shape, shapeOf } from './shape.ts'
 import type { ArgsOf, ListRules, ResultOf } from './types.ts'
 
 /** What a tool requires, costs and may use. `cost`, `actual` and `scope` see the tool's own types. */
-export interface ToolRule<Args = any, Result = any> extends ToolOptions<Args, Result> {
-  /**
-   * `allow`: a tool without a function here (web search, MCP, code interpreter, a function that the application answers
-   * itself) is left as it is and listed in `haldir.surface()`. Without it such a tool is an error.
-   */
-  readonly ungovernable?: 'allow'
-}
+export interface ToolRule<Args = any, Result = any> extends ToolOptions<Args, Result>, Ungovernable {}
 
 /**
  * Wraps one tool: every call of the result runs under a session, or is refused. The result has the same type. Throws
@@ -64,34 +50,15 @@ export function governed<S extends Record<string, GovernableTool>>(
   where?: Where,
 ): S
 export function governed(target: any, rules: any, where: Where = {}): unknown {
-  if (Array.isArray(target)) {
-    const named = target.map((tool: unknown) => ({ name: nameOf(tool), tool }))
-    const each = wrapList<{ readonly name: string; readonly tool: unknown }, ToolRule>(
-      named,
-      rules,
-      ({ tool }, name, rule) => ({ name, tool: wrap(tool, name, rule, where) }),
-    )
-    return each.map(({ tool }) => tool)
-  }
-  if (typeof rules?.name === 'string') {
-    const { name, ...rule } = rules
-    return wrap(target, name, rule, where)
-  }
-  if (isTool(target)) {
-    throw new ConfigError('invalid-option', 'name', '`name` is missing: a single tool is wrapped under a name')
-  }
-  return wrapEach<unknown, ToolRule>(target, rules, (tool, name, rule) => wrap(tool, name, rule, where))
+  const each = (tool: GovernableTool, name: string, rule: ToolRule) => wrap(tool, name, rule, where)
+  return wrapAny<GovernableTool, ToolRule>(target, rules, { isTool, nameOf, wrap: each })
 }
 
-function wrap(tool: unknown, name: string, rule: ToolRule, where: Where): GovernableTool {
-  const { ungovernable, ...options } = rule
-  checkTool(tool, name)
+function wrap(tool: GovernableTool, name: string, rule: ToolRule, where: Where): GovernableTool {
+  if (!isTool(tool)) refuseForeign(tool, name, '@haldir/openai')
   const shape = shapeOf(tool)
-  if (!shape) {
-    const scoped = { ...options, scope: options.scope ?? [] }
-    leaveUngoverned(tool, { name, framework: FRAMEWORK, options: scoped, why: ELSEWHERE }, ungovernable, where)
-    return tool
-  }
+  if (!shape) return leaveUngoverned(tool, { name, framework: FRAMEWORK, why: ELSEWHERE, rule }, where)
+  const { ungovernable: _, ...options } = rule
   const { owner, takesText, told } = shape
   const original = callbackOf(shape)
   refuseTwice(original, name)
@@ -99,13 +66,12 @@ function wrap(tool: unknown, name: string, rule: ToolRule, where: Where): Govern
     const [given, ...rest] = context as unknown[]
     return Reflect.apply(original, owner, [takesText ? JSON.stringify(args) : args, beside(given, call), ...rest])
   }
-  const { description, parameters } = told
-  const schema = jsonSchemaOf(parameters)
+  const schema = jsonSchemaOf(told.parameters)
   const parse = shape.parse && (owner[shape.parse] as Parse)
   // Where the tool's own reading checks nothing, what is judged is checked.
   const fits = misfitOf(schema)
   const misfit = parse === undefined || parse === JSON.parse ? fits : undefined
-  const definition = { name, description: typeof description === 'string' ? description : undefined, schema }
+  const definition = definitionOf(told, name, schema)
   const handle = governTool({ framework: FRAMEWORK, name, options, definition, schema, misfit, run }, where)
   const gate = gateOf(handle, shape)
   // The SDK takes a tool's name from its function when it has no other.

@@ -12,10 +12,7 @@ import { callbackOf, type GovernableTool, nameOf, shapeOf } from './shape.ts'
 export function permitted<L extends readonly GovernableTool[]>(tools: L, session: Session): L
 export function permitted<S extends Record<string, GovernableTool>>(tools: S, session: Session): S
 export function permitted(tools: any, session: Session): unknown {
-  if (!Array.isArray(tools)) return permittedOf<GovernableTool>(tools, session, permits)
-  const named = tools.map((tool: GovernableTool) => ({ name: nameOf(tool), tool }))
-  const shown = permittedOf(named, session, ({ tool }) => permits(tool)) as typeof named
-  return shown.map(({ tool }) => tool)
+  return permittedOf<GovernableTool>(tools, session, permits, nameOf)
 }
 
 function permits(tool: GovernableTool): ((session: Session) => boolean) | undefined {

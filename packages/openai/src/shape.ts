@@ -1,5 +1,4 @@
 /** What tools of the OpenAI SDK look like, and where each kind keeps its function. */
-import { refuseForeign } from '@haldir/core/adapter'
 
 /**
  * Any tool of the OpenAI SDK: for `runTools` or for the Responses API, written by hand or made by a helper such as
@@ -52,11 +51,6 @@ export function nameOf(tool: unknown): string {
   const { name: own, function: fn } = (inner ?? {}) as { name?: unknown; function?: { name?: unknown } }
   const names = [typeof inner === 'object' && own, fn?.name, name, (custom as { name?: unknown })?.name, server_label]
   return String(names.find((one) => typeof one === 'string' && one !== '') ?? type)
-}
-
-/** Throws `ConfigError` for what is no tool of the OpenAI SDK. */
-export function checkTool(tool: unknown, name: string): asserts tool is GovernableTool {
-  if (!isTool(tool)) refuseForeign(tool, name, '@haldir/openai')
 }
 
 export function isTool(tool: unknown): tool is GovernableTool {

@@ -1,6 +1,7 @@
 /** `permitted`, as every adapter has it: of governed tools, those that a session could use at all. */
 import { ConfigError } from '../errors.ts'
 import { isSession, type Session } from '../gate/sessions.ts'
+import { nameIn } from './wrap-each.ts'
 
 /** What tells of one tool whether a session may use it; nothing, of a tool that is not governed. */
 export type PermitsOf<T> = (tool: T) => ((session: Session) => boolean) | undefined
@@ -10,6 +11,7 @@ export function permittedOf<T>(
   tools: Readonly<Record<string, T>> | readonly T[],
   session: Session,
   permitsOf: PermitsOf<T>,
+  nameOf: (tool: T) => unknown = nameIn,
 ): Record<string, T> | T[] {
   if (typeof tools !== 'object' || tools === null) {
     throw new ConfigError('invalid-option', 'tools', '`tools` is an object or a list of governed tools')
@@ -23,10 +25,5 @@ export function permittedOf<T>(
     return permits(session)
   }
   if (!Array.isArray(tools)) return Object.fromEntries(Object.entries(tools).filter(shown))
-  return tools.filter((tool, index) => shown([nameOf(tool) ?? String(index), tool]))
-}
-
-function nameOf(tool: unknown): string | undefined {
-  const { name } = (tool ?? {}) as { name?: unknown }
-  return typeof name === 'string' ? name : undefined
+  return tools.filter((tool, index) => shown([String(nameOf(tool) ?? index), tool]))
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { ConfigError } from '../errors.ts'
-import { wrapEach, wrapList } from './wrap-each.ts'
+import { nameIn, wrapAny, wrapEach, wrapList } from './wrap-each.ts'
 
 interface Named {
   readonly name: string
@@ -112,5 +112,32 @@ describe('wrapList', () => {
         ['3', tools[3]],
       ]),
     )
+  })
+})
+
+describe('wrapAny', () => {
+  const isTool = (value: unknown) => typeof value === 'object' && value !== null && 'run' in value
+  const one = { name: 'own', run: 1 }
+  const governed = (target: unknown, options: unknown) => wrapAny<any, any>(target, options, { isTool, wrap })
+  const listed = (target: unknown, options: unknown) =>
+    wrapAny<any, any>(target, options, { isTool, wrap, nameOf: nameIn })
+
+  it('takes one tool, under the name that its options have', () => {
+    expect(governed(one, { name: 'x', scope: 'a' })).toEqual({ tool: one, name: 'x', options: { scope: 'a' } })
+    // Whatever it is: the wrapper says what is wrong with it.
+    expect(governed('text', { name: 'x' })).toEqual({ tool: 'text', name: 'x', options: {} })
+  })
+
+  it('takes a set, also of a tool named `name`, and a list where there are lists', () => {
+    expect(governed({ name: one }, { name: { scope: 'a' } })).toEqual({
+      name: { tool: one, name: 'name', options: { scope: 'a' } },
+    })
+    expect(listed([one], { own: {} })).toEqual([{ tool: one, name: 'own', options: {} }])
+    expect(problem(() => governed([one], { own: {} }))?.[0]).toBe('invalid-option')
+  })
+
+  it('says that a name is missing', () => {
+    expect(problem(() => governed(one, { scope: 'a' }))?.slice(0, 2)).toEqual(['invalid-option', 'name'])
+    expect(problem(() => governed(one, undefined))?.slice(0, 2)).toEqual(['invalid-option', 'name'])
   })
 })

@@ -1,4 +1,4 @@
-/** Sets of tools. */
+/** The three things that `governed` takes in every adapter: one tool, a set by name, a list of tools that have names. */
 import { ConfigError } from '../errors.ts'
 import { checkKeys } from '../options.ts'
 
@@ -38,15 +38,16 @@ function naming<T>(name: string, wrap: () => T): T {
   }
 }
 
-/** The same for a list of tools that know their own names. */
-export function wrapList<T extends { readonly name: string }, O>(
+/** The same for a list of tools, as `nameOf` says that they are called. */
+export function wrapList<T, O>(
   tools: readonly T[],
   options: Readonly<Record<string, O>>,
   wrap: (tool: T, name: string, options: O) => T,
+  nameOf: (tool: T) => unknown = nameIn,
 ): T[] {
   const named: Record<string, T> = Object.create(null)
   const keys = tools.map((tool, index) => {
-    const name = (tool as { readonly name?: unknown } | null | undefined)?.name
+    const name = nameOf(tool)
     // What has no name is no tool of the list's framework; the wrapper says what it is instead.
     const key = typeof name === 'string' ? name : String(index)
     if (key in named) throw new ConfigError('invalid-option', 'tools', `\`${key}\` stands twice in \`tools\``)
@@ -56,4 +57,35 @@ export function wrapList<T extends { readonly name: string }, O>(
   const wrapped = wrapEach(named, options, wrap)
   // By the list, not by the names: an object puts those that are numbers first.
   return keys.map((key) => wrapped[key] as T)
+}
+
+/** How most tools say what they are called. */
+export function nameIn(tool: unknown): unknown {
+  return (tool as { readonly name?: unknown } | null | undefined)?.name
+}
+
+/** What an adapter says of its tools. */
+export interface Wrapping<T, O> {
+  /** Whether something is a tool, or one that can't be governed; else it is a set of them. */
+  isTool(value: unknown): boolean
+  /** Where it is given, lists are taken. */
+  readonly nameOf?: (tool: T) => unknown
+  wrap(tool: T, name: string, options: O): T
+}
+
+/** `governed`, however it was called. It is one tool when the options have a `name` that is text. */
+export function wrapAny<T, O extends object>(
+  target: any,
+  options: any,
+  { isTool, nameOf, wrap }: Wrapping<T, O>,
+): T | T[] | Record<string, T> {
+  if (nameOf && Array.isArray(target)) return wrapList<T, O>(target, options, wrap, nameOf)
+  if (typeof options?.name === 'string') {
+    const { name, ...own } = options
+    return wrap(target, name, own as O)
+  }
+  if (isTool(target)) {
+    throw new ConfigError('invalid-option', 'name', '`name` is missing: a single tool is wrapped under a name')
+  }
+  return wrapEach<T, O>(target, options, wrap)
 }
