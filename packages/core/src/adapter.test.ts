@@ -2,8 +2,10 @@ import { fakeClock } from '@haldir/testing/clock'
 import { afterEach, describe, expect, it } from 'vitest'
 import { governTool, handleOf, leaveUngoverned, markWrapped, permitsOf, permittedOf, unknownTool } from './adapter.ts'
 import { ConfigError } from './errors.ts'
+import type { Session } from './gate/sessions.ts'
 import { createHaldir, type Haldir } from './haldir.ts'
 import type { HaldirOptions } from './haldir-options.ts'
+import { usd } from './money.ts'
 import { memorySink } from './sinks/memory.ts'
 import type { Entry } from './watch/entry.ts'
 
@@ -67,6 +69,59 @@ describe('unknownTool', () => {
     const haldir = house({ policy: { version: '1', default: 'allow', allowByDefault: true, rules: [] } })
     const session = await haldir.createSession({ agent: 'bot', scopes: ['spend:*'] })
     expect(await unknownTool(framework, 'x').execute({ args: {}, session })).toMatchObject({ status: 'denied' })
+  })
+})
+
+describe('executeOrStream', () => {
+  const handleFor = (run: () => unknown, session: Session) =>
+    governTool({ framework, name: 'either', options: { scope: 'spend', cost: usd(2) }, run }, { session })
+  const spent = async (session: Session) => {
+    const [line] = await session.budget()
+    return [String(line?.held), String(line?.used)]
+  }
+
+  it('answers a value where the tool does, and the call is over', async () => {
+    const session = await house().createSession({ agent: 'bot', scopes: ['spend:5'] })
+    expect(await handleFor(() => Promise.resolve('one'), session).executeOrStream({ args: {} })).toEqual({
+      status: 'ran',
+      value: 'one',
+    })
+    expect(await spent(session)).toEqual(['0 USD', '2 USD'])
+  })
+
+  it('answers items where the tool does, and the call is over after the last one', async () => {
+    const haldir = house()
+    const session = await haldir.createSession({ agent: 'bot', scopes: ['spend:5'] })
+    const items = async function* () {
+      yield 1
+      yield 2
+    }
+    for (const run of [items, async () => items()]) {
+      const before = await spent(session)
+      const outcome = await handleFor(run, session).executeOrStream({ args: {} })
+      if (!('items' in outcome)) throw new Error(`it ${outcome.status}`)
+      expect((await spent(session))[0]).toBe('2 USD')
+      const got: unknown[] = []
+      for await (const item of outcome.items) got.push(item)
+      expect(got).toEqual([1, 2])
+      expect((await spent(session))[1]).not.toBe(before[1])
+    }
+    expect(await spent(session)).toEqual(['0 USD', '4 USD'])
+    expect((await entriesOf(haldir)).filter(({ type }) => type === 'outcome')).toHaveLength(2)
+  })
+
+  it('refuses, and tells of failures, as the others do', async () => {
+    const session = await house().createSession({ agent: 'bot', scopes: ['spend:1'] })
+    let ran = 0
+    const poor = await handleFor(() => ++ran, session).executeOrStream({ args: {} })
+    expect([poor.status, ran]).toEqual(['denied', 0])
+    const rich = await house().createSession({ agent: 'bot', scopes: ['spend:9'] })
+    const boom = new Error('boom')
+    expect(await handleFor(() => Promise.reject(boom), rich).executeOrStream({ args: {} })).toEqual({
+      status: 'failed',
+      error: boom,
+    })
+    expect(await spent(rich)).toEqual(['0 USD', '2 USD'])
   })
 })
 

@@ -70,6 +70,8 @@ export interface GovernedHandle {
   readonly listed: unknown
   execute(request: AdapterRequest): Promise<Executed>
   stream(request: AdapterRequest): Promise<Streamed>
+  /** Where only what the tool answers tells which of the two it is: `items`, when that can be iterated. */
+  executeOrStream(request: AdapterRequest): Promise<Executed | Streamed>
   /** The verdict before the call: mints no id, touches no meter, records nothing. */
   prepare(request: AdapterRequest): Promise<Prepared>
   /**
@@ -101,6 +103,8 @@ export function governTool(definition: ToolDefinition, where: Where = {}): Gover
     listed,
     execute: (request) => through(where, request, (governor, who) => governor.execute(tool, request, who)),
     stream: (request) => through(where, request, (governor, who) => governor.stream(tool, request, who)),
+    executeOrStream: (request) =>
+      through(where, request, (governor, who) => governor.executeOrStream(tool, request, who)),
     prepare: async (request) => {
       const { governor, who } = find(where, request.session)
       if (governor) return governor.prepare(tool, request, who)

@@ -110,6 +110,8 @@ export interface Governor {
   readonly shadow: boolean
   execute(tool: GovernedTool, request: CallRequest, identity: Identity): Promise<Executed>
   stream(tool: GovernedTool, request: CallRequest, identity: Identity): Promise<Streamed>
+  /** Either, as the tool's answer says. */
+  executeOrStream(tool: GovernedTool, request: CallRequest, identity: Identity): Promise<Executed | Streamed>
   prepare(tool: GovernedTool, request: CallRequest, identity: Identity): Promise<Prepared>
   /** As `prepare`; a call that it turns away is refused for good, and on record. */
   preempt(tool: GovernedTool, request: CallRequest, identity: Identity): Promise<Prepared | NotRun>

@@ -16,7 +16,7 @@ import { assemble, leaveStore } from './house.ts'
 import type { House } from './pass.ts'
 import { PAYMENT, type Payments, paymentsOf } from './payments.ts'
 import { permits } from './permits.ts'
-import { execute, stream } from './pipeline.ts'
+import { execute, executeOrStream, stream } from './pipeline.ts'
 import { preempt, prepare } from './prepare.ts'
 import type { SessionOptions } from './session-options.ts'
 import { Sessions } from './sessions.ts'
@@ -78,6 +78,7 @@ export class Haldir {
       shadow,
       execute: (tool, request, who) => execute(house, tool, request, who),
       stream: (tool, request, who) => stream(house, tool, request, who),
+      executeOrStream: (tool, request, who) => executeOrStream(house, tool, request, who),
       prepare: (tool, request, who) => prepare(house, tool, request, who),
       preempt: (tool, request, who) => preempt(house, tool, request, who),
       permits: (tool, session) => permits(house, tool, session),

@@ -4,6 +4,7 @@
  *
  *   1 snapshot   2 identify   3 judge   4 admit   5 intend   6 unseal   7 run   8 settle   9 redact   10 record
  */
+import { isIterable } from './adapter/items.ts'
 import { record, redact, settle } from './after.ts'
 import { admit, argsFor, fix, identify, intend, stillLive, unseal } from './before.ts'
 import { inFrame } from './context.ts'
@@ -33,6 +34,20 @@ export async function stream(house: House, tool: GovernedTool, request: CallRequ
   const pass = await start(house, tool, request, who)
   if (!(pass instanceof Pass)) return pass
   return { status: 'ran', items: followItems(pass, () => runTool(pass), finish) }
+}
+
+/** The whole line, where only its answer tells which of these a tool is: one with an iterator answers with items. */
+export async function executeOrStream(
+  house: House,
+  tool: GovernedTool,
+  request: CallRequest,
+  who: Identity,
+): Promise<Executed | Streamed> {
+  const pass = await start(house, tool, request, who)
+  if (!(pass instanceof Pass)) return pass
+  const ended = await run(pass)
+  if (ended.status !== 'ran' || !isIterable(ended.value)) return finish(pass, ended)
+  return { status: 'ran', items: followItems(pass, () => ended.value, finish) }
 }
 
 /** Steps 1 to 6. Answers the pass, ready to run, or what the caller is told instead. */

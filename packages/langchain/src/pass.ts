@@ -1,6 +1,6 @@
 /** One call of a tool through its gate, and how LangChain is told what came of it. */
 import { type CurrentCall, Denied } from '@haldir/core'
-import { carriedIn, type GovernedHandle } from '@haldir/core/adapter'
+import { carriedIn, type GovernedHandle, isIterable, onlyItem } from '@haldir/core/adapter'
 import { ToolMessage } from '@langchain/core/messages'
 
 /** What LangChain hands to a tool beside its arguments, as far as the gate looks at it. */
@@ -31,8 +31,11 @@ export interface Asked {
   start(args: unknown, config: Config): unknown
 }
 
-/** `events`: how many there were before the result, as soon as that is there. */
-type Running = Asked & { events?: number }
+interface Running {
+  readonly asked: Asked
+  /** How many there were before the result, as soon as that is there. */
+  events: number | undefined
+}
 
 /** Errors that the gate has let out: their calls were judged, whatever else throws them on. */
 const passed = new WeakSet<object>()
@@ -51,10 +54,12 @@ export function idOf(config: Config | undefined): string | undefined {
 export async function pass(handle: GovernedHandle, name: string, asked: Asked): Promise<unknown> {
   const { args, misfit, config, listens } = asked
   const [ref, session] = [idOf(config), carriedIn(config?.configurable)]
-  const running: Running = { ...asked }
-  const outcome = await handle.stream({ args, misfit, ref, session, signal: config?.signal, context: running })
+  const running: Running = { asked, events: undefined }
+  const request = { args, misfit, ref, session, signal: config?.signal, context: running }
+  const outcome = await handle.executeOrStream(request)
   let why: unknown
   if (outcome.status === 'ran') {
+    if (!('items' in outcome)) return outcome.value
     try {
       let [result, count]: [unknown, number] = [undefined, 0]
       for await (const item of outcome.items) {
@@ -75,26 +80,31 @@ export async function pass(handle: GovernedHandle, name: string, asked: Asked): 
   throw why
 }
 
-/** For `governTool`: the events of a tool that is a generator, and last the result of any tool. */
-export async function* runThrough(args: unknown, call: CurrentCall, context: unknown): AsyncGenerator<unknown> {
+/** For `governTool`: what the tool answers, or, of a generator, its events and last its result. */
+export async function runThrough(args: unknown, call: CurrentCall, context: unknown): Promise<unknown> {
   const running = context as Running
-  let result = await running.start(args, innerConfig(running.config, args, call))
-  let events = 0
-  if (running.listens && isStepped(result)) {
-    const source = result
-    try {
-      let step = await source.next()
-      for (; !step.done; step = await source.next()) {
-        events++
-        yield step.value
-      }
-      result = step.value
-    } finally {
-      await source.return?.(undefined)
+  const { start, config, listens } = running.asked
+  const result = await start(args, innerConfig(config, args, call))
+  if (listens && isStepped(result)) return steps(result, running)
+  if (!isIterable(result)) return result
+  // What LangChain does not read by itself is a result like another.
+  running.events = 0
+  return onlyItem(result)
+}
+
+async function* steps(source: AsyncIterator<unknown>, running: Running): AsyncGenerator<unknown> {
+  try {
+    let events = 0
+    let step = await source.next()
+    for (; !step.done; step = await source.next()) {
+      events++
+      yield step.value
     }
+    running.events = events
+    yield step.value
+  } finally {
+    await source.return?.(undefined)
   }
-  running.events = events
-  yield result
 }
 
 /** As LangChain tells of an event: what goes wrong with that is no error of the tool. */
