@@ -157,7 +157,10 @@ function configOf(user: keyof typeof USERS): object {
     ...USERS[user],
   }
   // A bundler's resolution knows no CommonJS module.
-  return { compilerOptions, files: ['agent.ts', 'subpaths.mts', ...(user === 'service' ? ['common.cts'] : [])] }
+  return {
+    compilerOptions,
+    files: ['agent.ts', 'adapters.ts', 'subpaths.mts', ...(user === 'service' ? ['common.cts'] : [])],
+  }
 }
 
 /** What the compiler says, without the lines that go into detail. */
