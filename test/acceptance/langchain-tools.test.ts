@@ -503,6 +503,16 @@ it('a tool of the provider is an error, unless it is meant to be left alone', as
   expect(listed.map(({ governed }) => governed)).toEqual([false, false])
 })
 
+it('what is no tool at all is not taken for one of the provider', () => {
+  const pay = governed(new Plain(), PAY)
+  const hidden = Object.defineProperty({ type: 'function' }, '$callback', { value: async () => 1 })
+  for (const other of [pay.withConfig({ tags: ['x'] }), {}, hidden, new Date(0)]) {
+    expect(() => governed(other as never, { name: 'x', scope: [], ungovernable: 'allow' } as never)).toThrow(
+      expect.objectContaining({ code: 'ungovernable', message: expect.not.stringContaining('provider') }),
+    )
+  }
+})
+
 async function* one<T>(item: T): AsyncGenerator<T> {
   yield item
 }

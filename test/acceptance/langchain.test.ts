@@ -74,15 +74,15 @@ describe('a call within a call', () => {
     expect(seen).toEqual({ type: 'tool_call', name: 'pay', id: 'c1', args: { amount: 1 } })
   })
 
-  it('that has no end is judged as what the schema makes of it', async () => {
+  it('that has no end is refused, whatever id it has', async () => {
     const { session, entries } = await home()
-    const args: Record<string, unknown> = { type: 'tool_call', amount: 1 }
+    const args: Record<string, unknown> = { type: 'tool_call', id: 'other', amount: 1 }
     args.args = args
     const got: unknown[] = []
     const pay = governed(payTool(got), PAY, { session })
-    await pay.invoke(toolCall('pay', args))
-    expect(got).toEqual([{ amount: 1 }])
-    expect((await entries('intent'))[0]?.held).toEqual([{ unit: 'USD', amount: '1' }])
+    expect(await pay.invoke(toolCall('pay', args, 'c1'))).toMatchObject({ status: 'error', tool_call_id: 'c1' })
+    expect(got).toEqual([])
+    expect(await entries()).toMatchObject([{ type: 'refusal', code: 'invalid-arguments', ref: 'c1' }])
   })
 
   it('through the old `call`, too', async () => {
@@ -172,6 +172,18 @@ describe('a denial', () => {
     expect(await pay.invoke({ amount: 1 }, { toolCallId: 'c9' } as object)).toBe('paid 1')
   })
 
+  it('answers a call that came without an id', async () => {
+    const { session } = await home()
+    const pay = governed(payTool(), PAY, { session })
+    const nameless = { ...toolCall('pay', { amount: 6 }), id: undefined }
+    const node = new ToolNode([pay], { handleToolErrors: false })
+    const asks = new AIMessage({ content: '', tool_calls: [nameless] })
+    const { messages } = await node.invoke({ messages: [asks] })
+    for (const told of [messages.at(-1), await pay.invoke(nameless)]) {
+      expect(told).toMatchObject({ status: 'error', content: expect.stringMatching(/^Denied \(budget-exceeded\)/) })
+    }
+  })
+
   it('reaches who streams', async () => {
     const { session } = await home()
     const tools = [governed(payTool(), PAY, { session })]
@@ -239,6 +251,30 @@ describe('arguments that do not fit', () => {
     expect(await entries('intent')).toEqual([])
     expect(sink.lines.join('')).not.toContain('canary')
     expect(got).toEqual([])
+  })
+
+  it('are refused on record also where LangChain can not write them down', async () => {
+    const { session, entries } = await home()
+    const circular: Record<string, unknown> = { amount: 'x' }
+    circular.self = circular
+    const throwing = {
+      get amount() {
+        throw new Error('no')
+      },
+    }
+    const hostile = [circular, { amount: 1n }, throwing]
+    const got: unknown[] = []
+    for (const schema of [amount, json]) {
+      const pay = governed(payTool(got, { schema }), PAY, { session })
+      for (const args of hostile) {
+        const told = await pay.invoke(toolCall('pay', args))
+        expect(told).toMatchObject({ content: expect.stringMatching(/^Denied \(invalid-arguments\)/) })
+      }
+    }
+    expect(got).toEqual([])
+    expect((await entries()).map(({ type, code }) => [type, code])).toEqual(
+      Array(6).fill(['refusal', 'invalid-arguments']),
+    )
   })
 
   it('are thrown as a denial where there is no call to answer', async () => {

@@ -84,12 +84,11 @@ function fitting(tool: AnyTool, method: Method, handle: GovernedHandle): Method 
     try {
       return await Reflect.apply(method, this, [args, config, tags])
     } catch (error) {
-      if (cameThrough(error) || !isParsing(error)) throw error
-      const { misfit } = await fit(this.schema, prepared(tool, args))
-      const start = () => {
-        throw error
-      }
-      return pass(handle, this.name, { args, misfit: misfit ?? NO_FIT, config, start })
+      if (cameThrough(error)) throw error
+      // What LangChain can't write down it can't even refuse, and fails with something else.
+      const { misfit = isParsing(error) ? NO_FIT : undefined } = await fit(this.schema, prepared(tool, args))
+      if (misfit === undefined) throw error
+      return pass(handle, this.name, { args, misfit, config, start: () => Promise.reject(error) })
     }
   }
 }

@@ -108,10 +108,10 @@ function isTool(value: unknown): value is AnyTool {
   return typeof value === 'object' && typeof invoke === 'function' && schema !== undefined
 }
 
-/** Says of a tool what it is, and nothing of how it runs. */
+/** Says of a tool what it is, and nothing of how it runs: plain data. */
 function isDefinition(value: unknown): value is object {
-  if (typeof value !== 'object' || value === null) return false
+  if (typeof value !== 'object' || value === null || Object.getPrototypeOf(value) !== Object.prototype) return false
   const { function: described } = value as { function?: unknown }
-  const members = [...Object.values(value), ...Object.values(described ?? {})]
-  return !members.some((member) => typeof member === 'function')
+  const members = [value, described ?? {}].flatMap((part) => Object.values(Object.getOwnPropertyDescriptors(part)))
+  return members.length > 0 && !members.some((member) => typeof member.value === 'function')
 }

@@ -72,8 +72,9 @@ export async function pass(handle: GovernedHandle, name: string, asked: Asked): 
     }
   } else why = outcome.status === 'failed' ? outcome.error : outcome.denial
   // Thrown, a denial would be run again by retries, end some runs, and reach the model with a plea to try once more.
-  if (Denied.isInstance(why) && ref !== undefined) {
-    const message = new ToolMessage({ status: 'error', content: why.message, tool_call_id: ref, name })
+  // A call that came without an id is one all the same.
+  if (Denied.isInstance(why) && (ref !== undefined || config?.toolCall)) {
+    const message = new ToolMessage({ status: 'error', content: why.message, tool_call_id: ref ?? '', name })
     return asked.shape ? asked.shape(message) : message
   }
   if (typeof why === 'object' && why !== null) passed.add(why)

@@ -8,11 +8,10 @@ export type Fit = { readonly args: unknown; readonly misfit?: undefined } | { re
 
 /** By the tool's own schema, of either kind. */
 export async function fit(schema: unknown, args: unknown): Promise<Fit> {
-  // A call within a call has no end, or what the schema made of it looks like one.
-  if (isToolCall(args)) return { misfit: misfitFrom([]) }
   if (isInteropZodSchema(schema)) {
     try {
       const parsed: unknown = await interopParseAsync(schema, args)
+      // It would be taken for a call once more.
       return isToolCall(parsed) ? { misfit: misfitFrom([]) } : { args: parsed }
     } catch (error) {
       return { misfit: misfitFrom((error as { issues?: unknown } | null | undefined)?.issues) }
@@ -42,11 +41,14 @@ export function isToolCall(value: unknown): value is ToolCall {
   return typeof value === 'object' && value !== null && (value as { type?: unknown }).type === 'tool_call'
 }
 
-/** LangChain takes a call for its arguments, and again when those look like a call; so the innermost ones count. */
+/**
+ * LangChain takes a call for its arguments, and again when those look like a call; so the innermost ones count. A call
+ * that has no end has none.
+ */
 export function unwrapped(input: unknown): unknown {
   let args = input
   for (let level = 0; level < DEEPEST && isToolCall(args); level++) args = args.args
-  return args
+  return isToolCall(args) ? undefined : args
 }
 
 const DEEPEST = 64
