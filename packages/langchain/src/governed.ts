@@ -7,7 +7,6 @@ import {
   governTool,
   jsonSchemaOf,
   leaveUngoverned,
-  markWrapped,
   nameIn,
   refuseForeign,
   refuseTwice,
@@ -95,9 +94,7 @@ function wrap(tool: any, name: string, rule: ToolRule, where: Where): AnyTool {
   const definition = definitionOf(tool, tool.name, schema)
   for (const one of gatesOf(tool)) refuseTwice(one, name)
   const handle = governTool({ framework: FRAMEWORK, name, options, definition, schema, run: runThrough }, where)
-  const { copy, gates } = gate(tool, handle)
-  for (const one of gates) markWrapped(one, handle)
-  return copy
+  return gate(tool, handle)
 }
 
 export const FRAMEWORK = 'langchain'
