@@ -111,18 +111,14 @@ async function tell(manager: Manager | undefined, event: unknown): Promise<void>
 }
 
 /**
- * The same config, but for a signal that also aborts when the session ends, made when somebody looks at it, and the
- * arguments that were judged in the place of what the model wrote.
+ * The same config, but for a signal that also aborts when the session ends, and the arguments that were judged in the
+ * place of what the model wrote. Plain members: LangChain copies it again and again, and a getter makes that slow.
  */
-function innerConfig(config: Config | undefined, args: unknown, call: CurrentCall): Config {
+function innerConfig(config: Config | undefined, args: unknown, { signal }: CurrentCall): Config {
+  const toolCall = config?.toolCall
+  if (!toolCall) return { ...config, signal }
   const said = typeof args === 'object' && args !== null ? args : { input: args }
-  return {
-    ...config,
-    ...(config?.toolCall && { toolCall: { ...config.toolCall, args: said } }),
-    get signal() {
-      return call.signal
-    },
-  }
+  return { ...config, toolCall: { ...toolCall, args: said }, signal }
 }
 
 /** What LangChain reads step by step. */
