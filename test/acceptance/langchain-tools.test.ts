@@ -324,6 +324,25 @@ describe('a tool that takes text', () => {
     }
     expect(priced).toEqual(made.flatMap(() => ['a', 'far too long']))
   })
+
+  it('is paid for by what it answers, not by the message that is made of it', async () => {
+    const { session } = await home()
+    class Say extends Tool {
+      name = 'say'
+      description = 'says'
+      protected async _call(text: string): Promise<string> {
+        return `said ${text}`
+      }
+    }
+    const priced: unknown[] = []
+    const actual = (result: unknown) => {
+      priced.push(result)
+      return usd(0)
+    }
+    const say = governed(new Say(), { scope: 'read', actual }, { session })
+    expect(await say.invoke(toolCall('say', { input: 'a' }))).toMatchObject({ content: 'said a' })
+    expect(priced).toEqual(['said a'])
+  })
 })
 
 describe('a runnable tool', () => {

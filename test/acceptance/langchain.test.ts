@@ -157,6 +157,13 @@ describe('a denial', () => {
     expect((await agentRun([pay], [[{ tool: 'pay', args: { amount: 1 } }]])).text).toBe('paid 1')
   })
 
+  it('bears the name that the tool has by then', async () => {
+    const { session } = await home()
+    const pay = governed(payTool(), PAY, { session })
+    pay.name = 'renamed' as never
+    expect(await pay.invoke(toolCall('renamed', { amount: 6 }))).toMatchObject({ name: 'renamed', status: 'error' })
+  })
+
   it('is thrown where there is no call to answer', async () => {
     const { session } = await home()
     const pay = governed(payTool(), PAY, { session })
@@ -275,6 +282,22 @@ describe('arguments that do not fit', () => {
     expect((await entries()).map(({ type, code }) => [type, code])).toEqual(
       Array(6).fill(['refusal', 'invalid-arguments']),
     )
+  })
+
+  it('are refused on record also where LangChain alone can tell', async () => {
+    const { session, entries } = await home()
+    // Look-around is matched in no linear time.
+    const schema = { type: 'object', properties: { order: { type: 'string', pattern: '^(?=A).*$' } } } as const
+    const find = governed(
+      tool(async () => 'found', { name: 'find', schema }),
+      { scope: 'read' },
+      { session },
+    )
+    expect(await find.invoke(toolCall('find', { order: 'A1' }))).toMatchObject({ content: 'found' })
+    const told: any = await find.invoke(toolCall('find', { order: 'argument-canary' }))
+    expect(told.content).toMatch(/^Denied \(invalid-arguments\): the arguments do not fit the tool\. [^\n]*$/)
+    expect(told.content).not.toContain('canary')
+    expect(await entries('refusal')).toHaveLength(1)
   })
 
   it('are thrown as a denial where there is no call to answer', async () => {
@@ -529,6 +552,31 @@ describe('callbacks', () => {
       ['end', expect.stringMatching(/^Denied/)],
     ])
   })
+})
+
+it('a handler of events that fails is no error of the tool', async () => {
+  const { session, entries } = await home()
+  const count = tool(
+    async function* () {
+      yield 1
+      return 'counted'
+    } as never,
+    { name: 'count', schema: z.object({}) },
+  )
+  const heard = async (made: any) => {
+    const log: string[] = []
+    const failing = {
+      raiseError: true,
+      awaitHandlers: true,
+      handleToolEvent: () => Promise.reject(new Error('handler')),
+      handleToolError: (error: Error) => void log.push(error.message),
+      handleToolEnd: (message: ToolMessage) => void log.push(String(message.content)),
+    }
+    await made.invoke(toolCall('count', {}), { callbacks: [failing] })
+    return log
+  }
+  expect(await heard(governed(count, { scope: 'read' }, { session }))).toEqual(await heard(count))
+  expect((await entries('outcome'))[0]?.data).toMatchObject({ ended: 'ok' })
 })
 
 describe('an interrupt', () => {

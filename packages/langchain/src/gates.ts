@@ -62,7 +62,7 @@ function called(tool: AnyTool, method: Method, handle: GovernedHandle): Method {
     return pass(handle, name, {
       args,
       config,
-      listens: { manager },
+      listens: manager ?? {},
       paired: responseFormat === 'content_and_artifact',
       start: (judged, inner) => Reflect.apply(method, tool, [judged, manager, inner]),
     })

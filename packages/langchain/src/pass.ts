@@ -24,7 +24,7 @@ export interface Asked {
   readonly misfit?: string | undefined
   readonly config: Config | undefined
   /** Present where LangChain takes what the tool answers for a generator, if it is one. */
-  readonly listens?: { readonly manager: Manager | undefined }
+  readonly listens?: Manager
   /** LangChain takes no answer of the tool but a pair of content and artifact. */
   readonly paired?: boolean
   /** Starts the original tool with what was judged. */
@@ -72,7 +72,7 @@ async function resultOf(items: AsyncIterable<unknown>, asked: Asked): Promise<un
   let [result, count]: [unknown, number] = [undefined, 0]
   for await (const item of items) {
     if (count++ === asked.events) result = item
-    else await tell(asked.listens?.manager, item)
+    else await tell(asked.listens, item)
   }
   return result
 }

@@ -31,13 +31,7 @@ export async function fitTwice(schema: unknown, args: unknown, prepare: (args: u
 
 const UNSTEADY = 'the tool would not run with the arguments that can be judged'
 
-export interface ToolCall {
-  readonly type: 'tool_call'
-  readonly id?: unknown
-  readonly args: unknown
-}
-
-export function isToolCall(value: unknown): value is ToolCall {
+export function isToolCall(value: unknown): value is { readonly args: unknown } {
   return typeof value === 'object' && value !== null && (value as { type?: unknown }).type === 'tool_call'
 }
 
