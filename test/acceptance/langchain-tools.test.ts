@@ -12,6 +12,7 @@ import {
   tool,
 } from '@langchain/core/tools'
 import { convertToOpenAITool } from '@langchain/core/utils/function_calling'
+import { tools as old } from 'langchain-core-03'
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { proves } from '../promises.ts'
@@ -201,6 +202,19 @@ it('a class that would run with something else than can be judged is refused', a
   expect(bare.got).toEqual([])
 })
 
+it('a class that takes no text is not called with any', async () => {
+  const { session } = await home()
+  class Free extends Outright {
+    override schema = z.object({}) as never
+  }
+  const bare = new Free()
+  const pay: any = governed(bare, { scope: 'read' }, { session })
+  for (const args of ['text', null, undefined]) {
+    await expect(pay.invoke(args)).rejects.toMatchObject({ code: 'invalid-arguments' })
+  }
+  expect(bare.got).toEqual([])
+})
+
 it('a class that can not be judged runs as it would in shadow mode', async () => {
   proves('shadow-runs')
   const { session, entries } = await home({ mode: 'shadow' })
@@ -323,6 +337,26 @@ describe('a tool that takes text', () => {
       expect(answers[0]?.content).toMatch(/^Denied \(budget-exceeded\)/)
     }
     expect(priced).toEqual(made.flatMap(() => ['a', 'far too long']))
+  })
+
+  it('of another copy of LangChain is judged by that text, too', async () => {
+    const { session, entries } = await home()
+    class Say extends old.Tool {
+      name = 'say'
+      description = 'says'
+      async _call(text: string): Promise<string> {
+        return `said ${text}`
+      }
+    }
+    const say: any = governed(
+      new Say() as never,
+      { scope: 'spend', cost: (text: string) => usd(text.length) },
+      { session },
+    )
+    expect(await say.invoke('a')).toBe('said a')
+    expect(await say.invoke(toolCall('say', { input: 'b' }))).toMatchObject({ content: 'said b' })
+    expect(await say.invoke(toolCall('say', { input: 'far too long' }))).toMatchObject({ status: 'error' })
+    expect((await entries()).map(({ type }) => type)).toEqual(['intent', 'outcome', 'intent', 'outcome', 'refusal'])
   })
 
   it('is paid for by what it answers, not by the message that is made of it', async () => {

@@ -50,7 +50,7 @@ function gateOf(tool: AnyTool, handle: GovernedHandle): Family & { gates: Record
   }
   const outer =
     call && callsInner(tool, family.base)
-      ? { call: fitting(tool, call, handle) }
+      ? { call: fitting(call, handle) }
       : { invoke: asking(tool, invoke, handle), ...(call && { call: asking(tool, call, handle) }) }
   return { ...family, gates: { ...inner, ...outer } }
 }
@@ -73,7 +73,7 @@ function called(tool: AnyTool, method: Method, handle: GovernedHandle): Method {
  * Around `call`, which parses: what does not fit never comes to the gate, and what LangChain says of it may be anything
  * up to a stack trace. Then the gate is asked after all, to refuse it.
  */
-function fitting(tool: AnyTool, method: Method, handle: GovernedHandle): Method {
+function fitting(method: Method, handle: GovernedHandle): Method {
   return async function call(this: AnyTool, input: unknown, given: any, tags: unknown) {
     const args = unwrapped(input)
     let config = configOf(given)
@@ -84,7 +84,7 @@ function fitting(tool: AnyTool, method: Method, handle: GovernedHandle): Method 
     } catch (error) {
       if (cameThrough(error)) throw error
       // What LangChain can't write down it can't even refuse, and fails with something else.
-      const { misfit = isParsing(error) ? NO_FIT : undefined } = await fit(this.schema, prepared(tool, args))
+      const { misfit = isParsing(error) ? NO_FIT : undefined } = await fit(this.schema, args)
       if (misfit === undefined) throw error
       return pass(handle, this.name, { args, misfit, config, start: () => Promise.reject(error) })
     }
@@ -96,7 +96,7 @@ const NO_FIT = 'the arguments do not fit the tool'
 /** The gate in a method that the tool's own class has put before `_call`: nobody can tell what it does by itself. */
 function asking(tool: AnyTool, method: Method, handle: GovernedHandle): Method {
   return async function invoke(input: unknown, given?: any, ...rest: unknown[]) {
-    const read = await fitTwice(tool.schema, unwrapped(input), (args) => prepared(tool, args))
+    const read = await fitTwice(tool.schema, unwrapped(input))
     return ask(handle, tool.name, input, configOf(given), read, (judged, inner) => {
       const outer = isToolCall(input) && judged !== input ? { ...input, args: judged } : judged
       return Reflect.apply(method, tool, [outer, inner, ...rest])
@@ -147,11 +147,6 @@ function ask(
 /** What is given may be callbacks alone. */
 function configOf(given: any): Config {
   return parseCallbackConfigArg(given) as Config
-}
-
-/** As `Tool` does it: text stands for its only argument. */
-function prepared(tool: AnyTool, args: unknown): unknown {
-  return tool instanceof Tool && (typeof args === 'string' || args == null) ? { input: args } : args
 }
 
 function isParsing(error: unknown): boolean {

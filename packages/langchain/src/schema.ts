@@ -22,11 +22,19 @@ export async function fit(schema: unknown, args: unknown): Promise<Fit> {
 }
 
 /** The same, for a tool that will read what was judged by its schema once more: it must come out as it went in. */
-export async function fitTwice(schema: unknown, args: unknown, prepare: (args: unknown) => unknown): Promise<Fit> {
-  const once = await fit(schema, prepare(args))
+export async function fitTwice(schema: unknown, args: unknown): Promise<Fit> {
+  const once = await fitText(schema, args)
   if (once.misfit !== undefined) return once
-  const again = await fit(schema, prepare(once.args))
+  const again = await fitText(schema, once.args)
   return again.misfit === undefined && isDeepStrictEqual(again.args, once.args) ? once : { misfit: UNSTEADY }
+}
+
+/** As `Tool` does it, of whichever copy of LangChain: text stands for its only argument, and the schema answers that text. */
+async function fitText(schema: unknown, args: unknown): Promise<Fit> {
+  const plain = await fit(schema, args)
+  if (plain.misfit === undefined || typeof (args ?? '') !== 'string') return plain
+  const text = await fit(schema, { input: args })
+  return text.misfit === undefined && text.args === args ? text : plain
 }
 
 const UNSTEADY = 'the tool would not run with the arguments that can be judged'
