@@ -12,6 +12,7 @@ import {
   tool,
 } from '@langchain/core/tools'
 import { convertToOpenAITool } from '@langchain/core/utils/function_calling'
+import { tools as old } from 'langchain-core-03'
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { proves } from '../promises.ts'
@@ -201,6 +202,19 @@ it('a class that would run with something else than can be judged is refused', a
   expect(bare.got).toEqual([])
 })
 
+it('a class that takes no text is not called with any', async () => {
+  const { session } = await home()
+  class Free extends Outright {
+    override schema = z.object({}) as never
+  }
+  const bare = new Free()
+  const pay: any = governed(bare, { scope: 'read' }, { session })
+  for (const args of ['text', null, undefined]) {
+    await expect(pay.invoke(args)).rejects.toMatchObject({ code: 'invalid-arguments' })
+  }
+  expect(bare.got).toEqual([])
+})
+
 it('a class that can not be judged runs as it would in shadow mode', async () => {
   proves('shadow-runs')
   const { session, entries } = await home({ mode: 'shadow' })
@@ -323,6 +337,45 @@ describe('a tool that takes text', () => {
       expect(answers[0]?.content).toMatch(/^Denied \(budget-exceeded\)/)
     }
     expect(priced).toEqual(made.flatMap(() => ['a', 'far too long']))
+  })
+
+  it('of another copy of LangChain is judged by that text, too', async () => {
+    const { session, entries } = await home()
+    class Say extends old.Tool {
+      name = 'say'
+      description = 'says'
+      async _call(text: string): Promise<string> {
+        return `said ${text}`
+      }
+    }
+    const say: any = governed(
+      new Say() as never,
+      { scope: 'spend', cost: (text: string) => usd(text.length) },
+      { session },
+    )
+    expect(await say.invoke('a')).toBe('said a')
+    expect(await say.invoke(toolCall('say', { input: 'b' }))).toMatchObject({ content: 'said b' })
+    expect(await say.invoke(toolCall('say', { input: 'far too long' }))).toMatchObject({ status: 'error' })
+    expect((await entries()).map(({ type }) => type)).toEqual(['intent', 'outcome', 'intent', 'outcome', 'refusal'])
+  })
+
+  it('is paid for by what it answers, not by the message that is made of it', async () => {
+    const { session } = await home()
+    class Say extends Tool {
+      name = 'say'
+      description = 'says'
+      protected async _call(text: string): Promise<string> {
+        return `said ${text}`
+      }
+    }
+    const priced: unknown[] = []
+    const actual = (result: unknown) => {
+      priced.push(result)
+      return usd(0)
+    }
+    const say = governed(new Say(), { scope: 'read', actual }, { session })
+    expect(await say.invoke(toolCall('say', { input: 'a' }))).toMatchObject({ content: 'said a' })
+    expect(priced).toEqual(['said a'])
   })
 })
 
@@ -501,6 +554,16 @@ it('a tool of the provider is an error, unless it is meant to be left alone', as
   }
   const listed = haldir.surface().tools.filter(({ name }) => name === 'search')
   expect(listed.map(({ governed }) => governed)).toEqual([false, false])
+})
+
+it('what is no tool at all is not taken for one of the provider', () => {
+  const pay = governed(new Plain(), PAY)
+  const hidden = Object.defineProperty({ type: 'function' }, '$callback', { value: async () => 1 })
+  for (const other of [pay.withConfig({ tags: ['x'] }), {}, hidden, new Date(0)]) {
+    expect(() => governed(other as never, { name: 'x', scope: [], ungovernable: 'allow' } as never)).toThrow(
+      expect.objectContaining({ code: 'ungovernable', message: expect.not.stringContaining('provider') }),
+    )
+  }
 })
 
 async function* one<T>(item: T): AsyncGenerator<T> {

@@ -74,15 +74,15 @@ describe('a call within a call', () => {
     expect(seen).toEqual({ type: 'tool_call', name: 'pay', id: 'c1', args: { amount: 1 } })
   })
 
-  it('that has no end is judged as what the schema makes of it', async () => {
+  it('that has no end is refused, whatever id it has', async () => {
     const { session, entries } = await home()
-    const args: Record<string, unknown> = { type: 'tool_call', amount: 1 }
+    const args: Record<string, unknown> = { type: 'tool_call', id: 'other', amount: 1 }
     args.args = args
     const got: unknown[] = []
     const pay = governed(payTool(got), PAY, { session })
-    await pay.invoke(toolCall('pay', args))
-    expect(got).toEqual([{ amount: 1 }])
-    expect((await entries('intent'))[0]?.held).toEqual([{ unit: 'USD', amount: '1' }])
+    expect(await pay.invoke(toolCall('pay', args, 'c1'))).toMatchObject({ status: 'error', tool_call_id: 'c1' })
+    expect(got).toEqual([])
+    expect(await entries()).toMatchObject([{ type: 'refusal', code: 'invalid-arguments', ref: 'c1' }])
   })
 
   it('through the old `call`, too', async () => {
@@ -157,6 +157,13 @@ describe('a denial', () => {
     expect((await agentRun([pay], [[{ tool: 'pay', args: { amount: 1 } }]])).text).toBe('paid 1')
   })
 
+  it('bears the name that the tool has by then', async () => {
+    const { session } = await home()
+    const pay = governed(payTool(), PAY, { session })
+    pay.name = 'renamed' as never
+    expect(await pay.invoke(toolCall('renamed', { amount: 6 }))).toMatchObject({ name: 'renamed', status: 'error' })
+  })
+
   it('is thrown where there is no call to answer', async () => {
     const { session } = await home()
     const pay = governed(payTool(), PAY, { session })
@@ -170,6 +177,18 @@ describe('a denial', () => {
     const told = await pay.invoke({ amount: 6 }, { toolCallId: 'c9' } as object)
     expect(told).toMatchObject({ status: 'error', tool_call_id: 'c9' })
     expect(await pay.invoke({ amount: 1 }, { toolCallId: 'c9' } as object)).toBe('paid 1')
+  })
+
+  it('answers a call that came without an id', async () => {
+    const { session } = await home()
+    const pay = governed(payTool(), PAY, { session })
+    const nameless = { ...toolCall('pay', { amount: 6 }), id: undefined }
+    const node = new ToolNode([pay], { handleToolErrors: false })
+    const asks = new AIMessage({ content: '', tool_calls: [nameless] })
+    const { messages } = await node.invoke({ messages: [asks] })
+    for (const told of [messages.at(-1), await pay.invoke(nameless)]) {
+      expect(told).toMatchObject({ status: 'error', content: expect.stringMatching(/^Denied \(budget-exceeded\)/) })
+    }
   })
 
   it('reaches who streams', async () => {
@@ -239,6 +258,46 @@ describe('arguments that do not fit', () => {
     expect(await entries('intent')).toEqual([])
     expect(sink.lines.join('')).not.toContain('canary')
     expect(got).toEqual([])
+  })
+
+  it('are refused on record also where LangChain can not write them down', async () => {
+    const { session, entries } = await home()
+    const circular: Record<string, unknown> = { amount: 'x' }
+    circular.self = circular
+    const throwing = {
+      get amount() {
+        throw new Error('no')
+      },
+    }
+    const hostile = [circular, { amount: 1n }, throwing]
+    const got: unknown[] = []
+    for (const schema of [amount, json]) {
+      const pay = governed(payTool(got, { schema }), PAY, { session })
+      for (const args of hostile) {
+        const told = await pay.invoke(toolCall('pay', args))
+        expect(told).toMatchObject({ content: expect.stringMatching(/^Denied \(invalid-arguments\)/) })
+      }
+    }
+    expect(got).toEqual([])
+    expect((await entries()).map(({ type, code }) => [type, code])).toEqual(
+      Array(6).fill(['refusal', 'invalid-arguments']),
+    )
+  })
+
+  it('are refused on record also where LangChain alone can tell', async () => {
+    const { session, entries } = await home()
+    // Look-around is matched in no linear time.
+    const schema = { type: 'object', properties: { order: { type: 'string', pattern: '^(?=A).*$' } } } as const
+    const find = governed(
+      tool(async () => 'found', { name: 'find', schema }),
+      { scope: 'read' },
+      { session },
+    )
+    expect(await find.invoke(toolCall('find', { order: 'A1' }))).toMatchObject({ content: 'found' })
+    const told: any = await find.invoke(toolCall('find', { order: 'argument-canary' }))
+    expect(told.content).toMatch(/^Denied \(invalid-arguments\): the arguments do not fit the tool\. [^\n]*$/)
+    expect(told.content).not.toContain('canary')
+    expect(await entries('refusal')).toHaveLength(1)
   })
 
   it('are thrown as a denial where there is no call to answer', async () => {
@@ -493,6 +552,31 @@ describe('callbacks', () => {
       ['end', expect.stringMatching(/^Denied/)],
     ])
   })
+})
+
+it('a handler of events that fails is no error of the tool', async () => {
+  const { session, entries } = await home()
+  const count = tool(
+    async function* () {
+      yield 1
+      return 'counted'
+    } as never,
+    { name: 'count', schema: z.object({}) },
+  )
+  const heard = async (made: any) => {
+    const log: string[] = []
+    const failing = {
+      raiseError: true,
+      awaitHandlers: true,
+      handleToolEvent: () => Promise.reject(new Error('handler')),
+      handleToolError: (error: Error) => void log.push(error.message),
+      handleToolEnd: (message: ToolMessage) => void log.push(String(message.content)),
+    }
+    await made.invoke(toolCall('count', {}), { callbacks: [failing] })
+    return log
+  }
+  expect(await heard(governed(count, { scope: 'read' }, { session }))).toEqual(await heard(count))
+  expect((await entries('outcome'))[0]?.data).toMatchObject({ ended: 'ok' })
 })
 
 describe('an interrupt', () => {

@@ -2,7 +2,7 @@
  * Where the gate of a tool stands: in the innermost method that every way of calling the tool comes through, and that
  * gets the arguments the tool will run with.
  */
-import { copyTool, type GovernedHandle } from '@haldir/core/adapter'
+import { copyTool, type GovernedHandle, markWrapped } from '@haldir/core/adapter'
 import { parseCallbackConfigArg } from '@langchain/core/callbacks/manager'
 import { Runnable } from '@langchain/core/runnables'
 import { Tool } from '@langchain/core/tools'
@@ -24,48 +24,46 @@ export interface AnyTool {
   readonly bound?: Runnable
 }
 
-/** The copy, and what of it is the gate. */
-export interface Gated {
-  readonly copy: AnyTool
-  readonly gates: readonly object[]
-}
-
 /** The members that can be a tool's gate. */
 export function gatesOf(tool: Partial<AnyTool> | null | undefined): object[] {
   const found = [tool?._call, tool?.func, tool?.invoke, tool?.call, tool?.bound]
   return found.filter((gate) => gate !== undefined && gate !== null)
 }
 
-export function gate(tool: AnyTool, handle: GovernedHandle): Gated {
+/** A copy of the tool with the gate in it, and the gate marked as such. */
+export function gate(tool: AnyTool, handle: GovernedHandle): AnyTool {
+  const { base, gates, overridden } = gateOf(tool, handle)
+  for (const one of Object.values(gates)) markWrapped(one, handle)
+  return copyTool(tool, { ...overridden, ...gates }, base)
+}
+
+function gateOf(tool: AnyTool, handle: GovernedHandle): Family & { gates: Record<string, object> } {
   const [prototype] = levels(tool)
-  if (tool.bound && prototype && nameOf(prototype) === 'RunnableToolLike' && !Object.hasOwn(tool, 'invoke')) {
-    const bound = new BoundGate(tool, handle)
-    return { copy: copyTool(tool, { bound }, prototype), gates: [bound] }
+  if (tool.bound && nameOf(prototype) === 'RunnableToolLike' && !Object.hasOwn(tool, 'invoke')) {
+    return { base: prototype, gates: { bound: new BoundGate(tool, handle) }, overridden: {} }
   }
-  const { base, overridden } = familyOf(tool)
+  const { _call, func, invoke, call } = tool
+  const family = familyOf(tool)
   const inner = {
-    ...(tool._call && { _call: called(tool, tool._call, handle) }),
-    ...(tool.func && { func: called(tool, tool.func, handle) }),
+    ...(_call && { _call: called(tool, _call, handle) }),
+    ...(func && { func: called(tool, func, handle) }),
   }
-  const outer = callsInner(tool, base)
-    ? { call: fitting(tool, tool.call as Method, handle) }
-    : {
-        invoke: asking(tool, tool.invoke, handle),
-        ...(tool.call && { call: asking(tool, tool.call, handle) }),
-      }
-  const copy = copyTool(tool, { ...overridden, ...inner, ...outer }, base)
-  return { copy, gates: Object.values({ ...inner, ...outer }) }
+  const outer =
+    call && callsInner(tool, family.base)
+      ? { call: fitting(call, handle) }
+      : { invoke: asking(tool, invoke, handle), ...(call && { call: asking(tool, call, handle) }) }
+  return { ...family, gates: { ...inner, ...outer } }
 }
 
 /** The gate in `_call` and `func`, which get the parsed arguments. */
 function called(tool: AnyTool, method: Method, handle: GovernedHandle): Method {
-  return async function _call(this: AnyTool | undefined, args: unknown, manager?: Manager, config?: Config) {
+  return function _call(this: AnyTool | undefined, args: unknown, manager?: Manager, config?: Config) {
     const { name, responseFormat } = this ?? tool
     return pass(handle, name, {
       args,
       config,
-      listens: { manager },
-      shape: responseFormat === 'content_and_artifact' ? (message) => [message, undefined] : undefined,
+      listens: manager ?? {},
+      paired: responseFormat === 'content_and_artifact',
       start: (judged, inner) => Reflect.apply(method, tool, [judged, manager, inner]),
     })
   }
@@ -75,7 +73,7 @@ function called(tool: AnyTool, method: Method, handle: GovernedHandle): Method {
  * Around `call`, which parses: what does not fit never comes to the gate, and what LangChain says of it may be anything
  * up to a stack trace. Then the gate is asked after all, to refuse it.
  */
-function fitting(tool: AnyTool, method: Method, handle: GovernedHandle): Method {
+function fitting(method: Method, handle: GovernedHandle): Method {
   return async function call(this: AnyTool, input: unknown, given: any, tags: unknown) {
     const args = unwrapped(input)
     let config = configOf(given)
@@ -84,12 +82,11 @@ function fitting(tool: AnyTool, method: Method, handle: GovernedHandle): Method 
     try {
       return await Reflect.apply(method, this, [args, config, tags])
     } catch (error) {
-      if (cameThrough(error) || !isParsing(error)) throw error
-      const { misfit } = await fit(this.schema, prepared(tool, args))
-      const start = () => {
-        throw error
-      }
-      return pass(handle, this.name, { args, misfit: misfit ?? NO_FIT, config, start })
+      if (cameThrough(error)) throw error
+      // What LangChain can't write down it can't even refuse, and fails with something else.
+      const { misfit = isParsing(error) ? NO_FIT : undefined } = await fit(this.schema, args)
+      if (misfit === undefined) throw error
+      return pass(handle, this.name, { args, misfit, config, start: () => Promise.reject(error) })
     }
   }
 }
@@ -99,7 +96,7 @@ const NO_FIT = 'the arguments do not fit the tool'
 /** The gate in a method that the tool's own class has put before `_call`: nobody can tell what it does by itself. */
 function asking(tool: AnyTool, method: Method, handle: GovernedHandle): Method {
   return async function invoke(input: unknown, given?: any, ...rest: unknown[]) {
-    const read = await fitTwice(tool.schema, unwrapped(input), (args) => prepared(tool, args))
+    const read = await fitTwice(tool.schema, unwrapped(input))
     return ask(handle, tool.name, input, configOf(given), read, (judged, inner) => {
       const outer = isToolCall(input) && judged !== input ? { ...input, args: judged } : judged
       return Reflect.apply(method, tool, [outer, inner, ...rest])
@@ -143,18 +140,13 @@ function ask(
 ): Promise<unknown> {
   const config = isToolCall(input) ? { ...given, toolCall: input } : given
   if (read.misfit === undefined) return pass(handle, name, { args: read.args, config, start })
-  const unread = { args: unwrapped(input), misfit: read.misfit, config }
-  return pass(handle, name, { ...unread, start: (_, inner) => start(input, inner) })
+  const { misfit } = read
+  return pass(handle, name, { args: unwrapped(input), misfit, config, start: (_, inner) => start(input, inner) })
 }
 
 /** What is given may be callbacks alone. */
 function configOf(given: any): Config {
   return parseCallbackConfigArg(given) as Config
-}
-
-/** As `Tool` does it: text stands for its only argument. */
-function prepared(tool: AnyTool, args: unknown): unknown {
-  return tool instanceof Tool && (typeof args === 'string' || args == null) ? { input: args } : args
 }
 
 function isParsing(error: unknown): boolean {
@@ -169,11 +161,16 @@ function callsInner(tool: AnyTool, base: object | undefined): boolean {
   return owner === base || owner === Tool.prototype || /^Dynamic(Structured)?Tool$/.test(nameOf(owner) ?? '')
 }
 
+interface Family {
+  readonly base: object | undefined
+  readonly overridden: Readonly<Record<string, unknown>>
+}
+
 /**
  * What a tool has of LangChain: the level of its prototypes from which on all is the framework's, and for what its own
  * class puts before methods of every runnable, which must not run by themselves, those methods.
  */
-function familyOf(tool: AnyTool): { base: object | undefined; overridden: Record<string, unknown> } {
+function familyOf(tool: AnyTool): Family {
   const all = levels(tool)
   const runnable = all.findLast((level) => Object.hasOwn(level, 'pipe') && Object.hasOwn(level, 'stream'))
   const structured = all.findLast((level) =>
@@ -195,14 +192,8 @@ function nameOf(prototype: object | undefined): string | undefined {
   return made && Object.hasOwn(made, 'lc_name') ? made.lc_name?.() : undefined
 }
 
+/** The prototypes, the nearest first. */
 function levels(tool: object): object[] {
-  const found: object[] = []
-  for (
-    let level = Object.getPrototypeOf(tool);
-    level && level !== Object.prototype;
-    level = Object.getPrototypeOf(level)
-  ) {
-    found.push(level)
-  }
-  return found
+  const level = Object.getPrototypeOf(tool)
+  return level && level !== Object.prototype ? [level, ...levels(level)] : []
 }

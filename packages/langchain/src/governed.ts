@@ -7,7 +7,6 @@ import {
   governTool,
   jsonSchemaOf,
   leaveUngoverned,
-  markWrapped,
   nameIn,
   refuseForeign,
   refuseTwice,
@@ -95,9 +94,7 @@ function wrap(tool: any, name: string, rule: ToolRule, where: Where): AnyTool {
   const definition = definitionOf(tool, tool.name, schema)
   for (const one of gatesOf(tool)) refuseTwice(one, name)
   const handle = governTool({ framework: FRAMEWORK, name, options, definition, schema, run: runThrough }, where)
-  const { copy, gates } = gate(tool, handle)
-  for (const one of gates) markWrapped(one, handle)
-  return copy
+  return gate(tool, handle)
 }
 
 export const FRAMEWORK = 'langchain'
@@ -108,10 +105,10 @@ function isTool(value: unknown): value is AnyTool {
   return typeof value === 'object' && typeof invoke === 'function' && schema !== undefined
 }
 
-/** Says of a tool what it is, and nothing of how it runs. */
+/** Says of a tool what it is, and nothing of how it runs: plain data. */
 function isDefinition(value: unknown): value is object {
-  if (typeof value !== 'object' || value === null) return false
+  if (typeof value !== 'object' || value === null || Object.getPrototypeOf(value) !== Object.prototype) return false
   const { function: described } = value as { function?: unknown }
-  const members = [...Object.values(value), ...Object.values(described ?? {})]
-  return !members.some((member) => typeof member === 'function')
+  const members = [value, described ?? {}].flatMap((part) => Object.values(Object.getOwnPropertyDescriptors(part)))
+  return members.length > 0 && !members.some((member) => typeof member.value === 'function')
 }

@@ -24,17 +24,13 @@ export interface Asked {
   readonly misfit?: string | undefined
   readonly config: Config | undefined
   /** Present where LangChain takes what the tool answers for a generator, if it is one. */
-  readonly listens?: { readonly manager: Manager | undefined }
-  /** What the answer must look like where a message alone is none. */
-  readonly shape?: ((message: ToolMessage) => unknown) | undefined
+  readonly listens?: Manager
+  /** LangChain takes no answer of the tool but a pair of content and artifact. */
+  readonly paired?: boolean
   /** Starts the original tool with what was judged. */
   start(args: unknown, config: Config): unknown
-}
-
-interface Running {
-  readonly asked: Asked
-  /** How many there were before the result, as soon as that is there. */
-  events: number | undefined
+  /** How many events there were before the result, as soon as that is there. */
+  events?: number
 }
 
 /** Errors that the gate has let out: their calls were judged, whatever else throws them on. */
@@ -52,56 +48,54 @@ export function idOf(config: Config | undefined): string | undefined {
 
 /** Takes a call through the gate. A denial is answered as a message where there is a call to answer, else thrown. */
 export async function pass(handle: GovernedHandle, name: string, asked: Asked): Promise<unknown> {
-  const { args, misfit, config, listens } = asked
+  const { args, misfit, config } = asked
   const [ref, session] = [idOf(config), carriedIn(config?.configurable)]
-  const running: Running = { asked, events: undefined }
-  const request = { args, misfit, ref, session, signal: config?.signal, context: running }
+  const request = { args, misfit, ref, session, signal: config?.signal, context: asked }
   const outcome = await handle.executeOrStream(request)
-  let why: unknown
-  if (outcome.status === 'ran') {
-    if (!('items' in outcome)) return outcome.value
-    try {
-      let [result, count]: [unknown, number] = [undefined, 0]
-      for await (const item of outcome.items) {
-        if (count++ === running.events) result = item
-        else await tell(listens?.manager, item)
-      }
-      return result
-    } catch (error) {
-      why = error
+  try {
+    if (outcome.status !== 'ran') throw outcome.status === 'failed' ? outcome.error : outcome.denial
+    return 'items' in outcome ? await resultOf(outcome.items, asked) : outcome.value
+  } catch (why) {
+    // Thrown, a denial would be run again by retries, end some runs, and reach the model with a plea to try once more.
+    // A call that came without an id is one all the same.
+    if (Denied.isInstance(why) && (ref !== undefined || config?.toolCall)) {
+      const message = new ToolMessage({ status: 'error', content: why.message, tool_call_id: ref ?? '', name })
+      return asked.paired ? [message, undefined] : message
     }
-  } else why = outcome.status === 'failed' ? outcome.error : outcome.denial
-  // Thrown, a denial would be run again by retries, end some runs, and reach the model with a plea to try once more.
-  if (Denied.isInstance(why) && ref !== undefined) {
-    const message = new ToolMessage({ status: 'error', content: why.message, tool_call_id: ref, name })
-    return asked.shape ? asked.shape(message) : message
+    if (typeof why === 'object' && why !== null) passed.add(why)
+    throw why
   }
-  if (typeof why === 'object' && why !== null) passed.add(why)
-  throw why
+}
+
+/** Tells of the events, and answers the result, which comes after them. */
+async function resultOf(items: AsyncIterable<unknown>, asked: Asked): Promise<unknown> {
+  let [result, count]: [unknown, number] = [undefined, 0]
+  for await (const item of items) {
+    if (count++ === asked.events) result = item
+    else await tell(asked.listens, item)
+  }
+  return result
 }
 
 /** For `governTool`: what the tool answers, or, of a generator, its events and last its result. */
 export async function runThrough(args: unknown, call: CurrentCall, context: unknown): Promise<unknown> {
-  const running = context as Running
-  const { start, config, listens } = running.asked
-  const result = await start(args, innerConfig(config, args, call))
-  if (listens && isStepped(result)) return steps(result, running)
+  const asked = context as Asked
+  const result = await asked.start(args, innerConfig(asked.config, args, call))
+  if (asked.listens && isStepped(result)) return steps(result, asked)
   if (!isIterable(result)) return result
   // What LangChain does not read by itself is a result like another.
-  running.events = 0
+  asked.events = 0
   return onlyItem(result)
 }
 
-async function* steps(source: AsyncIterator<unknown>, running: Running): AsyncGenerator<unknown> {
+async function* steps(source: AsyncIterator<unknown>, asked: Asked): AsyncGenerator<unknown> {
   try {
-    let events = 0
-    let step = await source.next()
-    for (; !step.done; step = await source.next()) {
-      events++
-      yield step.value
+    for (let events = 0; ; events++) {
+      const { done, value } = await source.next()
+      if (done) asked.events = events
+      yield value
+      if (done) return
     }
-    running.events = events
-    yield step.value
   } finally {
     await source.return?.(undefined)
   }
@@ -117,21 +111,17 @@ async function tell(manager: Manager | undefined, event: unknown): Promise<void>
 }
 
 /**
- * The same config, but for a signal that also aborts when the session ends, made when somebody looks at it, and the
- * arguments that were judged in the place of what the model wrote.
+ * The same config, but for a signal that also aborts when the session ends, and the arguments that were judged in the
+ * place of what the model wrote. Plain members: LangChain copies it again and again, and a getter makes that slow.
  */
-function innerConfig(config: Config | undefined, args: unknown, call: CurrentCall): Config {
+function innerConfig(config: Config | undefined, args: unknown, { signal }: CurrentCall): Config {
+  const toolCall = config?.toolCall
+  if (!toolCall) return { ...config, signal }
   const said = typeof args === 'object' && args !== null ? args : { input: args }
-  return {
-    ...config,
-    ...(config?.toolCall && { toolCall: { ...config.toolCall, args: said } }),
-    get signal() {
-      return call.signal
-    },
-  }
+  return { ...config, toolCall: { ...toolCall, args: said }, signal }
 }
 
 /** What LangChain reads step by step. */
 function isStepped(value: unknown): value is AsyncIterator<unknown> {
-  return typeof value === 'object' && value !== null && typeof (value as { next?: unknown }).next === 'function'
+  return typeof value === 'object' && typeof (value as { next?: unknown } | null)?.next === 'function'
 }
