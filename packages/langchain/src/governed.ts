@@ -9,7 +9,6 @@ import {
   leaveUngoverned,
   markWrapped,
   nameIn,
-  refuseForeign,
   refuseTwice,
   type ToolOptions,
   type Ungovernable,
@@ -82,14 +81,17 @@ export function governed(target: any, rules: any, where: Where = {}): unknown {
   const each = (tool: AnyTool, name: string, rule: ToolRule) => wrap(tool, name, rule, where)
   // A tool of LangChain has a name, which its rule need not repeat.
   const named = isTool(target) && rules?.name === undefined ? { ...rules, name: target.name } : rules
-  return wrapAny<AnyTool, ToolRule>(target, named, { isTool, nameOf: nameIn, wrap: each })
+  return wrapAny<AnyTool, ToolRule>(target, named, {
+    own: '@haldir/langchain',
+    isTool,
+    knows: (value) => isTool(value) || isDefinition(value),
+    nameOf: nameIn,
+    wrap: each,
+  })
 }
 
 function wrap(tool: any, name: string, rule: ToolRule, where: Where): AnyTool {
-  if (!isTool(tool)) {
-    if (!isDefinition(tool)) refuseForeign(tool, name, '@haldir/langchain')
-    return leaveUngoverned(tool as AnyTool, { name, framework: FRAMEWORK, why: ELSEWHERE, rule }, where)
-  }
+  if (!isTool(tool)) return leaveUngoverned(tool, { name, framework: FRAMEWORK, why: ELSEWHERE, rule }, where)
   const { ungovernable: _, ...options } = rule
   const schema = jsonSchemaOf(tool.schema)
   const definition = definitionOf(tool, tool.name, schema)
@@ -111,7 +113,8 @@ function isTool(value: unknown): value is AnyTool {
 /** Says of a tool what it is, and nothing of how it runs. */
 function isDefinition(value: unknown): value is object {
   if (typeof value !== 'object' || value === null) return false
-  const { function: described } = value as { function?: unknown }
-  const members = [...Object.values(value), ...Object.values(described ?? {})]
+  // Helpers of the OpenAI SDK hide what runs.
+  const { function: described, $callback } = value as { function?: unknown; $callback?: unknown }
+  const members = [...Object.values(value), ...Object.values(described ?? {}), $callback]
   return !members.some((member) => typeof member === 'function')
 }

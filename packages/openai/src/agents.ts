@@ -15,7 +15,6 @@ import {
   nameIn,
   permitsOf,
   permittedOf,
-  refuseForeign,
   refuseTwice,
   type ToolOptions,
   type Ungovernable,
@@ -65,7 +64,12 @@ export function governed<S extends Record<string, GovernableTool>>(
 ): S
 export function governed(target: any, rules: any, where: Where = {}): unknown {
   const each = (tool: GovernableTool, name: string, rule: ToolRule) => wrap(tool, name, rule, where)
-  return wrapAny<GovernableTool, ToolRule>(target, rules, { isTool, nameOf: nameIn, wrap: each })
+  return wrapAny<GovernableTool, ToolRule>(target, rules, {
+    own: '@haldir/openai/agents',
+    isTool,
+    nameOf: nameIn,
+    wrap: each,
+  })
 }
 
 /**
@@ -92,8 +96,7 @@ const FRAMEWORK = 'openai-agents'
 const ELSEWHERE = 'is no function tool: it runs at the provider, or the SDK runs it in a way of its own'
 
 function wrap(tool: GovernableTool, name: string, rule: ToolRule, where: Where): GovernableTool {
-  if (!isTool(tool)) refuseForeign(tool, name, '@haldir/openai/agents')
-  if (tool.type !== 'function') {
+  if (!isFunctionTool(tool)) {
     return leaveUngoverned(tool, { name, framework: FRAMEWORK, why: ELSEWHERE, rule }, where)
   }
   const { ungovernable: _, ...options } = rule
@@ -160,10 +163,14 @@ function approvalOf(tool: Tool, read: Reader) {
 }
 
 /** A function tool, or one of those that the SDK runs in ways of its own. */
-function isTool(value: unknown): value is Tool {
+function isTool(value: unknown): value is GovernableTool {
   const { type, name, invoke } = (value ?? {}) as { type?: unknown; name?: unknown; invoke?: unknown }
   if (typeof name !== 'string') return false
   return type === 'function' ? typeof invoke === 'function' : OTHERS.has(type)
+}
+
+function isFunctionTool(tool: GovernableTool): tool is Tool {
+  return tool.type === 'function'
 }
 
 const OTHERS = new Set<unknown>(['hosted_tool', 'computer', 'shell', 'apply_patch'])

@@ -17,7 +17,6 @@ import {
   type Misfit,
   markWrapped,
   misfitOf,
-  refuseForeign,
   refuseTwice,
   type ToolOptions,
   UNREADABLE,
@@ -51,11 +50,10 @@ export function governed<S extends Record<string, GovernableTool>>(
 ): S
 export function governed(target: any, rules: any, where: Where = {}): unknown {
   const each = (tool: GovernableTool, name: string, rule: ToolRule) => wrap(tool, name, rule, where)
-  return wrapAny<GovernableTool, ToolRule>(target, rules, { isTool, nameOf, wrap: each })
+  return wrapAny<GovernableTool, ToolRule>(target, rules, { own: '@haldir/openai', isTool, nameOf, wrap: each })
 }
 
 function wrap(tool: GovernableTool, name: string, rule: ToolRule, where: Where): GovernableTool {
-  if (!isTool(tool)) refuseForeign(tool, name, '@haldir/openai')
   const shape = shapeOf(tool)
   if (!shape) return leaveUngoverned(tool, { name, framework: FRAMEWORK, why: ELSEWHERE, rule }, where)
   const { ungovernable: _, ...options } = rule
