@@ -144,6 +144,39 @@ describe('a denial', () => {
     }
   })
 
+  it('takes no name of a function for the file of a runner', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'haldir-runner-'))
+    try {
+      const file = join(folder, 'lib/tools/ToolError.mjs')
+      mkdirSync(dirname(file), { recursive: true })
+      writeFileSync(file, 'globalThis.taken = true; export class ToolError extends Error {}')
+      const tool = governed(counting('remove'), { name: 'remove', scope: 'delete' }, { session })
+      // Names of functions may come from anywhere: a server's name of its tool, say.
+      const named = `x (${folder}/lib/tools/BetaToolRunner.mjs:1:1)`
+      const calls = { [named]: async () => await tool.run({}) }
+      const read = await Promise.resolve(calls[named]?.()).then(undefined, (error: unknown) => error)
+      expect(read).toBeInstanceOf(ToolError)
+      expect(globalThis).not.toHaveProperty('taken')
+    } finally {
+      rmSync(folder, { recursive: true })
+    }
+  })
+
+  it('is told where the application has stacks written in its own way, as source maps do', async () => {
+    const own = Error.prepareStackTrace
+    const written = () => 'Error\n    at another/place.ts:1:1'
+    Error.prepareStackTrace = written
+    try {
+      const tool = governed(counting('remove'), { name: 'remove', scope: 'delete' }, { session })
+      const SDK = require('anthropic0').default as typeof Anthropic
+      const { results } = await drive([tool], [{ tool: 'remove', args: {} }], { SDK })
+      expect(results).toEqual([failure(expect.stringMatching(/^Denied \(scope-missing\): /))])
+      expect(Error.prepareStackTrace).toBe(written)
+    } finally {
+      Error.prepareStackTrace = own
+    }
+  })
+
   it('does not end a loop before `max_iterations` does', async () => {
     const tool = governed(counting('remove'), { name: 'remove', scope: 'delete' }, { session })
     const turn = [{ tool: 'remove', args: {} }]
@@ -727,4 +760,16 @@ describe('the runner', () => {
       result('ran', 'turn-1-call-1'),
     ])
   })
+})
+
+it('a tool that answers items has answered nothing the SDK reads, and nothing of it runs later', async () => {
+  let ran = false
+  const items = (async function* () {
+    ran = true
+    yield 'a'
+  })()
+  const tool = governed(counting('list', items), { name: 'list', scope: 'read' }, { session })
+  expect(await tool.run({})).toBe(items)
+  expect(await items.next()).toEqual({ done: true, value: undefined })
+  expect(ran).toBe(false)
 })

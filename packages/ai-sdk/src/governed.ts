@@ -21,6 +21,7 @@ import {
   type ToolOptions,
   type Ungovernable,
   type Where,
+  withoutItems,
   wrapAny,
 } from '@haldir/core/adapter'
 import { withHints } from './hints.ts'
@@ -142,7 +143,7 @@ function plainExecute(handle: GovernedHandle, tool: GovernableTool) {
   return async function execute(args: unknown, options?: ExecuteOptions): Promise<unknown> {
     const misfit = misfitFor(tool, args, options)
     const outcome = await handle.execute({ ...requestOf(args, options), misfit })
-    if (outcome.status === 'ran') return outcome.value
+    if (outcome.status === 'ran') return withoutItems(outcome.value)
     // The SDK goes on after a throw: the model reads `String(error)`, which of a denial is its safe sentence alone.
     throw outcome.status === 'failed' ? outcome.error : outcome.denial
   }

@@ -1,6 +1,6 @@
 /** What stands in place of a tool's `run`. */
 import { type CurrentCall, Denied } from '@haldir/core'
-import { carriedIn, governTool, markWrapped, type ToolDefinition, type Where } from '@haldir/core/adapter'
+import { carriedIn, governTool, markWrapped, type ToolDefinition, type Where, withoutItems } from '@haldir/core/adapter'
 import { type Parsing, Unfit } from './parsing.ts'
 import { refusalFor } from './refusal.ts'
 
@@ -73,10 +73,10 @@ export function gateOf(
       session: carriedIn(context),
       context: { context, unfit } satisfies Handed,
     })
-    if (outcome.status === 'ran') return outcome.value
+    if (outcome.status === 'ran') return withoutItems(outcome.value)
     const error = outcome.status === 'failed' ? outcome.error : outcome.denial
     // A tool that asked for what its call may not have fails with a denial.
-    throw Denied.isInstance(error) ? await refusalFor(error, new Error()) : error
+    throw Denied.isInstance(error) ? await refusalFor(error) : error
   }
   markWrapped(run, handle)
   return run

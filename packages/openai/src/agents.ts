@@ -19,6 +19,7 @@ import {
   type ToolOptions,
   type Ungovernable,
   type Where,
+  withoutItems,
   wrapAny,
 } from '@haldir/core/adapter'
 import { ANSWER, type Details, type Invocation, type MadeTool, madeTool, withMembers } from './agents-made.ts'
@@ -141,7 +142,7 @@ function invokeThrough(handle: GovernedHandle, read: Reader, made: MadeTool | un
       session: carriedIn((runContext as { context?: unknown } | undefined)?.context),
       context: { invocation, direct } satisfies Call,
     })
-    if (outcome.status === 'ran') return outcome.value
+    if (outcome.status === 'ran') return withoutItems(outcome.value)
     // What is thrown here ends the run, and what `execute` throws is hidden: the model reads what is answered.
     if (outcome.status === 'denied') return outcome.denial.message
     const { error } = outcome

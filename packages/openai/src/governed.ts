@@ -11,7 +11,6 @@ import {
   type Executed,
   type GovernedHandle,
   governTool,
-  isIterable,
   jsonSchemaOf,
   leaveUngoverned,
   type Misfit,
@@ -22,6 +21,7 @@ import {
   UNREADABLE,
   type Ungovernable,
   type Where,
+  withoutItems,
   wrapAny,
 } from '@haldir/core/adapter'
 import { type Read, reader, readJson, readOf } from './reading.ts'
@@ -143,10 +143,7 @@ const UNFIT = { args: UNREADABLE, misfit: 'the arguments do not fit the tool' }
 function answerOf(outcome: Executed): unknown {
   if (outcome.status === 'denied') return outcome.denial.message
   if (outcome.status === 'failed') throw outcome.error
-  const { value } = outcome
-  // The SDK does not read items. Whoever did so later would run the tool outside of its call.
-  if (isIterable(value)) Promise.resolve((value as Partial<AsyncGenerator>).return?.(undefined)).catch(() => undefined)
-  return value
+  return withoutItems(outcome.value)
 }
 
 /** What a tool is given beside its arguments: by `runTools` the runner, by `runToolCalls` a signal and the call's id. */
