@@ -589,3 +589,15 @@ describe('an adapter that', () => {
     expect(await run(adapter, caught, 3_000)).toEqual([caught])
   })
 })
+
+it('a driver that reads no items is told which cases it has to skip', async () => {
+  const { stream: _, open: __, ...without } = good
+  const cases = Object.values(ADAPTER_CHAPTERS).flatMap((chapter) => Object.entries(chapter))
+  const told: string[] = []
+  for (const [title, check] of cases) {
+    const error = await check(without).then(() => undefined, String)
+    if (error?.endsWith('it skips this case, with the reason why')) told.push(title)
+    else expect(error, title).toBeUndefined()
+  }
+  expect(told).toHaveLength(8)
+})
