@@ -216,6 +216,7 @@ describe('arguments that do not fit', () => {
     ['a `parse` of its own', ownPay],
     ['no `parse`', bare],
   ])('are refused before anything is held, on record and in words a model can use: %s', async (_, make) => {
+    proves('misfits-refused')
     const ran: unknown[] = []
     const pay = make((args) => {
       ran.push(args)
@@ -285,16 +286,30 @@ describe('arguments that do not fit', () => {
   })
 
   it('are refused when a loop of one’s own leaves `parse` out', async () => {
-    const tool = governed(
-      jsonPay(() => 'paid'),
-      { name: 'pay', ...rule },
-      { session },
-    )
-    await expect(tool.run({ amount: '2' as never })).rejects.toThrow(
-      /^Denied \(invalid-arguments\): .*`amount` is not of type/,
-    )
-    expect(await tool.run({ amount: 2 })).toBe('paid')
-    expect(await tool.run(tool.parse({ amount: 1 }))).toBe('paid')
+    await open()
+    for (const make of [zodPay, jsonPay, ownPay, bare]) {
+      const bare = make(() => 'paid')
+      const tool = governed(bare, { name: 'pay', scope: 'read' }, { session })
+      const refused = /^Denied \(invalid-arguments\): .*`amount` /
+      await expect(tool.run({ amount: '2' as never })).rejects.toThrow(refused)
+      expect(await tool.run({ amount: 2 })).toBe('paid')
+      expect(await tool.run((tool.parse?.({ amount: 1 }) ?? { amount: 1 }) as { amount: number })).toBe('paid')
+      // Whatever came before.
+      await expect(tool.run({ amount: '2' as never })).rejects.toThrow(refused)
+    }
+    expect(await entries('refusal')).toHaveLength(8)
+  })
+
+  it('are told apart where `parse` hands on some of what it gets, and not the rest', async () => {
+    const old = {
+      ...jsonPay(({ amount, cents }) => `paid ${amount ?? cents}`),
+      parse: (content: any) => (content.cents === undefined ? content : { cents: Number(content.cents) }),
+    }
+    const tool = governed(old, { name: 'pay', scope: 'read' }, { session })
+    const [made, bad] = [tool.parse({ cents: '7' }), tool.parse({ amount: 'two' })]
+    expect(await tool.run(made)).toBe('paid 7')
+    await expect(tool.run(bad)).rejects.toThrow(/^Denied \(invalid-arguments\)/)
+    expect(await tool.run(made)).toBe('paid 7')
   })
 
   it('in shadow mode come to what they come to with the bare tool, and are on record', async () => {

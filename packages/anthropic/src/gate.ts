@@ -60,14 +60,14 @@ export function gateOf(
     const own = innerContext(context, args as MemberCall, call)
     return Reflect.apply(tool.run, tool, [own, own.toolUse])
   }
-  const handle = governTool({ ...described, misfit, run: inner }, where)
+  const handle = governTool({ ...described, run: inner }, where)
   async function run(first: unknown, second: unknown): Promise<unknown> {
     const context = (toolset ? first : second) as RunContext | undefined
     const given = toolset ? memberCall(second) : first
     const unfit = given instanceof Unfit ? given : undefined
     const outcome = await handle.execute({
       args: unfit ? unfit.content : given,
-      misfit: unfit?.misfit,
+      misfit: toolset ? undefined : misfit(given),
       ref: (context?.toolUse ?? context?.toolUseBlock)?.id,
       signal: context?.signal ?? undefined,
       session: carriedIn(context),
