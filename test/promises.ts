@@ -18,6 +18,10 @@ export const PROMISES = {
   'trail-query': 'The trail can be queried by agent',
   'trail-immutable': 'A change to the trail is found, and named',
   'framework-agnostic': 'Governing works inside the loop of a real framework',
+  'one-session': 'One session governs tools of several frameworks at once, on one budget and one trail',
+  'shown-is-permitted': 'A model need not be shown what its session can not use; each call is judged all the same',
+  'misfits-refused': 'Arguments that do not fit a tool are refused before anything is held, and repeat no value',
+  'parts-of-your-own': 'A store, a sink, a guard or an adapter of one’s own is held to what those of the house are',
 
   // The invariants of the design
   'invariant-1': 'Nothing runs without an accepted intent entry; what was taken and did not run is closed',

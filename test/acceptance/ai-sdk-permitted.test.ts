@@ -40,7 +40,7 @@ const names = (tools: object) => Object.keys(tools)
 
 describe('`permitted`', () => {
   it('answers the tools whose scopes the session holds, in their order, and the very same ones', async () => {
-    proves('scoped-permissions')
+    proves('scoped-permissions', 'shown-is-permitted')
     const haldir = house()
     const tools = toolsOf(haldir)
     const given = async (...scopes: string[]) =>

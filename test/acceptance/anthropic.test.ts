@@ -144,6 +144,39 @@ describe('a denial', () => {
     }
   })
 
+  it('takes no name of a function for the file of a runner', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'haldir-runner-'))
+    try {
+      const file = join(folder, 'lib/tools/ToolError.mjs')
+      mkdirSync(dirname(file), { recursive: true })
+      writeFileSync(file, 'globalThis.taken = true; export class ToolError extends Error {}')
+      const tool = governed(counting('remove'), { name: 'remove', scope: 'delete' }, { session })
+      // Names of functions may come from anywhere: a server's name of its tool, say.
+      const named = `x (${folder}/lib/tools/BetaToolRunner.mjs:1:1)`
+      const calls = { [named]: async () => await tool.run({}) }
+      const read = await Promise.resolve(calls[named]?.()).then(undefined, (error: unknown) => error)
+      expect(read).toBeInstanceOf(ToolError)
+      expect(globalThis).not.toHaveProperty('taken')
+    } finally {
+      rmSync(folder, { recursive: true })
+    }
+  })
+
+  it('is told where the application has stacks written in its own way, as source maps do', async () => {
+    const own = Error.prepareStackTrace
+    const written = () => 'Error\n    at another/place.ts:1:1'
+    Error.prepareStackTrace = written
+    try {
+      const tool = governed(counting('remove'), { name: 'remove', scope: 'delete' }, { session })
+      const SDK = require('anthropic0').default as typeof Anthropic
+      const { results } = await drive([tool], [{ tool: 'remove', args: {} }], { SDK })
+      expect(results).toEqual([failure(expect.stringMatching(/^Denied \(scope-missing\): /))])
+      expect(Error.prepareStackTrace).toBe(written)
+    } finally {
+      Error.prepareStackTrace = own
+    }
+  })
+
   it('does not end a loop before `max_iterations` does', async () => {
     const tool = governed(counting('remove'), { name: 'remove', scope: 'delete' }, { session })
     const turn = [{ tool: 'remove', args: {} }]
@@ -183,6 +216,7 @@ describe('arguments that do not fit', () => {
     ['a `parse` of its own', ownPay],
     ['no `parse`', bare],
   ])('are refused before anything is held, on record and in words a model can use: %s', async (_, make) => {
+    proves('misfits-refused')
     const ran: unknown[] = []
     const pay = make((args) => {
       ran.push(args)
@@ -252,16 +286,30 @@ describe('arguments that do not fit', () => {
   })
 
   it('are refused when a loop of one’s own leaves `parse` out', async () => {
-    const tool = governed(
-      jsonPay(() => 'paid'),
-      { name: 'pay', ...rule },
-      { session },
-    )
-    await expect(tool.run({ amount: '2' as never })).rejects.toThrow(
-      /^Denied \(invalid-arguments\): .*`amount` is not of type/,
-    )
-    expect(await tool.run({ amount: 2 })).toBe('paid')
-    expect(await tool.run(tool.parse({ amount: 1 }))).toBe('paid')
+    await open()
+    for (const make of [zodPay, jsonPay, ownPay, bare]) {
+      const bare = make(() => 'paid')
+      const tool = governed(bare, { name: 'pay', scope: 'read' }, { session })
+      const refused = /^Denied \(invalid-arguments\): .*`amount` /
+      await expect(tool.run({ amount: '2' as never })).rejects.toThrow(refused)
+      expect(await tool.run({ amount: 2 })).toBe('paid')
+      expect(await tool.run((tool.parse?.({ amount: 1 }) ?? { amount: 1 }) as { amount: number })).toBe('paid')
+      // Whatever came before.
+      await expect(tool.run({ amount: '2' as never })).rejects.toThrow(refused)
+    }
+    expect(await entries('refusal')).toHaveLength(8)
+  })
+
+  it('are told apart where `parse` hands on some of what it gets, and not the rest', async () => {
+    const old = {
+      ...jsonPay(({ amount, cents }) => `paid ${amount ?? cents}`),
+      parse: (content: any) => (content.cents === undefined ? content : { cents: Number(content.cents) }),
+    }
+    const tool = governed(old, { name: 'pay', scope: 'read' }, { session })
+    const [made, bad] = [tool.parse({ cents: '7' }), tool.parse({ amount: 'two' })]
+    expect(await tool.run(made)).toBe('paid 7')
+    await expect(tool.run(bad)).rejects.toThrow(/^Denied \(invalid-arguments\)/)
+    expect(await tool.run(made)).toBe('paid 7')
   })
 
   it('in shadow mode come to what they come to with the bare tool, and are on record', async () => {
@@ -727,4 +775,16 @@ describe('the runner', () => {
       result('ran', 'turn-1-call-1'),
     ])
   })
+})
+
+it('a tool that answers items has answered nothing the SDK reads, and nothing of it runs later', async () => {
+  let ran = false
+  const items = (async function* () {
+    ran = true
+    yield 'a'
+  })()
+  const tool = governed(counting('list', items), { name: 'list', scope: 'read' }, { session })
+  expect(await tool.run({})).toBe(items)
+  expect(await items.next()).toEqual({ done: true, value: undefined })
+  expect(ran).toBe(false)
 })

@@ -146,7 +146,7 @@ async function left(session: Session): Promise<string> {
 }
 
 it('one budget pays for all of them, in turn, and no framework gets more than is left', async () => {
-  proves('framework-agnostic', 'per-session-budget', 'invariant-3')
+  proves('framework-agnostic', 'one-session', 'per-session-budget', 'invariant-3')
   const bought: string[] = []
   const all = shops(bought)
   const names = Object.keys(all)

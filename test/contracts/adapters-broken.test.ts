@@ -5,6 +5,7 @@ import { copyTool, type GovernedHandle, handleOf, type Where } from '@haldir/cor
 import type { AdapterDriver } from '@haldir/testing'
 import { describe, expect, it } from 'vitest'
 import { ADAPTER_CHAPTERS } from '../../packages/testing/src/adapter-contract.ts'
+import { proves } from '../promises.ts'
 import { type AnyTool, driverFor } from './ai-sdk-driver.ts'
 import { type Version, versions } from './ai-sdk-versions.ts'
 import { failing } from './broken.ts'
@@ -585,7 +586,19 @@ function isBare(tool: AnyTool): boolean {
 
 describe('an adapter that', () => {
   it.each(BROKEN)('%s is noticed', async (_, adapter, caught) => {
+    proves('parts-of-your-own')
     expect(await run({}, caught, 60_000)).toEqual([])
     expect(await run(adapter, caught, 3_000)).toEqual([caught])
   })
+})
+
+it('a driver that reads no items is told which cases it has to skip', async () => {
+  const { stream: _, open: __, ...without } = good
+  const cases = Object.values(ADAPTER_CHAPTERS).flatMap((chapter) => Object.entries(chapter))
+  const told: string[] = []
+  for (const [title, check] of cases) {
+    const error = await check(without).then(() => undefined, String)
+    if (error?.endsWith('it skips this case, with the reason why')) told.push(title)
+  }
+  expect(told).toHaveLength(8)
 })

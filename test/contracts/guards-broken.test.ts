@@ -3,6 +3,7 @@ import type { Guard, GuardAnswer, GuardCall, PolicyClient } from '@haldir/core'
 import { describe, expect, it } from 'vitest'
 import { GuardScene } from '../../packages/testing/src/guard-contract/scene.ts'
 import { GUARD_CHAPTERS, guardOffers } from '../../packages/testing/src/guard-contract.ts'
+import { proves } from '../promises.ts'
 import { failing } from './broken.ts'
 
 type Decide = (call: GuardCall, options: { readonly signal: AbortSignal }) => Promise<GuardAnswer>
@@ -263,6 +264,7 @@ describe('a guard that', () => {
   })
 
   it.each(BROKEN)('%s is noticed', async (_, broken, caught) => {
+    proves('parts-of-your-own')
     try {
       expect(await run(broken, [caught])).toEqual([caught])
     } finally {

@@ -3,6 +3,7 @@ import type { MaybePromise, Sink, StoredLine } from '@haldir/core'
 import { describe, expect, it } from 'vitest'
 import { type OpenedSink, SinkScene } from '../../packages/testing/src/sink-contract/scene.ts'
 import { SINK_CHAPTERS, sinkOffers } from '../../packages/testing/src/sink-contract.ts'
+import { proves } from '../promises.ts'
 import { failing } from './broken.ts'
 
 /** A shelf that outlives the sinks on it, and can be full. */
@@ -461,6 +462,7 @@ describe('a sink that', () => {
   })
 
   it.each(BROKEN)('%s is noticed', async (_, broken, caught) => {
+    proves('parts-of-your-own')
     try {
       expect(await run(broken, [caught])).toEqual([caught])
     } finally {

@@ -17,11 +17,11 @@ import {
   leaveUngoverned,
   markWrapped,
   onlyItem,
-  refuseForeign,
   refuseTwice,
   type ToolOptions,
   type Ungovernable,
   type Where,
+  withoutItems,
   wrapAny,
 } from '@haldir/core/adapter'
 import { withHints } from './hints.ts'
@@ -75,14 +75,16 @@ export function governed<S extends Record<string, GovernableTool>>(
 ): S
 export function governed(target: any, rules: any, where: Where = {}): unknown {
   return wrapAny<GovernableTool, ToolRule>(target, rules, {
+    own: '@haldir/ai-sdk',
     isTool: (value) => isTool(value) && typeof value.execute === 'function',
+    knows: isTool,
     wrap: (tool, name, rule) => wrap(tool, name, rule, where),
   })
 }
 
 function wrap(tool: GovernableTool, name: string, rule: ToolRule, where: Where): GovernableTool {
   const { ungovernable: _, streaming: announced, ...ruled } = rule
-  const why = whyUngovernable(tool, name)
+  const why = whyUngovernable(tool)
   const mastra = isMastra(tool)
   const framework = mastra ? 'mastra' : 'ai-sdk'
   if (why !== undefined) {
@@ -117,8 +119,7 @@ function wrap(tool: GovernableTool, name: string, rule: ToolRule, where: Where):
 type ToolCaller = { readonly type?: string; readonly bind?: (tools: unknown) => unknown }
 
 /** Why calls of a tool would not come through its `execute`. */
-function whyUngovernable(tool: GovernableTool, name: string): string | undefined {
-  if (!isTool(tool)) refuseForeign(tool, name, '@haldir/ai-sdk')
+function whyUngovernable(tool: GovernableTool): string | undefined {
   const { execute, isProviderExecuted } = tool as GovernableTool & { isProviderExecuted?: boolean }
   if (typeof execute !== 'function' || isProviderExecuted === true) {
     return 'runs at the provider or in the client, where no call can be governed'
@@ -142,7 +143,7 @@ function plainExecute(handle: GovernedHandle, tool: GovernableTool) {
   return async function execute(args: unknown, options?: ExecuteOptions): Promise<unknown> {
     const misfit = misfitFor(tool, args, options)
     const outcome = await handle.execute({ ...requestOf(args, options), misfit })
-    if (outcome.status === 'ran') return outcome.value
+    if (outcome.status === 'ran') return withoutItems(outcome.value)
     // The SDK goes on after a throw: the model reads `String(error)`, which of a denial is its safe sentence alone.
     throw outcome.status === 'failed' ? outcome.error : outcome.denial
   }

@@ -1,6 +1,6 @@
 /** What stands in place of a tool's `run`. */
 import { type CurrentCall, Denied } from '@haldir/core'
-import { carriedIn, governTool, markWrapped, type ToolDefinition, type Where } from '@haldir/core/adapter'
+import { carriedIn, governTool, markWrapped, type ToolDefinition, type Where, withoutItems } from '@haldir/core/adapter'
 import { type Parsing, Unfit } from './parsing.ts'
 import { refusalFor } from './refusal.ts'
 
@@ -60,23 +60,23 @@ export function gateOf(
     const own = innerContext(context, args as MemberCall, call)
     return Reflect.apply(tool.run, tool, [own, own.toolUse])
   }
-  const handle = governTool({ ...described, misfit, run: inner }, where)
+  const handle = governTool({ ...described, run: inner }, where)
   async function run(first: unknown, second: unknown): Promise<unknown> {
     const context = (toolset ? first : second) as RunContext | undefined
     const given = toolset ? memberCall(second) : first
     const unfit = given instanceof Unfit ? given : undefined
     const outcome = await handle.execute({
       args: unfit ? unfit.content : given,
-      misfit: unfit?.misfit,
+      misfit: toolset ? undefined : misfit(given),
       ref: (context?.toolUse ?? context?.toolUseBlock)?.id,
       signal: context?.signal ?? undefined,
       session: carriedIn(context),
       context: { context, unfit } satisfies Handed,
     })
-    if (outcome.status === 'ran') return outcome.value
+    if (outcome.status === 'ran') return withoutItems(outcome.value)
     const error = outcome.status === 'failed' ? outcome.error : outcome.denial
     // A tool that asked for what its call may not have fails with a denial.
-    throw Denied.isInstance(error) ? await refusalFor(error, new Error()) : error
+    throw Denied.isInstance(error) ? await refusalFor(error) : error
   }
   markWrapped(run, handle)
   return run

@@ -7,7 +7,6 @@ import {
   definitionOf,
   jsonSchemaOf,
   leaveUngoverned,
-  refuseForeign,
   refuseTwice,
   type ToolOptions,
   type Ungovernable,
@@ -63,11 +62,10 @@ export function governed<S extends Record<string, GovernableTool>>(
 ): S
 export function governed(target: any, rules: any, where: Where = {}): unknown {
   const each = (tool: GovernableTool, name: string, rule: ToolRule) => wrap(tool, name, rule, where)
-  return wrapAny<GovernableTool, ToolRule>(target, rules, { isTool, nameOf, wrap: each })
+  return wrapAny<GovernableTool, ToolRule>(target, rules, { own: '@haldir/anthropic', isTool, nameOf, wrap: each })
 }
 
 function wrap(tool: GovernableTool, name: string, rule: ToolRule, where: Where): GovernableTool {
-  if (!isTool(tool)) refuseForeign(tool, name, '@haldir/anthropic')
   if (typeof tool.run !== 'function') {
     return leaveUngoverned(tool, { name, framework: FRAMEWORK, why: ELSEWHERE, rule }, where)
   }

@@ -6,19 +6,36 @@ import { pathToFileURL } from 'node:url'
 import { ToolError } from '@anthropic-ai/sdk/lib/tools/ToolError'
 import type { Denied } from '@haldir/core'
 
-/** `caller` was made where the runner called; the denial is its `cause`. */
-export async function refusalFor(denial: Denied, caller: Error): Promise<Error> {
-  const Class = await classBeside(String(caller.stack))
+/** For whoever called the function that asks; the denial is its `cause`. */
+export async function refusalFor(denial: Denied): Promise<Error> {
+  const Class = await classBeside(callers(refusalFor))
   return Object.defineProperty(new Class(denial.message), 'cause', { value: denial, configurable: true })
 }
 
-/** The files that call `run`, in any version, and the folder they all share. */
-const RUNNER =
-  /(?:\(|at )((?:file:\/\/)?(?:\/|[a-z]:[\\/])[^\n()]*[\\/]lib[\\/])(?:tools[\\/]Beta(?:RunnableTool|ToolRunner)|internal[\\/]toolsets[\\/]run)\.(m?js):/i
+/**
+ * The files of the code that waits for a function. They are read from where the code is, not from the text of a stack,
+ * in which the name of a function could pass for a file, and source maps name files that are not there.
+ */
+function callers(asking: (...args: never[]) => unknown): readonly unknown[] {
+  const { prepareStackTrace } = Error
+  const found: { stack?: unknown } = {}
+  try {
+    Error.prepareStackTrace = (_, sites) => sites.map((site) => site.getFileName())
+    Error.captureStackTrace(found, asking)
+    return Array.isArray(found.stack) ? found.stack : []
+  } catch {
+    return []
+  } finally {
+    Error.prepareStackTrace = prepareStackTrace
+  }
+}
 
-/** The class that the runner in this stack looks for; where there is none, that of the copy next to this package. */
-async function classBeside(stack: string): Promise<typeof ToolError> {
-  const [, folder, extension] = RUNNER.exec(stack) ?? []
+/** The files that call `run`, in any version, and the folder they all share. */
+const RUNNER = /^(.+[\\/]lib[\\/])(?:tools[\\/]Beta(?:RunnableTool|ToolRunner)|internal[\\/]toolsets[\\/]run)\.(m?js)$/
+
+/** The class that the runner among these looks for; where there is none, that of the copy next to this package. */
+async function classBeside(files: readonly unknown[]): Promise<typeof ToolError> {
+  const [, folder, extension] = files.map((file) => RUNNER.exec(String(file))).find((match) => match !== null) ?? []
   if (folder === undefined) return ToolError
   try {
     const base = folder.startsWith('file:') ? folder : pathToFileURL(folder).href

@@ -110,6 +110,30 @@ describe('executeOrStream', () => {
     expect((await entriesOf(haldir)).filter(({ type }) => type === 'outcome')).toHaveLength(2)
   })
 
+  it('counts what has run as run, though the session or the reader is gone before the first item', async () => {
+    const ends: ((items: AsyncGenerator<unknown>) => Promise<unknown>)[] = [
+      async (items) => (await items.next()).value,
+      async (items) => (await items.return(undefined)).value,
+    ]
+    for (const end of ends) {
+      const haldir = house()
+      const session = await haldir.createSession({ agent: 'bot', scopes: ['spend:5'] })
+      let closed = 0
+      const run = async () => {
+        await session.revoke('meanwhile')
+        const items = { next: async () => ({ done: false, value: 1 }), return: async () => ({ done: ++closed > 0 }) }
+        return { [Symbol.asyncIterator]: () => items }
+      }
+      const outcome = await handleFor(run, session).executeOrStream({ args: {} })
+      if (!('items' in outcome)) throw new Error(`it ${outcome.status}`)
+      const value = await end(outcome.items as AsyncGenerator<unknown>)
+      if (value !== undefined) await (outcome.items as AsyncGenerator<unknown>).return(undefined)
+      expect(closed).toBe(1)
+      const entry = (await entriesOf(haldir)).find(({ type }) => type === 'outcome')
+      expect(entry).toMatchObject({ spent: [{ unit: 'USD', amount: '2' }], data: { ended: 'ok', stopped: true } })
+    }
+  })
+
   it('refuses, and tells of failures, as the others do', async () => {
     const session = await house().createSession({ agent: 'bot', scopes: ['spend:1'] })
     let ran = 0

@@ -31,7 +31,7 @@ import { compileTool, TOOL_NAME, type ToolDefinition, type ToolOptions } from '.
 
 export { copyTool } from './adapter/copy-tool.ts'
 export { refuseForeign } from './adapter/frameworks.ts'
-export { isGeneratorFunction, isIterable, lastItem, onlyItem } from './adapter/items.ts'
+export { isGeneratorFunction, isIterable, lastItem, onlyItem, withoutItems } from './adapter/items.ts'
 export { type Misfit, misfitFrom, misfitOf, UNREADABLE } from './adapter/misfit.ts'
 export { type PermitsOf, permittedOf } from './adapter/permitted.ts'
 export { nameIn, type Wrapping, wrapAny, wrapEach } from './adapter/wrap-each.ts'

@@ -122,11 +122,98 @@ describe('a frame that is kept', () => {
     expect(seen).toEqual(['a', 'b', 'a', 'b', 'a', 'b'])
   })
 
+  test('holds where something begins that is only then awaited, however that is asked for', async () => {
+    const seen: unknown[] = []
+    const begun = async () => seen.push(here())
+    const query = () => ({
+      then: (done: () => void, failed?: () => void) => begun().then(done, failed),
+      catch: (failed: () => void) => begun().catch(failed),
+      finally: (done: () => void) => begun().finally(done),
+    })
+    class Lazy extends Promise<unknown> {
+      override then(...callbacks: any[]): Promise<any> {
+        return begun().then(...callbacks)
+      }
+    }
+    const lazy = (id: string) => keepFrame(frameOf(id), query)
+    await inFrame(frameOf('b'), async () => {
+      await lazy('then')
+      await lazy('catch').catch(() => undefined)
+      await lazy('finally').finally(() => undefined)
+      await keepFrame(frameOf('promise'), (): PromiseLike<unknown> => new Lazy(() => undefined))
+    })
+    expect(seen).toEqual(['then', 'catch', 'finally', 'promise'])
+    // What is called back is the caller's.
+    await inFrame(frameOf('b'), () => lazy('a').then(() => seen.push(here())))
+    await lazy('a').finally(() => seen.push(here()))
+    expect(seen.slice(4)).toEqual(['a', 'b', 'a', undefined])
+    // The innermost frame is the one that counts.
+    await keepFrame(frameOf('outer'), () => lazy('inner'))
+    expect(seen.at(-1)).toBe('inner')
+  })
+
+  test('holds in every step of what is iterated later, whatever kind of iterator it has', async () => {
+    class Loop {
+      readonly #name = 'loop'
+      async *[Symbol.asyncIterator]() {
+        yield `${this.#name} ${here()}`
+        yield here()
+      }
+    }
+    const own = {
+      left: 2,
+      async next() {
+        return { done: this.left-- === 0, value: here() }
+      },
+      [Symbol.asyncIterator]() {
+        return this
+      },
+    }
+    const stream = () =>
+      new ReadableStream(
+        {
+          pull(controller) {
+            controller.enqueue(here())
+            controller.close()
+          },
+        },
+        { highWaterMark: 0 },
+      )
+    const read = async (items: AsyncIterable<unknown>) => {
+      const found: unknown[] = []
+      await inFrame(frameOf('b'), async () => {
+        for await (const item of items) found.push(item, here())
+      })
+      return found
+    }
+    const loop = keepFrame(frameOf('a'), () => new Loop())
+    expect(loop).toBeInstanceOf(Loop)
+    expect(await read(loop)).toEqual(['loop a', 'b', 'a', 'b'])
+    const kept = keepFrame(frameOf('a'), () => own)
+    expect(kept).toBe(own)
+    expect(await read(kept)).toEqual(['a', 'b', 'a', 'b'])
+    // Nothing but what the iterator has is there: a loop that is left early asks for `return` only then.
+    own.left = 2
+    for await (const item of kept) {
+      expect(item).toBe('a')
+      break
+    }
+    expect(await read(keepFrame(frameOf('a'), stream))).toEqual(['a', 'b'])
+  })
+
   test('returns anything else untouched', async () => {
     const value = { next: () => 1 }
     expect(keepFrame(frameOf('a'), () => value)).toBe(value)
     expect(await keepFrame(frameOf('a'), async () => here())).toBe('a')
     expect(keepFrame(frameOf('a'), () => undefined)).toBeUndefined()
+    const running = Promise.resolve()
+    const closed = Object.freeze({ [Symbol.asyncIterator]: async function* () {} })
+    const hidden = new Proxy({ then: () => undefined }, {})
+    for (const one of [running, closed, hidden]) {
+      const before = Reflect.ownKeys(one)
+      expect(Object.is(keepFrame(frameOf('a'), () => one) as unknown, one)).toBe(true)
+      expect(Reflect.ownKeys(one)).toEqual(before)
+    }
   })
 })
 

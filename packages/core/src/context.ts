@@ -70,32 +70,65 @@ export function currentCall(): CurrentCall {
  */
 export function keepFrame<T>(frame: Frame, work: () => T): T {
   const answer = frames.run(frame, work)
-  const tag = Object.prototype.toString.call(answer)
-  if (tag === '[object AsyncGenerator]' || tag === '[object Generator]') return keepSteps(frame, answer)
+  if (isGenerator(answer)) return keepSteps(frame, answer)
   return isLazy(answer) ? keepBegin(frame, answer) : answer
 }
 
-function keepSteps<T>(frame: Frame, generator: T): T {
-  const inner = generator as unknown as Record<'next' | 'return' | 'throw', (value: unknown) => unknown>
-  const step = (name: 'next' | 'return' | 'throw') => (value: unknown) => frames.run(frame, () => inner[name](value))
-  const outer = { next: step('next'), return: step('return'), throw: step('throw') }
-  return Object.setPrototypeOf(outer, Object.getPrototypeOf(generator)) as T
+type Iterator = Partial<Record<'next' | 'return' | 'throw', (value: unknown) => unknown>>
+
+function isGenerator(answer: unknown): answer is Iterator & object {
+  const tag = Object.prototype.toString.call(answer)
+  return tag === '[object AsyncGenerator]' || tag === '[object Generator]'
 }
 
-/** It can be awaited, and is no promise: a promise stands for what runs already. */
+function stepsOf(frame: Frame, inner: Iterator): Iterator {
+  const outer: Iterator = {}
+  for (const name of ['next', 'return', 'throw'] as const) {
+    if (inner[name]) outer[name] = (value) => frames.run(frame, () => inner[name]?.(value))
+  }
+  return outer
+}
+
+function keepSteps<T extends Iterator>(frame: Frame, generator: T): T {
+  return Object.setPrototypeOf(stepsOf(frame, generator), Object.getPrototypeOf(generator))
+}
+
+/** It can be awaited or iterated. A promise is not lazy, for what it stands for runs already; those of some classes are. */
 function isLazy(answer: unknown): answer is object {
-  if (typeof answer !== 'object' || answer === null || types.isPromise(answer) || types.isProxy(answer)) return false
-  return typeof (answer as { then?: unknown }).then === 'function' && Object.isExtensible(answer)
+  if (typeof answer !== 'object' || answer === null || types.isProxy(answer) || !Object.isExtensible(answer))
+    return false
+  const { then, [Symbol.asyncIterator]: iterate } = answer as Partial<PromiseLike<unknown> & AsyncIterable<unknown>>
+  return typeof iterate === 'function' || (typeof then === 'function' && then !== Promise.prototype.then)
 }
 
 /** The very same object, so that it is still an instance of its class; only how it begins is put in the frame. */
 function keepBegin<T extends object>(frame: Frame, lazy: T): T {
-  for (const way of ['then', Symbol.asyncIterator] as const) {
+  const replace = (way: PropertyKey, with_: (original: (...args: unknown[]) => unknown) => unknown): void => {
     const original = (lazy as Record<PropertyKey, unknown>)[way]
-    if (typeof original !== 'function') continue
-    const value = (...args: unknown[]) => keepFrame(frame, () => Reflect.apply(original, lazy, args))
+    if (typeof original !== 'function') return
+    const value = with_((...args) => frames.run(frame, () => Reflect.apply(original, lazy, args)))
     Reflect.defineProperty(lazy, way, { value, configurable: true, writable: true })
   }
+  for (const way of ['then', 'catch', 'finally']) {
+    // What is called back is the caller's, and runs where that is.
+    const own = (callback: unknown) =>
+      typeof callback === 'function' ? AsyncLocalStorage.bind(callback as never) : callback
+    replace(
+      way,
+      (begin) =>
+        (...callbacks: unknown[]) =>
+          begin(...callbacks.map(own)),
+    )
+  }
+  replace(Symbol.asyncIterator, (begin) => () => {
+    const items = begin() as Iterator
+    if (isGenerator(items)) return keepSteps(frame, items)
+    return Object.assign(stepsOf(frame, items), {
+      [Symbol.asyncIterator]() {
+        return this
+      },
+    })
+  })
   return lazy
 }
 

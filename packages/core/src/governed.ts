@@ -6,11 +6,10 @@ import {
   isIterable,
   markWrapped,
   misfitOf,
-  refuseForeign,
   refuseTwice,
   type ToolOptions,
   type Where,
-  wrapEach,
+  wrapAny,
 } from './adapter.ts'
 import { currentFrame, keepFrame } from './context.ts'
 import { ConfigError } from './errors.ts'
@@ -49,15 +48,15 @@ export function governed<S extends Record<string, GovernableFunction>>(
   where?: Where,
 ): S
 export function governed(target: unknown, options: any, where: Where = {}): unknown {
-  if (typeof target === 'function' || typeof options?.name === 'string') {
+  if (typeof target === 'function') {
     const { name, ...rest } = optionsOf(options)
     return wrap(target as GovernableFunction, name as string, rest as FunctionOptions, where)
   }
-  return wrapEach<GovernableFunction, FunctionOptions>(
-    target as Record<string, GovernableFunction>,
-    options,
-    (fn, name, own) => wrap(fn, name, own, where),
-  )
+  return wrapAny<GovernableFunction, FunctionOptions>(target, options, {
+    own: '@haldir/core',
+    isTool: (value) => typeof value === 'function',
+    wrap: (fn, name, own) => wrap(fn, name, own, where),
+  })
 }
 
 function optionsOf(options: any): FunctionOptions & { readonly name?: unknown } {
@@ -72,7 +71,6 @@ interface Invocation {
 }
 
 function wrap(fn: GovernableFunction, name: string, options: FunctionOptions, where: Where): GovernableFunction {
-  if (typeof fn !== 'function') refuseForeign(fn, name, '@haldir/core')
   refuseTwice(fn, name)
   const { streaming = isGeneratorFunction(fn), schema: described, ...rest } = options
   const schema = described === undefined ? undefined : jsonSchemaOf(described)

@@ -47,7 +47,7 @@ export async function executeOrStream(
   if (!(pass instanceof Pass)) return pass
   const ended = await run(pass)
   if (ended.status !== 'ran' || !isIterable(ended.value)) return finish(pass, ended)
-  return { status: 'ran', items: followItems(pass, () => ended.value, finish) }
+  return { status: 'ran', items: followItems(pass, () => ended.value, finish, true) }
 }
 
 /** Steps 1 to 6. Answers the pass, ready to run, or what the caller is told instead. */

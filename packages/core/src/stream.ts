@@ -15,13 +15,14 @@ import { YieldRedactor } from './vault/redact-yields.ts'
 
 type Step = IteratorResult<unknown, void>
 
-/** `open` starts the tool; `finish` is steps 8 to 10. */
+/** `open` starts the tool, or answers what it has answered already (`begun`); `finish` is steps 8 to 10. */
 export function followItems(
   pass: Pass,
   open: () => unknown,
   finish: (pass: Pass, ended: Executed) => Promise<Executed>,
+  begun = false,
 ): AsyncGenerator<unknown, void, undefined> {
-  const items = new Items(pass, open, finish)
+  const items = new Items(pass, open, finish, begun)
   return {
     next: () => items.turn(() => items.next()),
     return: () => items.turn(() => items.stop()),
@@ -45,6 +46,8 @@ class Items {
   readonly #pass: Pass
   readonly #open: () => unknown
   readonly #finish: (pass: Pass, ended: Executed) => Promise<Executed>
+  /** What ran before its first item was asked for has run, whatever ends it then. */
+  readonly #begun: boolean
   readonly #yields: YieldRedactor
   #source: AsyncIterator<unknown> | undefined
   #ready = new Queue<unknown>()
@@ -56,11 +59,17 @@ class Items {
   #asked: number
   #disarm: (() => void) | undefined
 
-  constructor(pass: Pass, open: () => unknown, finish: (pass: Pass, ended: Executed) => Promise<Executed>) {
+  constructor(
+    pass: Pass,
+    open: () => unknown,
+    finish: (pass: Pass, ended: Executed) => Promise<Executed>,
+    begun: boolean,
+  ) {
     this.#pass = pass
     pass.streamed = true
     this.#open = open
     this.#finish = finish
+    this.#begun = begun
     this.#yields = new YieldRedactor((pass.belongings as NonNullable<Pass['belongings']>).redactor)
     this.#asked = pass.house.clock.monotonic()
     this.#watch(pass.house.holds.leaseMs)
@@ -97,7 +106,7 @@ class Items {
   async #advance(): Promise<void> {
     const pass = this.#pass
     // What ended between `stream()` and the first request does not begin.
-    if (!this.#source) {
+    if (!this.#source && !this.#begun) {
       const over = stillLive(pass.session)
       const aborted = pass.request.signal?.aborted
       if (over && !pass.house.shadow) return this.#notRun(await pass.refuse(over))
@@ -181,12 +190,13 @@ class Items {
     if (this.#over) return DONE
     this.#ready = new Queue()
     this.#over = true
-    if (!this.#source) {
+    if (!this.#source && !this.#begun) {
       this.#disarm?.()
       await this.#pass.abandon(undefined)
       return DONE
     }
     this.#pass.notes.stopped = true
+    this.#source ??= await this.#start().catch(() => undefined)
     await this.#close()
     this.#disarm?.()
     await this.#finish(this.#pass, { status: 'ran', value: this.#last })

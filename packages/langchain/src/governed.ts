@@ -8,7 +8,6 @@ import {
   jsonSchemaOf,
   leaveUngoverned,
   nameIn,
-  refuseForeign,
   refuseTwice,
   type ToolOptions,
   type Ungovernable,
@@ -81,14 +80,17 @@ export function governed(target: any, rules: any, where: Where = {}): unknown {
   const each = (tool: AnyTool, name: string, rule: ToolRule) => wrap(tool, name, rule, where)
   // A tool of LangChain has a name, which its rule need not repeat.
   const named = isTool(target) && rules?.name === undefined ? { ...rules, name: target.name } : rules
-  return wrapAny<AnyTool, ToolRule>(target, named, { isTool, nameOf: nameIn, wrap: each })
+  return wrapAny<AnyTool, ToolRule>(target, named, {
+    own: '@haldir/langchain',
+    isTool,
+    knows: (value) => isTool(value) || isDefinition(value),
+    nameOf: nameIn,
+    wrap: each,
+  })
 }
 
 function wrap(tool: any, name: string, rule: ToolRule, where: Where): AnyTool {
-  if (!isTool(tool)) {
-    if (!isDefinition(tool)) refuseForeign(tool, name, '@haldir/langchain')
-    return leaveUngoverned(tool as AnyTool, { name, framework: FRAMEWORK, why: ELSEWHERE, rule }, where)
-  }
+  if (!isTool(tool)) return leaveUngoverned(tool, { name, framework: FRAMEWORK, why: ELSEWHERE, rule }, where)
   const { ungovernable: _, ...options } = rule
   const schema = jsonSchemaOf(tool.schema)
   const definition = definitionOf(tool, tool.name, schema)

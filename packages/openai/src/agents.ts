@@ -15,11 +15,11 @@ import {
   nameIn,
   permitsOf,
   permittedOf,
-  refuseForeign,
   refuseTwice,
   type ToolOptions,
   type Ungovernable,
   type Where,
+  withoutItems,
   wrapAny,
 } from '@haldir/core/adapter'
 import { ANSWER, type Details, type Invocation, type MadeTool, madeTool, withMembers } from './agents-made.ts'
@@ -65,7 +65,12 @@ export function governed<S extends Record<string, GovernableTool>>(
 ): S
 export function governed(target: any, rules: any, where: Where = {}): unknown {
   const each = (tool: GovernableTool, name: string, rule: ToolRule) => wrap(tool, name, rule, where)
-  return wrapAny<GovernableTool, ToolRule>(target, rules, { isTool, nameOf: nameIn, wrap: each })
+  return wrapAny<GovernableTool, ToolRule>(target, rules, {
+    own: '@haldir/openai/agents',
+    isTool,
+    nameOf: nameIn,
+    wrap: each,
+  })
 }
 
 /**
@@ -92,8 +97,7 @@ const FRAMEWORK = 'openai-agents'
 const ELSEWHERE = 'is no function tool: it runs at the provider, or the SDK runs it in a way of its own'
 
 function wrap(tool: GovernableTool, name: string, rule: ToolRule, where: Where): GovernableTool {
-  if (!isTool(tool)) refuseForeign(tool, name, '@haldir/openai/agents')
-  if (tool.type !== 'function') {
+  if (!isFunctionTool(tool)) {
     return leaveUngoverned(tool, { name, framework: FRAMEWORK, why: ELSEWHERE, rule }, where)
   }
   const { ungovernable: _, ...options } = rule
@@ -138,7 +142,7 @@ function invokeThrough(handle: GovernedHandle, read: Reader, made: MadeTool | un
       session: carriedIn((runContext as { context?: unknown } | undefined)?.context),
       context: { invocation, direct } satisfies Call,
     })
-    if (outcome.status === 'ran') return outcome.value
+    if (outcome.status === 'ran') return withoutItems(outcome.value)
     // What is thrown here ends the run, and what `execute` throws is hidden: the model reads what is answered.
     if (outcome.status === 'denied') return outcome.denial.message
     const { error } = outcome
@@ -160,10 +164,14 @@ function approvalOf(tool: Tool, read: Reader) {
 }
 
 /** A function tool, or one of those that the SDK runs in ways of its own. */
-function isTool(value: unknown): value is Tool {
+function isTool(value: unknown): value is GovernableTool {
   const { type, name, invoke } = (value ?? {}) as { type?: unknown; name?: unknown; invoke?: unknown }
   if (typeof name !== 'string') return false
   return type === 'function' ? typeof invoke === 'function' : OTHERS.has(type)
+}
+
+function isFunctionTool(tool: GovernableTool): tool is Tool {
+  return tool.type === 'function'
 }
 
 const OTHERS = new Set<unknown>(['hosted_tool', 'computer', 'shell', 'apply_patch'])

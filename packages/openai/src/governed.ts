@@ -11,18 +11,17 @@ import {
   type Executed,
   type GovernedHandle,
   governTool,
-  isIterable,
   jsonSchemaOf,
   leaveUngoverned,
   type Misfit,
   markWrapped,
   misfitOf,
-  refuseForeign,
   refuseTwice,
   type ToolOptions,
   UNREADABLE,
   type Ungovernable,
   type Where,
+  withoutItems,
   wrapAny,
 } from '@haldir/core/adapter'
 import { type Read, reader, readJson, readOf } from './reading.ts'
@@ -51,11 +50,10 @@ export function governed<S extends Record<string, GovernableTool>>(
 ): S
 export function governed(target: any, rules: any, where: Where = {}): unknown {
   const each = (tool: GovernableTool, name: string, rule: ToolRule) => wrap(tool, name, rule, where)
-  return wrapAny<GovernableTool, ToolRule>(target, rules, { isTool, nameOf, wrap: each })
+  return wrapAny<GovernableTool, ToolRule>(target, rules, { own: '@haldir/openai', isTool, nameOf, wrap: each })
 }
 
 function wrap(tool: GovernableTool, name: string, rule: ToolRule, where: Where): GovernableTool {
-  if (!isTool(tool)) refuseForeign(tool, name, '@haldir/openai')
   const shape = shapeOf(tool)
   if (!shape) return leaveUngoverned(tool, { name, framework: FRAMEWORK, why: ELSEWHERE, rule }, where)
   const { ungovernable: _, ...options } = rule
@@ -145,10 +143,7 @@ const UNFIT = { args: UNREADABLE, misfit: 'the arguments do not fit the tool' }
 function answerOf(outcome: Executed): unknown {
   if (outcome.status === 'denied') return outcome.denial.message
   if (outcome.status === 'failed') throw outcome.error
-  const { value } = outcome
-  // The SDK does not read items. Whoever did so later would run the tool outside of its call.
-  if (isIterable(value)) Promise.resolve((value as Partial<AsyncGenerator>).return?.(undefined)).catch(() => undefined)
-  return value
+  return withoutItems(outcome.value)
 }
 
 /** What a tool is given beside its arguments: by `runTools` the runner, by `runToolCalls` a signal and the call's id. */

@@ -1,6 +1,15 @@
 /** `@haldir/testing`: for those who test with Haldir, or write a store, a sink, a guard or an adapter of their own. */
 
-export { type AdapterDriver, adapterContract } from './adapter-contract.ts'
+export {
+  type AdapterDriver,
+  type Answer,
+  adapterContract,
+  type DriveOptions,
+  type Loop,
+  type LoopOptions,
+  type ScriptedCall,
+  type ToolBody,
+} from './adapter-contract.ts'
 export { type FakeClock, fakeClock, fakeIds } from './clock.ts'
 export { type GuardContract, guardContract, type OpenedGuard, type SampleCall } from './guard-contract.ts'
 export { type OpenedSink, type SinkContract, type SinkWays, sinkContract } from './sink-contract.ts'

@@ -19,12 +19,15 @@ const TOOLS: readonly (readonly [package_: string, what: string, tool: unknown])
   ['@haldir/langchain', 'a tool by its schema', { name: 'x', schema, invoke: run }],
   ['@haldir/openai/agents', 'tool()', { type: 'function', name: 'x', parameters: schema, strict: true, invoke: run }],
   ['@haldir/openai/agents', 'a hosted tool', { type: 'hosted_tool', name: 'web_search' }],
+  ['@haldir/openai/agents', 'a tool that the SDK runs', { type: 'shell', name: 'shell', shell: { run } }],
   ['@haldir/openai', 'a runnable function', { type: 'function', function: { name: 'x', function: run, parse: run } }],
   ['@haldir/openai', 'a function of Responses', { type: 'function', name: 'x', parameters: schema, strict: true }],
   ['@haldir/openai', 'a custom tool', { type: 'custom', name: 'x' }],
   ['@haldir/anthropic', 'betaTool()', { type: 'custom', name: 'x', input_schema: schema, run, parse: run }],
   ['@haldir/anthropic', 'a runnable tool', { name: 'x', input_schema: schema, run, parse: run }],
   ['@haldir/anthropic', 'a tool of the server', { name: 'memory', run }],
+  ['@haldir/anthropic', 'a bare definition', { type: 'bash_20250124', name: 'bash' }],
+  ['@haldir/anthropic', 'tools of an MCP server', { type: 'mcp_toolset', mcp_server_name: 'x' }],
   ['@haldir/core', 'a function', run],
 ]
 

@@ -8,6 +8,7 @@ interface Shape {
   readonly run?: unknown
   readonly lc_namespace?: unknown
   readonly lc_runnable?: unknown
+  readonly name?: unknown
 }
 
 /** In this order: a later shape may be part of an earlier one. */
@@ -18,7 +19,7 @@ const SHAPES: readonly (readonly [package_: string, made: string, fits: (tool: S
   ['@haldir/anthropic', 'the Anthropic SDK', (tool) => 'input_schema' in tool],
   ['@haldir/openai/agents', 'the OpenAI Agents SDK', isAgents],
   ['@haldir/openai', 'the OpenAI SDK', ({ type }) => type === 'function' || type === 'custom'],
-  ['@haldir/anthropic', 'the Anthropic SDK', ({ run }) => typeof run === 'function'],
+  ['@haldir/anthropic', 'the Anthropic SDK', isAnthropics],
 ]
 
 /**
@@ -34,6 +35,12 @@ export function refuseForeign(tool: unknown, name: string, own: string): never {
   throw new ConfigError('ungovernable', name, text)
 }
 
+/** Whether something looks like a tool that another package is for. */
+export function isForeign(tool: unknown, own: string): boolean {
+  const found = packageFor(tool)
+  return found !== undefined && found.package !== own
+}
+
 function packageFor(tool: unknown): { package: string; made: string } | undefined {
   if (typeof tool === 'function') return { package: '@haldir/core', made: 'no framework' }
   if (typeof tool !== 'object' || tool === null) return undefined
@@ -45,6 +52,12 @@ function isRunnable({ invoke, schema, lc_runnable }: Shape): boolean {
   return typeof invoke === 'function' && (lc_runnable === true || schema !== undefined)
 }
 
-function isAgents({ type, invoke }: Shape): boolean {
-  return (type === 'function' && typeof invoke === 'function') || type === 'hosted_tool'
+function isAgents({ type, invoke, name }: Shape): boolean {
+  if (type === 'function') return typeof invoke === 'function'
+  return type === 'hosted_tool' || (typeof name === 'string' && /^(computer|shell|apply_patch)$/.test(String(type)))
+}
+
+/** Has a `run`, or is one of the provider's own, whose types are dated, all but one. */
+function isAnthropics({ type, run }: Shape): boolean {
+  return typeof run === 'function' || (typeof type === 'string' && /_\d{8}$|^mcp_toolset$/.test(type))
 }

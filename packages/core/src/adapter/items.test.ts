@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { isGeneratorFunction, isIterable, lastItem, onlyItem } from './items.ts'
+import { isGeneratorFunction, isIterable, lastItem, onlyItem, withoutItems } from './items.ts'
 
 async function* numbers() {
   yield 1
@@ -31,4 +31,18 @@ it('reads the last item, and makes one of an answer', async () => {
   for await (const item of onlyItem(Promise.resolve('answer'))) items.push(item)
   expect(items).toEqual(['answer'])
   await expect(onlyItem(Promise.reject(new Error('no'))).next()).rejects.toThrow('no')
+})
+
+it('ends what nobody reads, and answers it as it is', async () => {
+  const items = numbers()
+  expect(withoutItems(items)).toBe(items)
+  expect(await items.next()).toEqual({ done: true, value: undefined })
+  const stubborn = {
+    [Symbol.asyncIterator]: numbers,
+    return: () => {
+      throw new Error('not now')
+    },
+  }
+  for (const answer of [stubborn, new ReadableStream(), [1], 'text', undefined])
+    expect(withoutItems(answer)).toBe(answer)
 })

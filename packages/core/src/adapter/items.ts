@@ -19,3 +19,12 @@ export async function lastItem(items: AsyncIterable<unknown>): Promise<unknown> 
 export async function* onlyItem(answer: unknown): AsyncGenerator<unknown> {
   yield await answer
 }
+
+/** For a framework that reads no items, the answer, ended: whoever read it later would run the tool outside of its call. */
+export function withoutItems(answer: unknown): unknown {
+  if (isIterable(answer)) {
+    const ended = (async () => (answer as Partial<AsyncGenerator>).return?.(undefined))()
+    ended.catch(() => undefined)
+  }
+  return answer
+}

@@ -118,14 +118,18 @@ describe('wrapList', () => {
 describe('wrapAny', () => {
   const isTool = (value: unknown) => typeof value === 'object' && value !== null && 'run' in value
   const one = { name: 'own', run: 1 }
-  const governed = (target: unknown, options: unknown) => wrapAny<any, any>(target, options, { isTool, wrap })
+  const governed = (target: unknown, options: unknown) =>
+    wrapAny<any, any>(target, options, { own: '@haldir/x', isTool, wrap })
   const listed = (target: unknown, options: unknown) =>
-    wrapAny<any, any>(target, options, { isTool, wrap, nameOf: nameIn })
+    wrapAny<any, any>(target, options, { own: '@haldir/x', isTool, wrap, nameOf: nameIn })
 
   it('takes one tool, under the name that its options have', () => {
     expect(governed(one, { name: 'x', scope: 'a' })).toEqual({ tool: one, name: 'x', options: { scope: 'a' } })
-    // Whatever it is: the wrapper says what is wrong with it.
-    expect(governed('text', { name: 'x' })).toEqual({ tool: 'text', name: 'x', options: {} })
+    expect(problem(() => governed('text', { name: 'x' }))).toEqual([
+      'ungovernable',
+      'x',
+      '`x` is not a tool that `@haldir/x` knows',
+    ])
   })
 
   it('takes a set, also of a tool named `name`, and a list where there are lists', () => {
@@ -134,6 +138,28 @@ describe('wrapAny', () => {
     })
     expect(listed([one], { own: {} })).toEqual([{ tool: one, name: 'own', options: {} }])
     expect(problem(() => governed([one], { own: {} }))?.[0]).toBe('invalid-option')
+  })
+
+  it('says of a tool of another framework where it belongs, however it came', () => {
+    // It has no name, and its rule another than its place.
+    const other = { description: 'x', inputSchema: {}, execute: () => 1 }
+    const rule = { pay: { scope: 'a' } }
+    const cases: [string, () => unknown][] = [
+      ['pay', () => governed(other, { name: 'pay' })],
+      ['pay', () => governed({ pay: other }, rule)],
+      ['wage', () => governed({ wage: other }, rule)],
+      ['1', () => governed([one, other], { own: {}, ...rule })],
+      ['0', () => listed([other], rule)],
+      ['1', () => listed([one, other], { own: {}, ...rule })],
+      ['tools', () => governed(other, { scope: 'a' })],
+      ['pay', () => governed({ name: 'pay', ...other }, { scope: 'a' })],
+    ]
+    for (const [path, work] of cases) {
+      const told = `\`${path}\` is a tool of the AI SDK: it is wrapped with \`governed\` of \`@haldir/ai-sdk\``
+      expect(problem(work)).toEqual(['ungovernable', path, told])
+    }
+    // A set may have a tool of any name.
+    expect(governed({ inputSchema: one }, { inputSchema: { scope: 'a' } })).toHaveProperty('inputSchema.tool', one)
   })
 
   it('says that a name is missing', () => {

@@ -1,6 +1,7 @@
 /** The three things that `governed` takes in every adapter: one tool, a set by name, a list of tools that have names. */
 import { ConfigError } from '../errors.ts'
 import { checkKeys } from '../options.ts'
+import { isForeign, refuseForeign } from './frameworks.ts'
 
 /**
  * Wraps a set of tools, each under its key. Every tool needs options and all options need a tool: one that is left out
@@ -66,26 +67,48 @@ export function nameIn(tool: unknown): unknown {
 
 /** What an adapter says of its tools. */
 export interface Wrapping<T, O> {
+  /** The adapter's package: what belongs to another one is told to go there. */
+  readonly own: string
   /** Whether something is a tool, or one that can't be governed; else it is a set of them. */
   isTool(value: unknown): boolean
+  /** Whether something in a set or a list is one; `isTool`, if it is not given. */
+  knows?(value: unknown): boolean
   /** Where it is given, lists are taken. */
   readonly nameOf?: (tool: T) => unknown
   wrap(tool: T, name: string, options: O): T
 }
 
-/** `governed`, however it was called. It is one tool when the options have a `name` that is text. */
+/**
+ * `governed`, however it was called. It is one tool when the options have a `name` that is text. That a tool belongs to
+ * another framework is said before anything is said of the options: there it goes by another name, or by none.
+ */
 export function wrapAny<T, O extends object>(
   target: any,
   options: any,
-  { isTool, nameOf, wrap }: Wrapping<T, O>,
+  { own, isTool, knows = isTool, nameOf = undefined, wrap }: Wrapping<T, O>,
 ): T | T[] | Record<string, T> {
-  if (nameOf && Array.isArray(target)) return wrapList<T, O>(target, options, wrap, nameOf)
+  const check = (tool: unknown, name: string): void => {
+    if (!knows(tool)) refuseForeign(tool, name, own)
+  }
+  if (Array.isArray(target)) {
+    target.forEach((tool, index) => {
+      check(tool, String(nameIn(tool) ?? index))
+    })
+    if (nameOf) return wrapList<T, O>(target, options, wrap, nameOf)
+    throw new ConfigError('invalid-option', 'tools', '`tools` is an object: each tool stands under its name')
+  }
   if (typeof options?.name === 'string') {
-    const { name, ...own } = options
-    return wrap(target, name, own as O)
+    const { name, ...rule } = options
+    check(target, name)
+    return wrap(target, name, rule as O)
   }
   if (isTool(target)) {
     throw new ConfigError('invalid-option', 'name', '`name` is missing: a single tool is wrapped under a name')
   }
+  // Where the options name nothing that it has, it is no set, though some sets look like a tool.
+  if (isForeign(target, own) && !Object.keys(options ?? {}).some((name) => name in target)) {
+    refuseForeign(target, String(nameIn(target) ?? 'tools'), own)
+  }
+  for (const [name, tool] of Object.entries(target ?? {})) check(tool, name)
   return wrapEach<T, O>(target, options, wrap)
 }

@@ -85,3 +85,10 @@ export interface AdapterDriver<Tool extends object = any> {
   /** Cases this framework can't pass, by their title, each with the reason. */
   readonly skip?: Readonly<Record<string, string>>
 }
+
+/** One of the ways that not every framework has. */
+export function way<W extends 'stream' | 'open'>(driver: AdapterDriver, name: W): NonNullable<AdapterDriver[W]> {
+  const found = driver[name]
+  if (!found) throw new Error(`the driver has no \`${name}\`: it skips this case, with the reason why`)
+  return found.bind(driver) as NonNullable<AdapterDriver[W]>
+}

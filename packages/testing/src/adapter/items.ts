@@ -2,7 +2,7 @@
 import { currentCall, type Session, usd } from '@haldir/core'
 import { expect } from 'vitest'
 import { fakeClock } from '../clock.ts'
-import type { AdapterDriver, ToolBody } from './driver.ts'
+import { type AdapterDriver, type ToolBody, way } from './driver.ts'
 import { type Cases, expectDenial, gate, house } from './house.ts'
 
 /** A body that counts to `last`, and keeps a note of how far it came and that it cleaned up. */
@@ -29,7 +29,7 @@ const RULE = { name: 'count', scope: 'spend', cost: usd(3), actual: (last: unkno
 const CALL = { tool: 'count', args: {} }
 
 function open(driver: AdapterDriver, body: ToolBody, session: Session): AsyncIterator<unknown> {
-  return driver.open!(driver.wrap(driver.build(body), RULE, { session }), {})
+  return way(driver, 'open')(driver.wrap(driver.build(body), RULE, { session }), {})
 }
 
 async function meters(session: Session): Promise<string[]> {
@@ -56,7 +56,7 @@ export const items: Cases = {
     }
     const tool = driver.wrap(driver.build(body), { ...RULE, actual: () => usd(1) }, { session })
     const got: unknown[] = []
-    for await (const item of driver.stream!({ count: tool }, CALL)) {
+    for await (const item of way(driver, 'stream')({ count: tool }, CALL)) {
       got.push(item)
       read.open()
     }

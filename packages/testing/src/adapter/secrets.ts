@@ -1,7 +1,7 @@
 /** What a tool reveals for its own use reaches neither the model nor the trail. */
 import { currentCall } from '@haldir/core'
 import { expect } from 'vitest'
-import type { AdapterDriver, ToolBody } from './driver.ts'
+import { type AdapterDriver, type ToolBody, way } from './driver.ts'
 import { bodyOf, type Cases, expectDenial, type House, house } from './house.ts'
 
 const SECRET = 'sk_live_secret-canary/9f8e+7d6c=5b4a'
@@ -71,7 +71,6 @@ export const secrets: Cases = {
   },
 
   'a secret does not leave in items, nor split over them': async (driver) => {
-    if (!driver.stream) throw new Error('a driver without `stream` skips this case')
     await using home = await opened()
     const session = await home.newSession('read')
     const body: ToolBody = {
@@ -87,7 +86,7 @@ export const secrets: Cases = {
     }
     const tool = driver.wrap(driver.build(body), RULE, { session })
     const got: unknown[] = []
-    for await (const item of driver.stream({ leaks: tool }, { tool: 'leaks', args: {} })) got.push(item)
+    for await (const item of way(driver, 'stream')({ leaks: tool }, { tool: 'leaks', args: {} })) got.push(item)
     expectClean(JSON.stringify(got))
     expectClean(got.filter((item) => typeof item === 'string').join(''))
     expect(got[0]).toEqual({ header: '[redacted:key]' })
