@@ -1,9 +1,17 @@
 /**
  * Tools that the SDK's own `tool()` has made. Their `invoke` parses the arguments, runs `execute`, and turns what that
- * throws into words for the model, all in one; the gate has to stand between. Two things that `invoke` does for the SDK's
- * runner make room for it: it calls back with what it has parsed before it runs anything, and what it throws when a
- * timeout has aborted it, it throws as it is. A tool that is not known to be made this way is never called so: it might
- * run.
+ * throws into words for the model, all in one; the gate has to stand between. Three things that `invoke` does with what
+ * it is told of a call make room for it:
+ *
+ * - It calls back with what it has parsed, and then runs `execute` with that same object. Whoever throws there has
+ *   arguments parsed and nothing run; whoever changes that object decides what runs.
+ * - Where `execute` has failed, and nowhere else, one line of it asks whether the signal is aborted. To see that line
+ *   look is to know of the failure.
+ * - If it is aborted, the SDK throws the error as it is, before it has words for it.
+ *
+ * What if one of them is not so? A tool is taken for one of these only if its `invoke` is the source of the SDK's, and
+ * only if a sample tool has stopped where it should; any other is called once, as it is, with what was judged. A look
+ * that can't be told for sure to be the SDK's is answered with the call's own signal: then a failure counts as an answer.
  */
 import { isDeepStrictEqual } from 'node:util'
 import { Denied } from '@haldir/core'
@@ -49,83 +57,103 @@ export const ANSWER: unique symbol = Symbol('answer')
 /** `undefined` for a tool that was made in another way, though it may look like one. */
 export function madeTool(made: Invokable): MadeTool | undefined {
   if (!knows || sourceOf(made.invoke) !== sourceOf(SAMPLE.invoke)) return undefined
-  const tried = probe(made, undefined, '""')
-  let { failing, key } = tried
-  const invoke = ({ runContext, text, details }: Invocation, onParsed: (args: unknown) => void, more = {}) =>
-    made.invoke(runContext, text, withMembers(details, { [key as symbol]: { value: onParsed }, ...more }))
+  const { parsed, found } = probe(made, undefined, '""')
+  const invoke = ({ runContext, text }: Invocation, details: object) => made.invoke(runContext, text, details)
   return {
     // What checks anything takes no text in the place of an object. It has called back by now, or it never will.
-    checks: tried.parsed === undefined,
+    checks: parsed === undefined,
     asks: typeof made.needsApproval === 'function' && sourceOf(made.needsApproval) !== sourceOf(SAMPLE.needsApproval),
 
     async read(runContext, text) {
-      const probed = probe(made, runContext, text, failing)
-      await probed.over
-      failing = probed.failing
-      key ??= probed.key
-      return probed.parsed as Parsed
+      const { parsed, failed } = probe(made, runContext, text, found)
+      return parsed ?? { error: await failed }
     },
 
     async run(call, args, signal) {
-      const { [key as symbol]: heard } = (call.details ?? {}) as Record<symbol, ((args: unknown) => void) | undefined>
-      const replace = (parsed: unknown): void => {
-        // What is put in their place may hold secrets.
-        heard?.(parsed)
-        putInto(parsed, args)
-      }
-      let failed = false
-      const look = (): AbortSignal => {
-        failed ||= failing !== undefined && lineThatReads(look) === failing
+      const [onParsed, entered] = [found.onParsed as symbol, found.entered as symbol]
+      const above = <T>(key: symbol): T => Reflect.get(call.details ?? {}, key, undefined)
+      let [entries, put, failed] = [0, false, false]
+      const details: object = withMembers(call.details, {
+        [onParsed]: {
+          value(parsed: unknown) {
+            // What is put in their place may hold secrets.
+            above<((args: unknown) => void) | undefined>(onParsed)?.(parsed)
+            if (!put) putInto(parsed, args)
+            put = true
+          },
+        },
+        // Not seen by who copies what `execute` is told: only `invoke` asks for it.
+        [entered]: {
+          get(this: unknown) {
+            if (this === details) entries++
+            return above(entered)
+          },
+          enumerable: false,
+        },
+        signal: { get: look },
+      })
+      function look(this: unknown): AbortSignal {
+        // `execute` may hand this to other tools. Then it can't be told who has failed.
+        failed ||= this === details && entries === 1 && found.line !== undefined && lineThatReads(look) === found.line
         return failed ? STOPPED : signal()
       }
-      const answer = await invoke(call, replace, { signal: { get: look } })
+      const answer = await invoke(call, details)
       // With two copies of the SDK in the process, the other one does not know what it was stopped with.
       if (failed) throw Object.assign(new Error('the tool failed'), { [ANSWER]: answer })
       return answer
     },
 
-    tell: (call, error) =>
-      invoke(call, () => {
+    tell(call, error) {
+      const value = () => {
         throw error
-      }),
+      }
+      return invoke(call, withMembers(call.details, { [found.onParsed as symbol]: { value } }))
+    },
   }
+}
+
+/** What is found out about the SDK that has made a tool, as soon as it shows. */
+interface Found {
+  /** The key of what it calls back with. */
+  onParsed?: symbol
+  /** The key that `invoke` asks for when it begins: whether a timeout is somebody else's business. */
+  entered?: symbol
+  /** The line that looks at the signal when `execute` has failed. */
+  line?: string | undefined
 }
 
 interface Probe {
-  /** There as soon as arguments could be parsed; an error comes later. */
-  parsed?: Parsed
-  /** The SDK's key of what it calls back with. */
-  key?: symbol
-  /** The line of the SDK's that looks at the signal when `execute` has failed. */
-  failing?: string | undefined
-  over?: Promise<void>
+  /** There at once, or never. */
+  readonly parsed: Parsed | undefined
+  /** What it threw; nothing, where the SDK has made an answer of that. */
+  readonly failed: Promise<unknown>
+  readonly found: Found
 }
 
 /** Has a tool parse arguments, and stops it there. */
-function probe(made: Invokable, runContext: unknown, text: string, failing?: string): Probe {
-  const found: Probe = { failing }
-  const get = (_: object, asked: string | symbol): unknown => {
-    if (asked === 'signal') {
-      if (tellsLines) found.failing ??= lineThatReads(get)
+function probe(made: Invokable, runContext: unknown, text: string, found: Found = {}): Probe {
+  let parsed: Parsed | undefined
+  const stop = (args: unknown): never => {
+    parsed = { args }
+    throw STOP
+  }
+  const get = (_: object, key: string | symbol): unknown => {
+    if (key === 'signal') {
+      if (tellsLines) found.line ??= lineThatReads(get)
       return STOPPED
     }
-    if (typeof asked === 'string') return undefined
-    // The tool's own timeout has no part in this.
-    if (asked.description === 'functionToolTimeoutAlreadyEnforced') return true
-    if (asked.description !== 'openai.agents.functionToolParsedInputCallback') return undefined
-    found.key = asked
-    return (args: unknown) => {
-      found.parsed = { args }
-      throw STOP
-    }
+    if (typeof key === 'string') return undefined
+    if (key.description === 'functionToolTimeoutAlreadyEnforced') found.entered = key
+    if (key === found.entered) return true
+    if (key.description !== 'openai.agents.functionToolParsedInputCallback') return undefined
+    found.onParsed = key
+    return stop
   }
-  found.over = made.invoke(runContext, text, new Proxy({}, { get })).then(
+  const failed = made.invoke(runContext, text, new Proxy({}, { get })).then(
     () => undefined,
-    (error) => {
-      found.parsed ??= { error }
-    },
+    (error) => error,
   )
-  return found
+  return { parsed, failed, found }
 }
 
 /** What has been parsed becomes these arguments, or is the same already. */
@@ -146,7 +174,7 @@ function isObject(value: unknown): value is object {
 export function withMembers(details: Details | undefined, members: PropertyDescriptorMap): object {
   const copy = Object.create(Object.getPrototypeOf(details ?? {}), Object.getOwnPropertyDescriptors(details ?? {}))
   for (const name of Reflect.ownKeys(members)) {
-    Object.defineProperty(copy, name, { ...members[name as string], enumerable: true, configurable: true })
+    Object.defineProperty(copy, name, { enumerable: true, configurable: true, ...members[name as string] })
   }
   return copy
 }
@@ -159,27 +187,34 @@ function sourceOf(fn: unknown): string | undefined {
 /** Which line of code is reading something of ours, through this function. Where that can't be told, nothing. */
 function lineThatReads(through: (...args: never[]) => unknown): string | undefined {
   try {
-    const { stackTraceLimit } = Error
-    Error.stackTraceLimit = 1
-    const here: { stack?: unknown } = {}
+    const { stackTraceLimit, prepareStackTrace } = Error
     try {
+      Error.stackTraceLimit = 1
+      Error.prepareStackTrace = place
+      const here: { stack?: unknown } = {}
       Error.captureStackTrace(here, through)
       return typeof here.stack === 'string' ? here.stack : undefined
     } finally {
-      Error.stackTraceLimit = stackTraceLimit
+      Object.assign(Error, { stackTraceLimit, prepareStackTrace })
     }
   } catch {
     return undefined
   }
 }
 
+/** Where the code is, whatever the application makes of stacks. */
+function place(_: unknown, [site]: NodeJS.CallSite[]): string | undefined {
+  return site && [site.getScriptNameOrSourceURL(), site.getLineNumber(), site.getColumnNumber()].join(':')
+}
+
 const reading = (): string | undefined => lineThatReads(reading)
 /** Not every engine does: then no line is taken for the SDK's. */
 const tellsLines = reading() !== [reading()][0]
 
-/** Stops a tool between parsing and running. */
-const STOP = new ToolTimeoutError({ toolName: 'sample', timeoutMs: 1 })
-const STOPPED = AbortSignal.abort(STOP)
+/** Stops a tool between parsing and running: of an abort, every copy of the SDK says that it is one. */
+const STOP = new DOMException('stopped', 'AbortError')
+/** By this reason the SDK throws whatever there is. */
+const STOPPED = AbortSignal.abort(new ToolTimeoutError({ toolName: 'sample', timeoutMs: 1 }))
 
 let ran = false
 const SAMPLE = tool({
@@ -192,5 +227,8 @@ const SAMPLE = tool({
     return ''
   },
 })
-/** A version of the SDK that does not stop there must not be asked to: tried on a tool that does nothing. */
+/**
+ * A version of the SDK that does not stop there must not be asked to: tried on a tool that does nothing. The source of
+ * what is not an `async` function may say nothing: that of every bound one is the same.
+ */
 const knows = 'args' in (probe(SAMPLE, undefined, '{}').parsed ?? {}) && !ran && /^async\b/.test(`${SAMPLE.invoke}`)
