@@ -4,6 +4,7 @@ import { memorySink } from '@haldir/core/sinks/memory'
 import { governed } from '@haldir/openai/agents'
 import { type FunctionTool, invokeFunctionTool, RunContext, tool } from '@openai/agents'
 import * as older from 'agents017'
+import * as testing from 'agents017/testing'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { z } from 'zod'
 
@@ -33,6 +34,7 @@ async function used(): Promise<string> {
   return String(line?.used)
 }
 
+const ANY = { type: 'object' as const, properties: {}, required: [] as string[], additionalProperties: true as const }
 const rule = { name: 'outer', scope: 'spend', cost: usd(1), onFailure: 'release' } as const
 
 describe('a tool that hands what it is told of its call to another', () => {
@@ -188,38 +190,111 @@ describe('a failure is told from an answer', () => {
 })
 
 describe('a tool of another copy of the SDK', () => {
-  it('is refused what does not fit, and its words for errors are not asked about what does', async () => {
-    const heard: unknown[] = []
-    const ran: unknown[] = []
-    const foreign = older.tool({
+  const foreign = (heard: unknown[], execute: (args: { n: number }) => unknown) =>
+    older.tool({
       name: 'outer',
       description: '',
       parameters: z.object({ n: z.coerce.number() }),
-      execute: async (args) => ran.push(args) as never,
-      errorFunction: (_: unknown, error: unknown) => heard.push(error) as never,
+      execute: async (args) => (await execute(args)) as string,
+      errorFunction: (_: unknown, error: unknown) => {
+        heard.push(error)
+        return `explained ${error}`
+      },
     }) as unknown as AnyTool
-    const wrapped = governed(foreign, { ...rule, cost: ({ n }: { n: number }) => usd(n) }, { session })
-    for (const text of ['{"n":"q"}', '{"n":', '[]', '""']) {
-      expect(await ask(wrapped, text)).toMatch(/^Denied \(invalid-arguments\): /)
+  const gate = { ...rule, cost: ({ n }: { n: number }) => usd(n) }
+
+  /** What the model reads, from the runner of that copy. */
+  const run = async (one: AnyTool, ...calls: object[]) => {
+    const said = calls.map((args, index) => testing.functionCall('outer', args as never, { callId: `c${index}` }))
+    const model = new testing.ScriptedModel([said, [testing.assistantMessage('done')]])
+    const agent = new older.Agent({ name: 'agent', model, tools: [one as never] })
+    await new older.Runner({ tracingDisabled: true }).run(agent, 'go on')
+    const input = model.lastCall?.request.input as { type: string; output: { text: string } }[]
+    return input.filter(({ type }) => type === 'function_call_result').map(({ output }) => output.text)
+  }
+
+  it('in its own runner is judged by what its parser makes, and has failed when it has', async () => {
+    const heard: unknown[] = []
+    const ran: unknown[] = []
+    const boom = new RangeError('boom')
+    const fails = (args: { n: number }) => {
+      ran.push(args)
+      if (args.n === 2) throw boom
+      return 'ran'
     }
-    expect([ran, await used()]).toEqual([[], String(usd(0))])
+    const wrapped = governed(foreign(heard, fails), gate, { session })
+    expect([heard, ran]).toEqual([[], []])
+    expect(await run(wrapped, { n: 'q' }, { n: '3' }, { n: '4' })).toEqual([
+      expect.stringMatching(/^Denied \(invalid-arguments\): /),
+      'ran',
+      expect.stringMatching(/^Denied \(budget-exceeded\): /),
+    ])
     heard.length = 0
-    await ask(wrapped, '{"n":"2"}')
-    expect([heard, ran, await used()]).toEqual([[], [{ n: 2 }], String(usd(2))])
+    expect(await run(wrapped, { n: 2 })).toEqual(['explained RangeError: boom'])
+    expect([heard, ran]).toEqual([[boom], [{ n: 3 }, { n: 2 }]])
+    expect([await ended(), await used()]).toEqual([
+      [
+        ['ok', undefined],
+        ['failed', 'Error'],
+      ],
+      String(usd(3)),
+    ])
+  })
+
+  it('that no runner of its own has spoken for is judged by what the model was shown, and answers', async () => {
+    vi.resetModules()
+    const fresh = await import('@haldir/openai/agents')
+    const heard: unknown[] = []
+    const ran: unknown[] = []
+    const fails = (args: { n: number }) => {
+      ran.push(args)
+      throw new RangeError('boom')
+    }
+    const wrapped = fresh.governed(foreign(heard, fails), gate, { session })
+    for (const text of ['{"n":"2"}', '{"n":', '[]', '""', '{"n":9}']) {
+      expect(await ask(wrapped, text)).toMatch(/^Denied \((invalid-arguments|budget-exceeded)\): /)
+    }
+    expect([heard, ran]).toEqual([[], []])
+    expect(await ask(wrapped, '{"n":2}')).toBe('explained RangeError: boom')
+    expect([heard.length, ran, await ended(), await used()]).toEqual([
+      1,
+      [{ n: 2 }],
+      [['ok', undefined]],
+      String(usd(2)),
+    ])
   })
 
   it('tells its errors without the secrets in them', async () => {
     await haldir.vault.put('key', 'sk_live_7c1d9e52b0', { scope: 'read' })
-    const foreign = older.tool({
-      name: 'outer',
-      description: '',
-      parameters: z.object({}),
-      execute: async () => {
-        throw new Error(`no such key: ${currentCall().secret('key').reveal()}`)
-      },
-      errorFunction: (_: unknown, error: unknown) => String(error),
-    }) as unknown as AnyTool
-    const wrapped = governed(foreign, { ...rule, secrets: ['key'] }, { session })
-    expect(await ask(wrapped, '{}')).toBe('Error: no such key: [redacted:key]')
+    const leaks = foreign([], () => {
+      throw new Error(`no such key: ${currentCall().secret('key').reveal()}`)
+    })
+    const wrapped = governed(leaks, { ...gate, secrets: ['key'] }, { session })
+    const told = 'explained Error: no such key: [redacted:key]'
+    expect([await ask(wrapped, '{"n":1}'), await run(wrapped, { n: 1 })]).toEqual([told, [told]])
+  })
+
+  it('that looks the same and never calls back runs nothing but what was judged, once', async () => {
+    const ran: unknown[] = []
+    const like = tool({ name: 'outer', description: '', strict: false, parameters: ANY, execute: async () => '' })
+    // As versions before 0.12 have it: the same outside, and inside nothing that could be told when to stop.
+    const build = new Function(
+      ...['FUNCTION_TOOL_TIMEOUT_ALREADY_ENFORCED', 'invokeWithoutTimeout', 'invokeFunctionToolWithTimeout'],
+      ...['name', 'timeoutMs', 'timeoutBehavior', 'timeoutErrorFunction'],
+      `return ${like.invoke}`,
+    )
+    const run = async (_: unknown, text: string) => `${ran.push(JSON.parse(text))}`
+    const invoke = build(Symbol('functionToolTimeoutAlreadyEnforced'), run, ({ runContext, input }: any) =>
+      run(runContext, input),
+    )
+    expect(`${invoke}`).toBe(`${like.invoke}`)
+    const cost = ({ n }: any) => usd(n ?? 0)
+    const wrapped = governed({ ...like, invoke } as AnyTool, { ...rule, cost }, { session })
+    expect(ran).toEqual([])
+    expect(await ask(wrapped, '{"n":9}')).toMatch(/^Denied \(budget-exceeded\): /)
+    expect(await ask(wrapped, '"text"')).toMatch(/^Denied \(invalid-arguments\): /)
+    expect(ran).toEqual([])
+    expect(await ask(wrapped, '{"n":1}')).toBe('1')
+    expect([ran, await used()]).toEqual([[{ n: 1 }], String(usd(1))])
   })
 })

@@ -4,7 +4,6 @@ import { memorySink } from '@haldir/core/sinks/memory'
 import { governed } from '@haldir/openai/agents'
 import { Agent, RunContext, Runner, type Tool, ToolCallError, tool } from '@openai/agents'
 import { assistantMessage, functionCall, ScriptedModel } from '@openai/agents/testing'
-import * as older from 'agents017'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { z } from 'zod'
 
@@ -239,7 +238,7 @@ describe('the arguments', () => {
         { session },
       )
     await made(() => ({ amount: 1, [`turn${++turn}`]: true })).invoke(new RunContext({}), '{}')
-    // Once when it was wrapped, once when it was judged, once when it ran.
+    // Once to see whether it checks anything, once when it was judged, once when it ran.
     expect([turn, got.splice(0)]).toEqual([3, [{ amount: 1, turn2: true }]])
     // What nothing can be put into runs when it is the same.
     await made(() => Object.freeze({ amount: 2 })).invoke(new RunContext({}), '{}')
@@ -321,31 +320,6 @@ describe('the tool’s own errors', () => {
     })
     const wrapped = governed(curious, { name: 'curious', scope: 'read' }, { session })
     expect((await answersTo([wrapped], ['curious', {}]))[0]).toMatch(/^Denied \(secret-unavailable\): /)
-  })
-
-  it('of another copy of the SDK are told as there, and still recorded as failures', async () => {
-    const heard: unknown[] = []
-    const errorFunction = (_: unknown, error: unknown) => {
-      heard.push(error)
-      return `explained ${error}`
-    }
-    const foreign = older.tool({
-      name: 'fails',
-      description: '',
-      parameters: z.object({}),
-      execute: async () => {
-        throw boom
-      },
-      errorFunction,
-    })
-    const wrapped = governed(foreign, rule, { session })
-    // Its schema was tried when it was wrapped.
-    await new Promise(setImmediate)
-    heard.length = 0
-    expect(await wrapped.invoke(new older.RunContext({}) as never, '{}')).toBe('explained RangeError: boom')
-    expect(heard).toEqual([boom])
-    expect((await entries('outcome'))[0]?.data).toMatchObject({ ended: 'failed' })
-    expect(await meters()).toEqual([usd(0), usd(0)].map(String))
   })
 
   it('are answers like any other where the engine does not tell which line of code reads something', async () => {

@@ -9,9 +9,10 @@
  *   look is to know of the failure.
  * - If it is aborted, the SDK throws the error as it is, before it has words for it.
  *
- * What if one of them is not so? A tool is taken for one of these only if its `invoke` is the source of the SDK's, and
- * only if a sample tool has stopped where it should; any other is called once, as it is, with what was judged. A look
- * that can't be told for sure to be the SDK's is answered with the call's own signal: then a failure counts as an answer.
+ * What if one of them is not so? A tool is taken for one of these only if its `invoke` is the source of the SDK's, and is
+ * asked for arguments only if its copy of the SDK is known to call back: because a sample tool of that copy has, or
+ * because a runner of that copy waits for it. Any other tool is called once, as it is, with what was judged. A look that
+ * can't be told for sure to be the SDK's is answered with the call's own signal: then a failure counts as an answer.
  */
 import { isDeepStrictEqual } from 'node:util'
 import { Denied } from '@haldir/core'
@@ -35,16 +36,17 @@ export interface Invocation {
   readonly details: Details | undefined
 }
 
-/** Arguments as the tool's own parser makes them, or the error it throws. */
-export type Parsed = { readonly args: unknown } | { readonly error: unknown }
+/**
+ * Arguments as the tool's own parser makes them, and whether its schema checks them, which JSON Schema does not: the SDK
+ * only shows it to the model. Or the error that the parser throws.
+ */
+export type Parsed = { readonly args: unknown; readonly checked: boolean } | { readonly error: unknown }
 
 export interface MadeTool {
-  /** Whether the schema checks what a model writes. JSON Schema does not: the SDK only shows it to the model. */
-  readonly checks: boolean
   /** Whether `needsApproval` is the developer's own function. */
   readonly asks: boolean
-  /** What `execute` would be given. Runs nothing. */
-  read(runContext: unknown, text: string): Promise<Parsed>
+  /** What `execute` would be given. Runs nothing; nothing comes where the tool can't be asked. */
+  read(call: Invocation): Promise<Parsed | undefined>
   /** Runs `execute` with these arguments in the place of what it would be given. Rejects with the error it throws. */
   run(call: Invocation, args: unknown, signal: () => AbortSignal): Promise<unknown>
   /** What the tool answers when `execute` throws this; rejects where the tool lets errors pass. Runs nothing. */
@@ -56,21 +58,25 @@ export const ANSWER: unique symbol = Symbol('answer')
 
 /** `undefined` for a tool that was made in another way, though it may look like one. */
 export function madeTool(made: Invokable): MadeTool | undefined {
-  if (!knows || sourceOf(made.invoke) !== sourceOf(SAMPLE.invoke)) return undefined
-  const { parsed, found } = probe(made, undefined, '""')
+  if (!stops || sourceOf(made.invoke) !== sourceOf(SAMPLE.invoke)) return undefined
+  const copy = copyOf(made)
+  if (!copy) return undefined
+  const found: Found = copy
+  let checked: boolean | undefined
   const invoke = ({ runContext, text }: Invocation, details: object) => made.invoke(runContext, text, details)
   return {
-    // What checks anything takes no text in the place of an object. It has called back by now, or it never will.
-    checks: parsed === undefined,
     asks: typeof made.needsApproval === 'function' && sourceOf(made.needsApproval) !== sourceOf(SAMPLE.needsApproval),
 
-    async read(runContext, text) {
-      const { parsed, failed } = probe(made, runContext, text, found)
-      return parsed ?? { error: await failed }
+    async read({ runContext, text, details }) {
+      if (!callsBack(found, details)) return undefined
+      // What checks anything takes no text in the place of an object.
+      checked ??= probe(made, undefined, '""', found).args === undefined
+      const { args, failed } = probe(made, runContext, text, found)
+      return args ? { args: args[0], checked } : { error: await failed }
     },
 
     async run(call, args, signal) {
-      const [onParsed, entered] = [found.onParsed as symbol, found.entered as symbol]
+      const { onParsed, entered } = found as Required<Found>
       const above = <T>(key: symbol): T => Reflect.get(call.details ?? {}, key, undefined)
       let [entries, put, failed] = [0, false, false]
       const details: object = withMembers(call.details, {
@@ -112,29 +118,61 @@ export function madeTool(made: Invokable): MadeTool | undefined {
   }
 }
 
-/** What is found out about the SDK that has made a tool, as soon as it shows. */
+/** What is found out about a copy of the SDK, as soon as it shows. */
 interface Found {
-  /** The key of what it calls back with. */
+  /** The key that its `invoke` asks for before anything else: whether a timeout is somebody else's business. */
+  readonly entered: symbol
+  /** The key of what it calls back with. There only if it is known to do so. */
   onParsed?: symbol
-  /** The key that `invoke` asks for when it begins: whether a timeout is somebody else's business. */
-  entered?: symbol
   /** The line that looks at the signal when `execute` has failed. */
   line?: string | undefined
 }
 
+/** By `entered`: no two copies of the SDK have the same. */
+const copies = new Map<symbol, Found>()
+
+/** The copy of the SDK that has made a tool; the tool is stopped where it begins, so it runs nothing. */
+function copyOf(made: Invokable, text = ''): Found | undefined {
+  let found: Found | undefined
+  const get = (_: object, entered: string | symbol): never => {
+    if (typeof entered === 'symbol' && entered.description === 'functionToolTimeoutAlreadyEnforced') {
+      found ??= copies.get(entered) ?? { entered }
+      copies.set(entered, found)
+    }
+    throw STOP
+  }
+  made.invoke(undefined, text, new Proxy({}, { get })).catch(() => undefined)
+  return found
+}
+
+/** Whether a copy of the SDK calls back. Its own runner, where it waits for that, says so. */
+function callsBack(found: Found, details: object | undefined): boolean {
+  if (!found.onParsed && details && Object.hasOwn(details, found.entered)) {
+    const waitsFor = Object.getOwnPropertySymbols(details).find(isCallback)
+    if (waitsFor) found.onParsed = waitsFor
+  }
+  return found.onParsed !== undefined
+}
+
+function isCallback(key: symbol): boolean {
+  return key.description === 'openai.agents.functionToolParsedInputCallback'
+}
+
 interface Probe {
   /** There at once, or never. */
-  readonly parsed: Parsed | undefined
+  readonly args: readonly [unknown] | undefined
   /** What it threw; nothing, where the SDK has made an answer of that. */
   readonly failed: Promise<unknown>
-  readonly found: Found
+  /** The key of what it has called back with. */
+  readonly onParsed: symbol | undefined
 }
 
 /** Has a tool parse arguments, and stops it there. */
-function probe(made: Invokable, runContext: unknown, text: string, found: Found = {}): Probe {
-  let parsed: Parsed | undefined
-  const stop = (args: unknown): never => {
-    parsed = { args }
+function probe(made: Invokable, runContext: unknown, text: string, found: Found): Probe {
+  let args: [unknown] | undefined
+  let onParsed: symbol | undefined
+  const stop = (parsed: unknown): never => {
+    args = [parsed]
     throw STOP
   }
   const get = (_: object, key: string | symbol): unknown => {
@@ -143,17 +181,16 @@ function probe(made: Invokable, runContext: unknown, text: string, found: Found 
       return STOPPED
     }
     if (typeof key === 'string') return undefined
-    if (key.description === 'functionToolTimeoutAlreadyEnforced') found.entered = key
     if (key === found.entered) return true
-    if (key.description !== 'openai.agents.functionToolParsedInputCallback') return undefined
-    found.onParsed = key
+    if (!isCallback(key)) return undefined
+    onParsed = key
     return stop
   }
   const failed = made.invoke(runContext, text, new Proxy({}, { get })).then(
     () => undefined,
     (error) => error,
   )
-  return { parsed, failed, found }
+  return { args, failed, onParsed }
 }
 
 /** What has been parsed becomes these arguments, or is the same already. */
@@ -228,7 +265,12 @@ const SAMPLE = tool({
   },
 })
 /**
- * A version of the SDK that does not stop there must not be asked to: tried on a tool that does nothing. The source of
- * what is not an `async` function may say nothing: that of every bound one is the same.
+ * A version of the SDK that does not stop where it begins must not be asked to: tried on a tool that does nothing. The
+ * source of what is not an `async` function may say nothing: that of every bound one is the same.
  */
-const knows = 'args' in (probe(SAMPLE, undefined, '{}').parsed ?? {}) && !ran && /^async\b/.test(`${SAMPLE.invoke}`)
+const own = /^async\b/.test(`${SAMPLE.invoke}`) ? copyOf(SAMPLE, '{}') : undefined
+const stops = own !== undefined && !ran
+if (own && stops) {
+  const { args, onParsed } = probe(SAMPLE, undefined, '{}', own)
+  if (args && onParsed && !ran) own.onParsed = onParsed
+}
