@@ -246,6 +246,17 @@ describe('the arguments', () => {
     const other = made(() => Object.freeze({ amount: 0, turn: ++turn }))
     expect(await other.invoke(new RunContext({}), '{}')).toMatch(/^Denied \(invalid-arguments\): /)
     expect([got, await meters()]).toEqual([[], [usd(0), usd(3)].map(String)])
+    // Nor does anything stay that was hidden from who judged.
+    const hidden = Symbol('hidden')
+    let more = 0
+    const grown = made(() =>
+      more++ < 2 ? {} : Object.defineProperty({ [hidden]: 9 }, 'amount', { value: 9, configurable: true }),
+    )
+    await grown.invoke(new RunContext({}), '{}')
+    expect([more, got.splice(0).map((args) => Reflect.ownKeys(args as object))]).toEqual([3, [[]]])
+    const stuck = made(() => (more++ < 5 ? {} : Object.defineProperty({}, 'amount', { value: 9 })))
+    expect(await stuck.invoke(new RunContext({}), '{}')).toMatch(/^Denied \(invalid-arguments\): /)
+    expect([more, got]).toEqual([6, []])
   })
 })
 

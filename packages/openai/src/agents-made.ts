@@ -16,17 +16,13 @@
  */
 import { isDeepStrictEqual } from 'node:util'
 import { Denied } from '@haldir/core'
-import { ToolTimeoutError, tool } from '@openai/agents'
+import { asksItself, type Copy, callsBack, copyOf, type Invokable, probe, STOPPED } from './agents-sdk.ts'
+import { lineThatReads } from './agents-stack.ts'
 
 /** What the SDK tells a tool of its call. */
 export interface Details {
   readonly toolCall?: { readonly callId?: string }
   readonly signal?: AbortSignal
-}
-
-export interface Invokable {
-  invoke(runContext: any, text: string, details?: any): Promise<unknown>
-  readonly needsApproval?: unknown
 }
 
 /** One call, as `invoke` is given it. */
@@ -58,25 +54,26 @@ export const ANSWER: unique symbol = Symbol('answer')
 
 /** `undefined` for a tool that was made in another way, though it may look like one. */
 export function madeTool(made: Invokable): MadeTool | undefined {
-  if (!stops || sourceOf(made.invoke) !== sourceOf(SAMPLE.invoke)) return undefined
   const copy = copyOf(made)
-  if (!copy) return undefined
-  const found: Found = copy
+  return copy && madeBy(copy, made)
+}
+
+function madeBy(copy: Copy, made: Invokable): MadeTool {
   let checked: boolean | undefined
   const invoke = ({ runContext, text }: Invocation, details: object) => made.invoke(runContext, text, details)
   return {
-    asks: typeof made.needsApproval === 'function' && sourceOf(made.needsApproval) !== sourceOf(SAMPLE.needsApproval),
+    asks: asksItself(made),
 
     async read({ runContext, text, details }) {
-      if (!callsBack(found, details)) return undefined
+      if (!callsBack(copy, details)) return undefined
       // What checks anything takes no text in the place of an object.
-      checked ??= probe(made, undefined, '""', found).args === undefined
-      const { args, failed } = probe(made, runContext, text, found)
+      checked ??= probe(made, undefined, '""', copy).args === undefined
+      const { args, failed } = probe(made, runContext, text, copy)
       return args ? { args: args[0], checked } : { error: await failed }
     },
 
     async run(call, args, signal) {
-      const { onParsed, entered } = found as Required<Found>
+      const { onParsed, entered } = copy as Required<Copy>
       const above = <T>(key: symbol): T => Reflect.get(call.details ?? {}, key, undefined)
       let [entries, put, failed] = [0, false, false]
       const details: object = withMembers(call.details, {
@@ -100,7 +97,7 @@ export function madeTool(made: Invokable): MadeTool | undefined {
       })
       function look(this: unknown): AbortSignal {
         // `execute` may hand this to other tools. Then it can't be told who has failed.
-        failed ||= this === details && entries === 1 && found.line !== undefined && lineThatReads(look) === found.line
+        failed ||= this === details && entries === 1 && copy.line !== undefined && lineThatReads(look) === copy.line
         return failed ? STOPPED : signal()
       }
       const answer = await invoke(call, details)
@@ -113,92 +110,20 @@ export function madeTool(made: Invokable): MadeTool | undefined {
       const value = () => {
         throw error
       }
-      return invoke(call, withMembers(call.details, { [found.onParsed as symbol]: { value } }))
+      return invoke(call, withMembers(call.details, { [copy.onParsed as symbol]: { value } }))
     },
   }
 }
 
-/** What is found out about a copy of the SDK, as soon as it shows. */
-interface Found {
-  /** The key that its `invoke` asks for before anything else: whether a timeout is somebody else's business. */
-  readonly entered: symbol
-  /** The key of what it calls back with. There only if it is known to do so. */
-  onParsed?: symbol
-  /** The line that looks at the signal when `execute` has failed. */
-  line?: string | undefined
-}
-
-/** By `entered`: no two copies of the SDK have the same. */
-const copies = new Map<symbol, Found>()
-
-/** The copy of the SDK that has made a tool; the tool is stopped where it begins, so it runs nothing. */
-function copyOf(made: Invokable, text = ''): Found | undefined {
-  let found: Found | undefined
-  const get = (_: object, entered: string | symbol): never => {
-    if (typeof entered === 'symbol' && entered.description === 'functionToolTimeoutAlreadyEnforced') {
-      found ??= copies.get(entered) ?? { entered }
-      copies.set(entered, found)
-    }
-    throw STOP
-  }
-  made.invoke(undefined, text, new Proxy({}, { get })).catch(() => undefined)
-  return found
-}
-
-/** Whether a copy of the SDK calls back. Its own runner, where it waits for that, says so. */
-function callsBack(found: Found, details: object | undefined): boolean {
-  if (!found.onParsed && details && Object.hasOwn(details, found.entered)) {
-    const waitsFor = Object.getOwnPropertySymbols(details).find(isCallback)
-    if (waitsFor) found.onParsed = waitsFor
-  }
-  return found.onParsed !== undefined
-}
-
-function isCallback(key: symbol): boolean {
-  return key.description === 'openai.agents.functionToolParsedInputCallback'
-}
-
-interface Probe {
-  /** There at once, or never. */
-  readonly args: readonly [unknown] | undefined
-  /** What it threw; nothing, where the SDK has made an answer of that. */
-  readonly failed: Promise<unknown>
-  /** The key of what it has called back with. */
-  readonly onParsed: symbol | undefined
-}
-
-/** Has a tool parse arguments, and stops it there. */
-function probe(made: Invokable, runContext: unknown, text: string, found: Found): Probe {
-  let args: [unknown] | undefined
-  let onParsed: symbol | undefined
-  const stop = (parsed: unknown): never => {
-    args = [parsed]
-    throw STOP
-  }
-  const get = (_: object, key: string | symbol): unknown => {
-    if (key === 'signal') {
-      if (tellsLines) found.line ??= lineThatReads(get)
-      return STOPPED
-    }
-    if (typeof key === 'string') return undefined
-    if (key === found.entered) return true
-    if (!isCallback(key)) return undefined
-    onParsed = key
-    return stop
-  }
-  const failed = made.invoke(runContext, text, new Proxy({}, { get })).then(
-    () => undefined,
-    (error) => error,
-  )
-  return { args, failed, onParsed }
-}
-
-/** What has been parsed becomes these arguments, or is the same already. */
+/** What has been parsed becomes these arguments, or is the same already, with nothing hidden in it. */
 function putInto(parsed: unknown, args: unknown): void {
-  if (isObject(parsed) && isObject(args) && Object.isExtensible(parsed)) {
-    for (const name of Object.keys(parsed)) Reflect.deleteProperty(parsed, name)
+  const remove = (key: string | symbol) => Reflect.deleteProperty(parsed as object, key)
+  if (isObject(parsed) && isObject(args) && Object.isExtensible(parsed) && Reflect.ownKeys(parsed).every(remove)) {
     Object.assign(parsed, args)
-  } else if (!isDeepStrictEqual(parsed, args)) {
+    return
+  }
+  const hides = isObject(parsed) && Reflect.ownKeys(parsed).length > Object.keys(parsed).length
+  if (hides || !isDeepStrictEqual(parsed, args)) {
     throw new Denied('invalid-arguments', 'the schema of the tool made something else of them than was judged', '')
   }
 }
@@ -214,63 +139,4 @@ export function withMembers(details: Details | undefined, members: PropertyDescr
     Object.defineProperty(copy, name, { enumerable: true, configurable: true, ...members[name as string] })
   }
   return copy
-}
-
-/** Functions of the same source are the same lines of the SDK: nobody else's is taken for them. */
-function sourceOf(fn: unknown): string | undefined {
-  return typeof fn === 'function' ? Function.prototype.toString.call(fn) : undefined
-}
-
-/** Which line of code is reading something of ours, through this function. Where that can't be told, nothing. */
-function lineThatReads(through: (...args: never[]) => unknown): string | undefined {
-  try {
-    const { stackTraceLimit, prepareStackTrace } = Error
-    try {
-      Error.stackTraceLimit = 1
-      Error.prepareStackTrace = place
-      const here: { stack?: unknown } = {}
-      Error.captureStackTrace(here, through)
-      return typeof here.stack === 'string' ? here.stack : undefined
-    } finally {
-      Object.assign(Error, { stackTraceLimit, prepareStackTrace })
-    }
-  } catch {
-    return undefined
-  }
-}
-
-/** Where the code is, whatever the application makes of stacks. */
-function place(_: unknown, [site]: NodeJS.CallSite[]): string | undefined {
-  return site && [site.getScriptNameOrSourceURL(), site.getLineNumber(), site.getColumnNumber()].join(':')
-}
-
-const reading = (): string | undefined => lineThatReads(reading)
-/** Not every engine does: then no line is taken for the SDK's. */
-const tellsLines = reading() !== [reading()][0]
-
-/** Stops a tool between parsing and running: of an abort, every copy of the SDK says that it is one. */
-const STOP = new DOMException('stopped', 'AbortError')
-/** By this reason the SDK throws whatever there is. */
-const STOPPED = AbortSignal.abort(new ToolTimeoutError({ toolName: 'sample', timeoutMs: 1 }))
-
-let ran = false
-const SAMPLE = tool({
-  name: 'sample',
-  description: '',
-  parameters: { type: 'object', properties: {}, required: [], additionalProperties: false },
-  timeoutMs: 60_000,
-  execute: () => {
-    ran = true
-    return ''
-  },
-})
-/**
- * A version of the SDK that does not stop where it begins must not be asked to: tried on a tool that does nothing. The
- * source of what is not an `async` function may say nothing: that of every bound one is the same.
- */
-const own = /^async\b/.test(`${SAMPLE.invoke}`) ? copyOf(SAMPLE, '{}') : undefined
-const stops = own !== undefined && !ran
-if (own && stops) {
-  const { args, onParsed } = probe(SAMPLE, undefined, '{}', own)
-  if (args && onParsed && !ran) own.onParsed = onParsed
 }
