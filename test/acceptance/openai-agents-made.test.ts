@@ -2,7 +2,7 @@
 import { createHaldir, currentCall, type Entry, envKey, type Haldir, type Session, usd } from '@haldir/core'
 import { memorySink } from '@haldir/core/sinks/memory'
 import { governed } from '@haldir/openai/agents'
-import { type FunctionTool, invokeFunctionTool, RunContext, tool } from '@openai/agents'
+import { Agent, type FunctionTool, invokeFunctionTool, RunContext, Runner, tool } from '@openai/agents'
 import * as older from 'agents017'
 import * as testing from 'agents017/testing'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
@@ -189,6 +189,23 @@ describe('a failure is told from an answer', () => {
   )
 })
 
+it('that has a timeout of its own and fails before has failed, by the SDK’s hand', async () => {
+  const bare = tool({
+    name: 'outer',
+    description: '',
+    parameters: z.object({}),
+    timeoutMs: 60_000,
+    execute: async () => {
+      throw new RangeError('boom')
+    },
+  }) as AnyTool
+  const wrapped = governed(bare, rule, { session })
+  const details = { signal: new AbortController().signal } as never
+  const runContext = new RunContext({})
+  await invokeFunctionTool({ tool: wrapped, runContext, input: '{}', details })
+  expect([await ended(), await used()]).toEqual([[['failed', 'RangeError']], String(usd(0))])
+})
+
 describe('a tool of another copy of the SDK', () => {
   const foreign = (heard: unknown[], execute: (args: { n: number }) => unknown) =>
     older.tool({
@@ -296,5 +313,13 @@ describe('a tool of another copy of the SDK', () => {
     expect(ran).toEqual([])
     expect(await ask(wrapped, '{"n":1}')).toBe('1')
     expect([ran, await used()]).toEqual([[{ n: 1 }], String(usd(1))])
+    // A runner that waits for a callback speaks for its own copy alone.
+    const said = [{ n: 9 }, { n: 2 }].map((args, index) => testing.functionCall('outer', args, { callId: `c${index}` }))
+    const model = new testing.ScriptedModel([said, [testing.assistantMessage('done')]])
+    await new Runner({ tracingDisabled: true }).run(
+      new Agent({ name: 'a', model: model as never, tools: [wrapped] }),
+      '',
+    )
+    expect([ran, await used()]).toEqual([[{ n: 1 }, { n: 2 }], String(usd(3))])
   })
 })

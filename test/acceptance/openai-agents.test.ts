@@ -164,7 +164,9 @@ describe('the arguments', () => {
       needsApproval: async () => false,
       isEnabled: async () => true,
       async invoke(_: unknown, text: string, details?: { signal?: AbortSignal }) {
-        got.push([this === hand, text, details?.signal instanceof AbortSignal])
+        const heard: unknown[] = [this === hand, text]
+        got.push(heard)
+        heard.push(details?.signal instanceof AbortSignal)
         return 'ran'
       },
     }
