@@ -12,7 +12,7 @@ vi.mock('@openai/agents', async (original) => {
     tool: (options: { execute: (args: unknown) => unknown }) => ({
       ...sdk.tool(options as never),
       // Runs at once, and calls nobody back.
-      invoke: async (_: unknown, text: string) => options.execute(JSON.parse(text)),
+      invoke: async (_: unknown, text: string) => options.execute(text === '' ? {} : JSON.parse(text)),
     }),
   }
 })

@@ -4,7 +4,6 @@ import { memorySink } from '@haldir/core/sinks/memory'
 import { governed } from '@haldir/openai/agents'
 import { Agent, RunContext, Runner, type Tool, ToolCallError, tool } from '@openai/agents'
 import { assistantMessage, functionCall, ScriptedModel } from '@openai/agents/testing'
-import * as older from 'agents017'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { z } from 'zod'
 
@@ -165,7 +164,9 @@ describe('the arguments', () => {
       needsApproval: async () => false,
       isEnabled: async () => true,
       async invoke(_: unknown, text: string, details?: { signal?: AbortSignal }) {
-        got.push([this === hand, text, details?.signal instanceof AbortSignal])
+        const heard: unknown[] = [this === hand, text]
+        got.push(heard)
+        heard.push(details?.signal instanceof AbortSignal)
         return 'ran'
       },
     }
@@ -239,7 +240,7 @@ describe('the arguments', () => {
         { session },
       )
     await made(() => ({ amount: 1, [`turn${++turn}`]: true })).invoke(new RunContext({}), '{}')
-    // Once when it was wrapped, once when it was judged, once when it ran.
+    // Once to see whether it checks anything, once when it was judged, once when it ran.
     expect([turn, got.splice(0)]).toEqual([3, [{ amount: 1, turn2: true }]])
     // What nothing can be put into runs when it is the same.
     await made(() => Object.freeze({ amount: 2 })).invoke(new RunContext({}), '{}')
@@ -247,6 +248,17 @@ describe('the arguments', () => {
     const other = made(() => Object.freeze({ amount: 0, turn: ++turn }))
     expect(await other.invoke(new RunContext({}), '{}')).toMatch(/^Denied \(invalid-arguments\): /)
     expect([got, await meters()]).toEqual([[], [usd(0), usd(3)].map(String)])
+    // Nor does anything stay that was hidden from who judged.
+    const hidden = Symbol('hidden')
+    let more = 0
+    const grown = made(() =>
+      more++ < 2 ? {} : Object.defineProperty({ [hidden]: 9 }, 'amount', { value: 9, configurable: true }),
+    )
+    await grown.invoke(new RunContext({}), '{}')
+    expect([more, got.splice(0).map((args) => Reflect.ownKeys(args as object))]).toEqual([3, [[]]])
+    const stuck = made(() => (more++ < 5 ? {} : Object.defineProperty({}, 'amount', { value: 9 })))
+    expect(await stuck.invoke(new RunContext({}), '{}')).toMatch(/^Denied \(invalid-arguments\): /)
+    expect([more, got]).toEqual([6, []])
   })
 })
 
@@ -321,31 +333,6 @@ describe('the tool’s own errors', () => {
     })
     const wrapped = governed(curious, { name: 'curious', scope: 'read' }, { session })
     expect((await answersTo([wrapped], ['curious', {}]))[0]).toMatch(/^Denied \(secret-unavailable\): /)
-  })
-
-  it('of another copy of the SDK are told as there, and still recorded as failures', async () => {
-    const heard: unknown[] = []
-    const errorFunction = (_: unknown, error: unknown) => {
-      heard.push(error)
-      return `explained ${error}`
-    }
-    const foreign = older.tool({
-      name: 'fails',
-      description: '',
-      parameters: z.object({}),
-      execute: async () => {
-        throw boom
-      },
-      errorFunction,
-    })
-    const wrapped = governed(foreign, rule, { session })
-    // Its schema was tried when it was wrapped.
-    await new Promise(setImmediate)
-    heard.length = 0
-    expect(await wrapped.invoke(new older.RunContext({}) as never, '{}')).toBe('explained RangeError: boom')
-    expect(heard).toEqual([boom])
-    expect((await entries('outcome'))[0]?.data).toMatchObject({ ended: 'failed' })
-    expect(await meters()).toEqual([usd(0), usd(0)].map(String))
   })
 
   it('are answers like any other where the engine does not tell which line of code reads something', async () => {

@@ -240,6 +240,14 @@ describe('names and arguments nobody expects', () => {
     expect(await refusals()).toEqual([[expect.stringMatching(/^[\w.]+$/), 'invalid-arguments', 'unknown-tool']])
   })
 
+  it('a tool that is not known, with arguments that are no JSON: the model reads what it can mend', async () => {
+    for (const name of ['nobody', '__proto__']) {
+      const [item] = await runToolCalls(respond([{ tool: name, args: `{"to": "${CANARY}` }]), [], { session })
+      expect(item?.output).toMatch(/^Denied \(invalid-arguments\): the arguments are not valid JSON\. /)
+    }
+    expect((await refusals()).map(([, code]) => code)).toEqual(['invalid-arguments', 'invalid-arguments'])
+  })
+
   it('names that are no text, and arguments that are none or read already', async () => {
     const got: unknown[] = []
     const tools = governed([tool('look', (args) => void got.push(args))], { look: { scope: 'read' } }, { session })
@@ -284,6 +292,8 @@ describe('tools', () => {
     await expect(runToolCalls(response, [wrapped, wrapped])).rejects.toThrow('`look` stands twice in `tools`')
     expect(ran).toBe(0)
     await expect(runToolCalls(response, null as never)).rejects.toThrow('`tools`')
+    const [none] = outputs(await runToolCalls(response, [undefined, null] as never, { session }))
+    expect(none).toMatch(/there is no tool `look`/)
     await expect(runToolCalls({ text: 1 } as never, [])).rejects.toThrow('`runToolCalls` takes a response')
     await expect(runToolCalls(null as never, [])).rejects.toThrow('`runToolCalls` takes a response')
     await expect(runToolCalls(response, [wrapped], { sesion: session } as never)).rejects.toThrow('`sesion`')

@@ -1,6 +1,6 @@
 /** What a model has written as arguments, read as the tool that it calls would read it. */
 import { type Misfit, misfitFrom, misfitOf, UNREADABLE } from '@haldir/core/adapter'
-import type { MadeTool } from './agents-made.ts'
+import type { Invocation, MadeTool } from './agents-made.ts'
 
 export interface Reading {
   /** What is judged. */
@@ -11,18 +11,17 @@ export interface Reading {
   readonly direct: boolean
 }
 
-export type Reader = (runContext: unknown, text: unknown) => Promise<Reading>
+export type Reader = (call: Invocation) => Promise<Reading>
 
 export function readerOf(schema: unknown, made: MadeTool | undefined): Reader {
   const fits: Misfit = misfitOf(withoutNullable(schema)) ?? (() => undefined)
-  return async (runContext, text) => {
-    const args = parse(text)
+  return async (call) => {
+    const args = parse(call.text)
     if (args === UNREADABLE) return { args, misfit: 'the arguments are not JSON', direct: false }
-    if (!made) return { args, misfit: fits(args), direct: false }
-    const read = await made.read(runContext, text as string)
+    const read = await made?.read(call)
+    if (!read) return { args, misfit: fits(args), direct: false }
     if ('error' in read) return { args, misfit: whatIsWrong(read.error) ?? fits(args) ?? misfitFrom([]), direct: false }
-    const misfit = made.checks ? undefined : fits(args)
-    return { args: read.args, misfit, direct: true }
+    return { args: read.args, misfit: read.checked ? undefined : fits(args), direct: true }
   }
 }
 

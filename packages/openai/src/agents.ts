@@ -132,8 +132,8 @@ interface Call extends Pick<Reading, 'direct'> {
 
 function invokeThrough(handle: GovernedHandle, read: Reader, made: MadeTool | undefined) {
   return async function invoke(runContext: unknown, text: string, details?: Details): Promise<unknown> {
-    const { args, misfit, direct } = await read(runContext, text)
     const invocation = { runContext, text, details }
+    const { args, misfit, direct } = await read(invocation)
     const outcome = await handle.execute({
       args,
       misfit,
@@ -157,7 +157,7 @@ function invokeThrough(handle: GovernedHandle, read: Reader, made: MadeTool | un
 /** The developer's function sees what `execute` will; a call that is going to be refused needs nobody's approval. */
 function approvalOf(tool: Tool, read: Reader) {
   return async (runContext: unknown, input: unknown, ...rest: unknown[]): Promise<unknown> => {
-    const { args, misfit } = await read(runContext, JSON.stringify(input))
+    const { args, misfit } = await read({ runContext, text: JSON.stringify(input), details: undefined })
     if (misfit !== undefined) return false
     return Reflect.apply(tool.needsApproval as () => unknown, tool, [runContext, args, ...rest])
   }

@@ -167,16 +167,13 @@ function beside(given: unknown, call: CurrentCall): object {
     get signal() {
       return call.signal
     },
+    /** Where there is no runner, this stands for it, too. */
+    get controller() {
+      return own
+    },
     abort: (reason?: unknown) => controller?.abort(reason),
   }
-  if (!controller) {
-    return {
-      get signal() {
-        return call.signal
-      },
-      controller: own,
-    }
-  }
+  if (!controller) return own
   return new Proxy(given as object, {
     get(runner, member) {
       if (member === 'controller') return own

@@ -85,9 +85,9 @@ async function answer(
   if (shape === 'left') return undefined
   const handle = shape && handleOf(callbackOf(shape))
   if (!shape || !handle || cut) {
-    const args = cut ? UNREADABLE : readOf(readJson(text)).args
+    const read = cut ? { args: UNREADABLE, misfit: CUT } : readOf(readJson(text))
     const refused = handle ?? unknownTool(FRAMEWORK, name, where)
-    const outcome = await refused.execute({ args, misfit: cut ? CUT : undefined, ref, session, signal })
+    const outcome = await refused.execute({ ...read, ref, session, signal })
     return outcome.status === 'denied' ? outcome.denial.message : FAILED
   }
   const beside = [{ signal, callId: ref }, ...(session === undefined ? [] : [{ haldirSession: session }])]
@@ -128,8 +128,8 @@ function finder(tools: Tools) {
   }
   const known = named(Object.values(tools))
   const namespaces = new Map<unknown, ReadonlyMap<string, Found>>()
-  for (const { type, name, tools: within } of Object.values(tools) as NamespaceLike[]) {
-    if (type === 'namespace' && Array.isArray(within)) namespaces.set(name, named(within))
+  for (const tool of Object.values(tools) as (NamespaceLike | undefined)[]) {
+    if (tool?.type === 'namespace' && Array.isArray(tool.tools)) namespaces.set(tool.name, named(tool.tools))
   }
   const shapes = [known, ...namespaces.values()].flatMap((set) => [...set.values()])
   return {
