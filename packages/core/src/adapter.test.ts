@@ -1,6 +1,15 @@
 import { fakeClock } from '@haldir/testing/clock'
 import { afterEach, describe, expect, it } from 'vitest'
-import { governTool, handleOf, leaveUngoverned, markWrapped, permitsOf, permittedOf, unknownTool } from './adapter.ts'
+import {
+  governTool,
+  handleOf,
+  leaveUngoverned,
+  markWrapped,
+  permitsOf,
+  permittedOf,
+  UNREADABLE,
+  unknownTool,
+} from './adapter.ts'
 import { ConfigError } from './errors.ts'
 import type { Session } from './gate/sessions.ts'
 import { createHaldir, type Haldir } from './haldir.ts'
@@ -69,6 +78,43 @@ describe('unknownTool', () => {
     const haldir = house({ policy: { version: '1', default: 'allow', allowByDefault: true, rules: [] } })
     const session = await haldir.createSession({ agent: 'bot', scopes: ['spend:*'] })
     expect(await unknownTool(framework, 'x').execute({ args: {}, session })).toMatchObject({ status: 'denied' })
+  })
+})
+
+describe('a misfit that the framework has found', () => {
+  const misfit = 'the arguments do not fit the tool: `amount` is missing'
+  const handleFor = (session: Session, ran: unknown[]) => {
+    const options = { scope: 'spend', cost: usd(2) }
+    return governTool({ framework, name: 'pay', options, run: (args) => ran.push(args) }, { session })
+  }
+
+  it('refuses the call in its own words before anything is held, by every way', async () => {
+    const haldir = house()
+    const session = await haldir.createSession({ agent: 'bot', scopes: ['spend:5'] })
+    const ran: unknown[] = []
+    const handle = handleFor(session, ran)
+    const request = { args: { note: 'readable' }, misfit }
+    for (const way of ['execute', 'stream', 'executeOrStream', 'preempt'] as const) {
+      const outcome = await handle[way](request)
+      expect(outcome, way).toMatchObject({ status: 'denied', denial: { code: 'invalid-arguments' } })
+      expect(String((outcome as { denial: unknown }).denial)).toContain(misfit)
+    }
+    expect(await handle.prepare(request)).toMatchObject({ verdict: 'deny', code: 'invalid-arguments', reason: misfit })
+    const [line] = await session.budget()
+    expect([ran, String(line?.left)]).toEqual([[], '5 USD'])
+    const types = (await entriesOf(haldir)).filter(({ tool }) => tool === 'pay').map(({ type }) => type)
+    expect(types).toEqual(['refusal', 'refusal', 'refusal', 'refusal'])
+  })
+
+  it('is recorded and let through in shadow mode, but for what could not be read', async () => {
+    const haldir = house({ mode: 'shadow' })
+    const session = await haldir.createSession({ agent: 'bot', scopes: ['spend:5'] })
+    const ran: unknown[] = []
+    const handle = handleFor(session, ran)
+    expect(await handle.execute({ args: { note: 'readable' }, misfit })).toMatchObject({ status: 'ran' })
+    expect(await handle.execute({ args: UNREADABLE, misfit })).toMatchObject({ status: 'denied' })
+    expect(ran).toEqual([{ note: 'readable' }])
+    expect(haldir.health().observed).toMatchObject({ 'invalid-arguments': 1 })
   })
 })
 

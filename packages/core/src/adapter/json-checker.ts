@@ -33,7 +33,7 @@ export function jsonChecker(schema: object): Checker {
   const budget: Budget = { left: 0 }
   const prepared = (names?: readonly string[], unique = true) => new Prepared(text, budget, names, unique)
   const usual = prepared()
-  const fits = usual.hasPatterns ? undefined : quickFits(usual.root)
+  const fits = usual.hasPatterns ? undefined : withFormats(usual.matchers, () => quickFits(usual.root))
   return {
     names: usual.names,
     check(args) {
@@ -44,8 +44,24 @@ export function jsonChecker(schema: object): Checker {
       // Which names a pattern means can be told as soon as the names are there; that nothing stands twice, too.
       if (usual.hasPatterns || repeats === false) how = prepared([...keysIn(args)], repeats !== false)
       budget.left = MOST_STEPS
-      return { errors: how.validator.validate(args).errors, schema: how.root }
+      const { errors } = withFormats(how.matchers, () => how.validator.validate(args))
+      return { errors, schema: how.root }
     },
+  }
+}
+
+type Matchers = Readonly<Record<string, (text: string) => boolean>>
+
+/**
+ * The validator looks for formats in one object of its own, for all schemas of the process. Ours stand there only while
+ * it works: nothing is left of schemas that are gone, and nobody else's schema meets them.
+ */
+function withFormats<T>(matchers: Matchers, work: () => T): T {
+  Object.assign(format, matchers)
+  try {
+    return work()
+  } finally {
+    for (const name of Object.keys(matchers)) delete format[name]
   }
 }
 
@@ -103,6 +119,8 @@ class Prepared {
   readonly root: object
   readonly validator: Validator
   readonly names: Set<string> = new Set()
+  /** Matches patterns, as formats. */
+  readonly matchers: Record<string, (text: string) => boolean> = {}
   hasPatterns = false
   hasUnique = false
   readonly #draft: SchemaDraft
@@ -159,7 +177,7 @@ class Prepared {
     if (typeof pattern === 'string') this.#match(node, pattern)
     if (isObject(patternProperties)) this.#matchNames(node, patternProperties)
     if (!this.#unique) delete node.uniqueItems
-    if (typeof node.format !== 'string' || !FORMATS.has(node.format)) delete node.format
+    if (typeof node.format !== 'string' || !this.#knows(node.format)) delete node.format
     // OpenAPI's word for it.
     if (nullable === true && type !== undefined) node.type = [...new Set([type, 'null'].flat())]
     if (this.#draft === '4') return
@@ -174,9 +192,12 @@ class Prepared {
     const matcher = linear(pattern)
     if (!matcher) return
     const name = PATTERN + pattern
-    format[name] ??= matcher
+    this.matchers[name] = matcher
     node.allOf = [...(Array.isArray(node.allOf) ? node.allOf : []), { format: name }]
-    FORMATS.add(name)
+  }
+
+  #knows(name: string): boolean {
+    return FORMATS.has(name) || Object.hasOwn(this.matchers, name)
   }
 
   #matchNames(node: Node, patternProperties: Node): void {

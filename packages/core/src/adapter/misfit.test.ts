@@ -1,3 +1,4 @@
+import { format } from '@cfworker/json-schema'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import * as z from 'zod'
@@ -427,6 +428,17 @@ describe('whatever the schema and the arguments', () => {
       expect(misfitFrom(nothing)).toBe('the arguments do not fit the tool')
     }
   })
+})
+
+it('leaves nothing of a schema where all schemas are checked', () => {
+  const before = Object.keys(format)
+  const misfit = misfitOf(object({ code: { type: 'string', pattern: '^[A-Z]{3}$' } }))
+  expect(misfit?.({ code: 'ABC' })).toBeUndefined()
+  expect(misfit?.({ code: 'abc' })).toContain('`code` does not fit `pattern` ^[A-Z]{3}$')
+  // Between two checks, too; and what nobody can check is thrown past it.
+  expect(misfit?.({ code: 1n })).toBe(UNUSABLE)
+  expect(Object.keys(format)).toEqual(before)
+  expect(misfit?.({ code: 'abc' })).toContain('`code` does not fit')
 })
 
 describe('however large or sly', () => {

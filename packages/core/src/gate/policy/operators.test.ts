@@ -173,7 +173,7 @@ const TABLE: Readonly<Record<string, readonly Row[]>> = {
   ],
   glob: [
     [{ glob: '*.example.com' }, ['a.example.com', 'T'], ['example.com', 'F'], [1, 'E'], [null, 'E'], [NONE, 'A']],
-    [{ glob: ['/tmp/*', '/home/me'] }, ['/tmp/a/b', 'T'], ['/home/me', 'T'], ['/home/you', 'F'], [['/tmp/a'], 'E']],
+    [{ glob: ['/open/*', '/own/me'] }, ['/open/a/b', 'T'], ['/own/me', 'T'], ['/own/you', 'F'], [['/open/a'], 'E']],
     [{ glob: 'https://example.com/*' }, [new URL('https://example.com/x'), 'T']],
   ],
   subsetOf: [
