@@ -10,12 +10,13 @@ const sources = globSync('packages/*/src/**/*.ts', { cwd: root }).filter((path) 
 const PILLARS = ['gate', 'vault', 'watch']
 const GROUND = ['errors', 'clock', 'money', 'show', 'duration', 'options', 'hosts', 'call', 'context']
 const ROOMS: Record<string, readonly string[]> = {
-  gate: ['gate', 'stores/store', 'stores/window', 'governor', ...GROUND],
+  gate: ['gate', 'stores/store', 'stores/approvals', 'stores/window', 'approvers/approver', 'governor', ...GROUND],
   vault: ['vault', 'stores/store', ...GROUND],
   watch: ['watch', 'stores/store', 'sinks/sink', ...GROUND],
   egress: ['egress', ...GROUND],
   stores: ['stores', ...GROUND],
   sinks: ['sinks', ...GROUND],
+  approvers: ['approvers', 'stores/approvals', ...GROUND],
 }
 /** What each package may import besides its own files, Node's modules and the framework it wraps. */
 const PACKAGES: Record<string, readonly string[]> = {

@@ -4,6 +4,7 @@
  * the store's own and never goes back. Amounts are micro-units. Experimental until more than one engine has proved it.
  */
 import type { MaybePromise } from '../clock.ts'
+import type { ApprovalVerbs, Consent } from './approvals.ts'
 import type { Window } from './window.ts'
 
 export interface Store {
@@ -12,11 +13,13 @@ export interface Store {
   readonly hold: { get(call: string): MaybePromise<HoldRow | undefined> }
   readonly secret: SecretVerbs
   readonly writer: WriterVerbs
+  readonly approval: ApprovalVerbs
 
   /**
-   * Takes everything a call needs, or nothing: the session and all its ancestors are live, its `once` key is free, and
-   * every charge fits its meter. The hold is made `running`, with a lease. The same call again is the same hold; one
-   * that has ended is refused. A call that charges nothing and has no `once` key leaves no hold.
+   * Takes everything a call needs, or nothing: the session and all its ancestors are live, the approval it presents is
+   * good and not used, its `once` key is free, and every charge fits its meter. The hold is made `running`, with a
+   * lease; the approval is used by it. The same call again is the same hold; one that has ended is refused. A call that
+   * charges nothing and has no `once` key leaves no hold.
    */
   admit(request: AdmitRequest): MaybePromise<Admission>
   /**
@@ -137,6 +140,8 @@ export interface AdmitRequest {
   readonly once?: string
   /** Kept with the hold and answered by `hold.get`. */
   readonly memo?: string
+  /** The approval that the call needs; used up in the same step. Of an admit alone. */
+  readonly consent?: Consent
 }
 
 /** A hold as it stands. */
@@ -169,6 +174,10 @@ export type AdmitRefusal =
   | 'duplicate-call'
   | 'budget-exceeded'
   | 'rate-exceeded'
+  | 'approval-pending'
+  | 'approval-denied'
+  | 'approval-expired'
+  | 'approval-used'
   | 'unavailable'
 
 export type Admission =
