@@ -19,6 +19,12 @@ export function born({ ttlMs, data: _, grant, ...rest }: NewApproval, sessionEnd
   return { ...rest, ...asked, version: 1, state: 'pending', createdAt: at, expiresAt }
 }
 
+/** The row of an approval that is asked for again. Throws when it is another one's: nothing may be decided for both. */
+export function same(row: ApprovalRow, { session, tool }: NewApproval): ApprovalRow {
+  if (row.session !== session || row.tool !== tool) throw new Error('an approval with this id exists already')
+  return row
+}
+
 /** The row after a change; `undefined`: it can't be changed like that, now. */
 export function changed(
   row: BareApproval,

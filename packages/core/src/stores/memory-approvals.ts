@@ -1,11 +1,10 @@
-/** Approvals of the memory store, and who has to be told of them. */
-import { type BareApproval, born, changed, fits, forgetAt } from './approval-life.ts'
+/** Approvals of the memory store. */
+import { type BareApproval, born, changed, fits, forgetAt, same } from './approval-life.ts'
 import {
   type ApprovalChange,
   type ApprovalFilter,
   type ApprovalQuery,
   type ApprovalRow,
-  type ApprovalVerbs,
   type Consent,
   type ConsentRefusal,
   consentRefusal,
@@ -14,6 +13,7 @@ import {
   type PendingLimits,
   type Requested,
 } from './approvals.ts'
+import { MemoryDeliveries } from './memory-deliveries.ts'
 import type { MemorySessions } from './memory-sessions.ts'
 import type { AdmitRequest } from './store.ts'
 
@@ -24,29 +24,18 @@ interface Kept {
   row: BareApproval
   /** JSON: what was answered is nobody's way into what is kept. */
   data: string
-  readonly told: Map<string, Told>
-}
-
-/** How far a channel has been told of an approval. */
-interface Told {
-  /** When it is to be told; `undefined`: it shows the approval as it is. */
-  due: number | undefined
-  attempt: number
-  /** JSON. */
-  note: string | undefined
 }
 
 /** How many rows one look for approvals to forget takes in. */
 const LOOK = 1_024
 
-export class MemoryApprovals implements ApprovalVerbs {
+export class MemoryApprovals {
+  readonly deliveries: MemoryDeliveries = new MemoryDeliveries()
   readonly #now: () => number
   readonly #sessions: MemorySessions
   readonly #byId = new Map<string, Kept>()
   /** By what approvals are looked for; those that are pending are listed apart as well. */
   readonly #index = new Map<string, Set<Kept>>()
-  /** The approvals that a channel has yet to be told of. */
-  readonly #untold = new Map<string, Set<Kept>>()
   #made = 0
   #look: Iterator<Kept> | undefined
 
@@ -61,20 +50,13 @@ export class MemoryApprovals implements ApprovalVerbs {
     const life = this.#sessions.life(session, at)
     if (typeof life === 'string') return { ok: false, refused: life }
     const before = this.#byId.get(id)
-    if (before) {
-      if (before.row.session !== session) throw new Error('an approval with this id exists already')
-      return { ok: true, row: answer(before) }
-    }
-    if (this.#pending(['session', session], at) >= limits.session) return tooMany('session')
-    if (this.#pending(['agent', tenant, agent], at) >= limits.agent) return tooMany('agent')
-    const data = JSON.stringify(approval.data)
-    const kept: Kept = { made: this.#made++, row: born(approval, life.expiresAt, at), data, told: new Map() }
+    if (before) return { ok: true, row: same(answer(before), approval) }
+    if (this.#pending(ofSession(session), at) >= limits.session) return tooMany('session')
+    if (this.#pending(ofAgent(tenant, agent), at) >= limits.agent) return tooMany('agent')
+    const kept = { made: this.#made++, row: born(approval, life.expiresAt, at), data: JSON.stringify(approval.data) }
     this.#byId.set(id, kept)
     this.#list(kept)
-    for (const channel of channels) {
-      kept.told.set(channel, { due: at, attempt: 0, note: undefined })
-      add(this.#untold, channel, kept)
-    }
+    this.deliveries.add(id, channels, at)
     return { ok: true, row: answer(kept) }
   }
 
@@ -96,8 +78,8 @@ export class MemoryApprovals implements ApprovalVerbs {
     const wanted = Object.entries(filter).filter(([, value]) => value !== undefined)
     return [...this.#byId.values()]
       .filter(({ row }) => wanted.every(([key, value]) => row[key as keyof typeof filter] === value))
-      .slice(-limit || Number.POSITIVE_INFINITY)
       .reverse()
+      .slice(0, limit)
       .map(answer)
   }
 
@@ -106,9 +88,8 @@ export class MemoryApprovals implements ApprovalVerbs {
     const at = this.#now()
     const row = kept && changed(kept.row, version, change, at)
     if (!row) return undefined
-    const text = data === undefined ? kept.data : JSON.stringify(data)
+    if (data !== undefined) kept.data = JSON.stringify(data)
     this.#replace(kept, row, at)
-    kept.data = text
     return answer(kept)
   }
 
@@ -133,84 +114,62 @@ export class MemoryApprovals implements ApprovalVerbs {
   }
 
   due(channels: readonly string[], limit: number, leaseMs: number): readonly Delivery[] {
-    const at = this.#now()
-    const due: { kept: Kept; channel: string; told: Told; since: number }[] = []
-    for (const channel of new Set(channels)) {
-      for (const kept of this.#untold.get(channel) ?? []) {
-        const told = kept.told.get(channel)
-        if (told?.due !== undefined && told.due <= at) due.push({ kept, channel, told, since: told.due })
-      }
-    }
-    due.sort((a, b) => a.since - b.since || a.kept.made - b.kept.made)
-    return due.slice(0, limit).map(({ kept, channel, told }) => {
-      told.due = at + leaseMs
-      told.attempt++
-      const { attempt, note } = told
-      return { row: answer(kept), channel, attempt, ...(note === undefined ? {} : { note: JSON.parse(note) }) }
+    const made = (id: string) => this.#byId.get(id)?.made ?? 0
+    return this.deliveries.handOut(channels, limit, leaseMs, this.#now(), made).flatMap(({ id, ...delivery }) => {
+      const row = this.get(id)
+      return row ? [{ row, ...delivery }] : []
     })
   }
 
   shown(id: string, channel: string, version: number, note?: unknown): void {
-    const kept = this.#byId.get(id)
-    const told = kept?.told.get(channel)
-    if (!told) return
-    const text = JSON.stringify(note)
-    if (text !== undefined) told.note = text
-    if (kept?.row.version === version) {
-      told.due = undefined
-      remove(this.#untold, channel, kept)
-    } else told.due = this.#now()
+    this.deliveries.shown(id, channel, this.#byId.get(id)?.row.version === version, note, this.#now())
   }
 
   later(id: string, channel: string, delayMs: number): void {
-    const told = this.#byId.get(id)?.told.get(channel)
-    // What has changed since it was handed out is not put off: that is another delivery.
-    if (told?.due !== undefined && told.attempt > 0) told.due = this.#now() + delayMs
+    this.deliveries.later(id, channel, this.#now() + delayMs)
   }
 
-  note(id: string, channel: string): unknown {
-    const note = this.#byId.get(id)?.told.get(channel)?.note
-    return note === undefined ? undefined : JSON.parse(note)
+  /** Why what a call presents does not let it pass, if so. */
+  refusal(consent: Consent, call: AdmitRequest, at: number): ConsentRefusal | undefined {
+    return consentRefusal(this.#byId.get(consent.id)?.row, consent, call, at)
   }
 
-  /** Why a consent does not let a call pass, if so. */
-  refusal(consent: Consent, request: AdmitRequest, at: number): ConsentRefusal | undefined {
-    return consentRefusal(this.#byId.get(consent.id)?.row, consent, request, at)
-  }
-
-  /** A call was admitted by this. */
+  /** The call that presented this was admitted. A grant is not used up. */
   consume({ id, grant }: Consent, call: string, at: number): void {
     const kept = this.#byId.get(id)
     if (!grant && kept && kept.row.usedBy === undefined) kept.row = { ...kept.row, usedBy: call, usedAt: at }
   }
 
-  #pending(key: readonly string[], at: number): number {
+  /** How many are pending that still have time. */
+  #pending(key: string, at: number): number {
     let count = 0
-    for (const { row } of this.#index.get(JSON.stringify(key)) ?? []) if (at < row.expiresAt) count++
+    for (const { row } of this.#index.get(key) ?? []) if (at < row.expiresAt) count++
     return count
   }
 
-  /** Everyone is due to be told at once of how it is now. */
   #replace(kept: Kept, row: BareApproval, at: number): void {
     this.#unlist(kept)
     kept.row = row
     this.#list(kept)
-    for (const [channel, told] of kept.told) {
-      told.due = at
-      told.attempt = 0
-      add(this.#untold, channel, kept)
-    }
+    this.deliveries.again(row.id, at)
   }
 
   #list(kept: Kept): void {
-    for (const key of keysOf(kept.row)) add(this.#index, key, kept)
+    for (const key of keysOf(kept.row)) {
+      const set = this.#index.get(key)
+      if (set) set.add(kept)
+      else this.#index.set(key, new Set([kept]))
+    }
   }
 
   #unlist(kept: Kept): void {
-    for (const key of keysOf(kept.row)) remove(this.#index, key, kept)
+    for (const key of keysOf(kept.row)) {
+      const set = this.#index.get(key)
+      if (set?.delete(kept) && set.size === 0) this.#index.delete(key)
+    }
   }
 
-  /** Looks at the next rows, and forgets those that ended long ago. */
+  /** Looks at the next rows, and forgets those that ended long ago: what it costs does not grow with what is kept. */
   #forget(at: number): void {
     for (let looked = 0; looked < LOOK; looked++) {
       this.#look ??= this.#byId.values()
@@ -219,11 +178,10 @@ export class MemoryApprovals implements ApprovalVerbs {
         this.#look = undefined
         return
       }
-      const forgetFrom = forgetAt(value.row)
-      if (forgetFrom === undefined || at <= forgetFrom) continue
+      if (at <= (forgetAt(value.row) ?? at)) continue
       this.#byId.delete(value.row.id)
       this.#unlist(value)
-      for (const channel of value.told.keys()) remove(this.#untold, channel, value)
+      this.deliveries.forget(value.row.id)
     }
   }
 }
@@ -238,6 +196,8 @@ function tooMany(per: 'session' | 'agent'): Requested {
 }
 
 const PENDING = JSON.stringify(['pending'])
+const ofSession = (session: string): string => JSON.stringify(['session', session])
+const ofAgent = (tenant: string, agent: string): string => JSON.stringify(['agent', tenant, agent])
 
 function keyOf(query: ApprovalQuery): string {
   if ('ref' in query) return JSON.stringify(['ref', query.session, query.tool, query.ref])
@@ -248,17 +208,5 @@ function keyOf(query: ApprovalQuery): string {
 function keysOf({ session, tenant, agent, tool, ref, binding, grant, state }: BareApproval): string[] {
   const keys = [ref === undefined ? keyOf({ session, binding }) : keyOf({ session, tool, ref })]
   if (grant) keys.push(keyOf({ session, grant: grant.binding }))
-  if (state !== 'pending') return keys
-  return [...keys, PENDING, JSON.stringify(['session', session]), JSON.stringify(['agent', tenant, agent])]
-}
-
-function add(sets: Map<string, Set<Kept>>, key: string, kept: Kept): void {
-  const set = sets.get(key)
-  if (set) set.add(kept)
-  else sets.set(key, new Set([kept]))
-}
-
-function remove(sets: Map<string, Set<Kept>>, key: string, kept: Kept): void {
-  const set = sets.get(key)
-  if (set?.delete(kept) && set.size === 0) sets.delete(key)
+  return state === 'pending' ? [...keys, PENDING, ofSession(session), ofAgent(tenant, agent)] : keys
 }

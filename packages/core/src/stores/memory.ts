@@ -168,7 +168,19 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store {
       return { released, orphaned }
     },
 
-    approval: approvals,
+    approval: {
+      request: (approval, limits, channels) => approvals.request(approval, limits, channels),
+      get: (id) => approvals.get(id),
+      find: (query) => approvals.find(query),
+      list: (filter) => approvals.list(filter),
+      change: (id, version, change) => approvals.change(id, version, change),
+      use: (id, call) => approvals.use(id, call),
+      expire: (limit) => approvals.expire(limit),
+      due: (channels, limit, leaseMs) => approvals.due(channels, limit, leaseMs),
+      shown: (id, channel, version, note) => approvals.shown(id, channel, version, note),
+      later: (id, channel, delayMs) => approvals.later(id, channel, delayMs),
+      note: (id, channel) => approvals.deliveries.note(id, channel),
+    },
     secret: memorySecrets(now),
 
     writer: {
