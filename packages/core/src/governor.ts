@@ -106,7 +106,7 @@ export interface Prepared {
   readonly code?: DenialCode
   readonly reason: string
   readonly digest?: string
-  /** Of `ask`: the call pauses for the answer, rather than waiting for it. */
+  /** Of `ask`, where people can be asked: whether the call pauses for the answer (`true`) or waits for it by itself. */
   readonly suspends?: boolean
 }
 

@@ -11,7 +11,7 @@ import type { House } from '../pass.ts'
 import type { ApprovalRow, ApprovalVerbs, PendingLimits } from '../stores/approvals.ts'
 import { NOBODY } from '../watch/chain.ts'
 import { Deliveries } from './delivery.ts'
-import { draftOf, keptIn, shownApproval } from './rows.ts'
+import { draftOf, keptIn, shownApproval, TRIES } from './rows.ts'
 import { speak } from './saying.ts'
 
 /** How people are asked, checked. */
@@ -37,8 +37,6 @@ export const DECIDED = '@decided'
 /** How often what is due is looked for while nothing else happens. */
 const TICK_MS = 5_000
 const BATCH = 100
-/** How often a change that another one came before is tried again. */
-export const TRIES = 32
 
 export class Approvals {
   readonly options: CheckedApprovals

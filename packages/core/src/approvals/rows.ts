@@ -141,3 +141,6 @@ export function draftOf(row: ApprovalRow, type: Draft['type'], data: Record<stri
     data: { approval, ...data },
   }
 }
+
+/** How often a change that another one came before is tried again. */
+export const TRIES = 32

@@ -4,8 +4,8 @@ import { Hostile, snapshot } from '../call.ts'
 import { bindingOf } from '../gate/approvals/binding.ts'
 import { countsFor, tally, type Vote } from '../gate/approvals/terms.ts'
 import type { ApprovalChange, ApprovalRow } from '../stores/approvals.ts'
-import { type Approvals, TRIES } from './approvals.ts'
-import { draftOf, type Kept, keptIn, redactedArgs } from './rows.ts'
+import type { Approvals } from './approvals.ts'
+import { draftOf, type Kept, keptIn, redactedArgs, TRIES } from './rows.ts'
 
 /** Rejects `Unavailable` when the store or the trail does not take it; then nothing is decided. */
 export async function speak(approvals: Approvals, id: string, say: Say): Promise<Said> {

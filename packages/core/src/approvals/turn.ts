@@ -16,6 +16,9 @@ import type { Approvals } from './approvals.ts'
 import { boundTo, type Question, questionOf, request, wait, waitingOf } from './asking.ts'
 import { keptIn } from './rows.ts'
 
+/** Invariant: a broken store, trail or key refuses. */
+const UNASKED: Refusal = { code: 'unavailable', reason: 'nobody could be asked for approval' }
+
 /** How often other rules may come to ask while people decide. */
 const MOST_TURNS = 3
 
@@ -53,10 +56,23 @@ export async function decide(pass: Pass, judged: () => Promise<Refusal | undefin
     }
   } catch (error) {
     pass.house.faults.note('approvals', error)
-    // Invariant: a broken store, trail or key refuses.
-    return { code: 'unavailable', reason: 'nobody could be asked for approval' }
+    return UNASKED
   }
   return { code: 'approval-unavailable', reason: 'who has to approve this call keeps changing' }
+}
+
+/**
+ * For a framework that pauses by itself: makes sure that people are asked, without going on. Answers why the call can't
+ * be asked about; nothing, when it is asked about now, or was before.
+ */
+export async function pose(pass: Pass, approvals: Approvals): Promise<Refusal | undefined> {
+  try {
+    const answered = await answerTo(pass, approvals, questionOf(pass), true)
+    return 'code' in answered && !answered.suspended ? answered : undefined
+  } catch (error) {
+    pass.house.faults.note('approvals', error)
+    return UNASKED
+  }
 }
 
 interface Answered {
