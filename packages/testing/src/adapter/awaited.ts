@@ -41,7 +41,7 @@ export const awaited: Cases = {
     expect((await session.budget())[0]?.left.decimal).toBe('50')
   },
 
-  'of two equal calls at once, each is decided by itself': async (driver) => {
+  'of two equal calls, each is decided by itself': async (driver) => {
     await using home = house({ policy: asking, approvals: {} })
     const session = await home.newSession('read', 'spend:50')
     const { pay, tools } = payAndRead(driver, home)
@@ -49,9 +49,11 @@ export const awaited: Cases = {
       { tool: 'pay', args: {} },
       { tool: 'pay', args: {} },
     ])
-    const [one, other] = await pending(home, 2)
-    await home.haldir.approvals.decide(one!.id, { approve: true, by: 'alice' })
-    await home.haldir.approvals.decide(other!.id, { approve: false, by: 'alice' })
+    // A framework may make its calls one after the other: then the second one asks when the first is over.
+    for (const approve of [true, false]) {
+      const [asked] = await pending(home, 1)
+      await home.haldir.approvals.decide(asked!.id, { approve, by: 'alice' })
+    }
     const { answers, text } = await looping
     expect(text).toBe('done')
     expect(answers.map(({ read }) => /^Denied \(approval-denied\)/.test(read)).sort()).toEqual([false, true])
