@@ -15,8 +15,13 @@ import type { Approvals } from './approvals.ts'
 import { askedOf, draftOf, type Kept, keptAmounts, redactedArgs } from './rows.ts'
 
 /** How a call waits for people. */
-export function waitingOf({ tool, house }: Pass): 'wait' | 'suspend' {
+export function waitingOf({ tool, house }: Pick<Pass, 'tool' | 'house'>): 'wait' | 'suspend' {
   return tool.waiting ?? house.approvals?.options.mode ?? 'wait'
+}
+
+/** A framework's id of a call, as approvals are found by it. It comes from the model: bounded. */
+export function refOf(ref: string): string {
+  return String(ref).slice(0, 200).toWellFormed()
 }
 
 export interface Question {
@@ -77,7 +82,7 @@ export async function request(pass: Pass, approvals: Approvals, question: Questi
     session: session.id,
     agent: session.agent,
     tool: pass.tool.name,
-    ...(ref === undefined ? {} : { ref: String(ref).slice(0, 200).toWellFormed() }),
+    ...(ref === undefined ? {} : { ref: refOf(ref) }),
     binding: question.binding,
     ...(grantBinding === undefined ? {} : { grant: { binding: grantBinding } }),
     ttlMs,
