@@ -107,7 +107,10 @@ export interface Prepared {
   readonly code?: DenialCode
   readonly reason: string
   readonly digest?: string
-  /** Of `ask`, where people can be asked: whether the call pauses for the answer (`true`) or waits for it by itself. */
+  /**
+   * Of `ask`, where people can be asked: whether the call pauses for the answer (`true`), or sees to it by itself: it
+   * waits, or is among those that were granted.
+   */
   readonly suspends?: boolean
 }
 

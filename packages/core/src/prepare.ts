@@ -33,8 +33,8 @@ export async function preempt(
   const unnamed = named(pass)
   if (unnamed) return pass.refuse(unnamed)
   // People are asked now: the framework does not come this far again before there is an answer.
-  const unasked = asks ? await pose(pass, asks) : refused
-  return unasked ? pass.refuse(unasked) : said
+  const posed = asks ? await pose(pass, asks) : refused
+  return typeof posed === 'object' ? pass.refuse(posed) : asked(said, posed)
 }
 
 /** The same, for a gate that can do nothing but pause: what is denied is refused, and recorded, when the call comes. */
@@ -48,8 +48,13 @@ export async function askAhead(
   const said = foreseen(pass, await foresee(pass))
   const { approvals } = house
   if (said.verdict !== 'ask' || !said.suspends || !approvals) return said
-  const unasked = named(pass) ?? (await pose(pass, approvals))
-  return unasked ? foreseen(pass, unasked) : said
+  const posed = named(pass) ?? (await pose(pass, approvals))
+  return typeof posed === 'object' ? foreseen(pass, posed) : asked(said, posed)
+}
+
+/** What a grant is for goes on by itself: there is no answer to pause for. */
+function asked(said: Prepared, posed: 'asked' | 'granted' | undefined): Prepared {
+  return posed === 'granted' ? { ...said, suspends: false } : said
 }
 
 /** Whether calls of a tool pause for people, where one has to decide. */

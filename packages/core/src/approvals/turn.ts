@@ -64,12 +64,13 @@ export async function decide(pass: Pass, judged: () => Promise<Refusal | undefin
 
 /**
  * For a framework that pauses by itself: makes sure that people are asked, without going on. Answers why the call can't
- * be asked about; nothing, when it is asked about now, or was before.
+ * be asked about; or whether it is now, or was before (`asked`), or does not have to be, for a while (`granted`).
  */
-export async function pose(pass: Pass, approvals: Approvals): Promise<Refusal | undefined> {
+export async function pose(pass: Pass, approvals: Approvals): Promise<Refusal | 'asked' | 'granted'> {
   try {
     const answered = await answerTo(pass, approvals, questionOf(pass), true)
-    return 'code' in answered && !answered.suspended ? answered : undefined
+    if ('code' in answered) return answered.suspended ? 'asked' : answered
+    return answered.grant ? 'granted' : 'asked'
   } catch (error) {
     pass.house.faults.note('approvals', error)
     return UNASKED
