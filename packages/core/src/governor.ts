@@ -107,10 +107,7 @@ export interface Prepared {
   readonly code?: DenialCode
   readonly reason: string
   readonly digest?: string
-  /**
-   * Of `ask`, where people can be asked: whether the call pauses for the answer (`true`), or sees to it by itself: it
-   * waits, or is among those that were granted.
-   */
+  /** Of `ask`, where people can be asked: whether the call pauses for the answer (`true`) or waits for it by itself. */
   readonly suspends?: boolean
 }
 
