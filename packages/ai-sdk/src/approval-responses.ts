@@ -99,9 +99,9 @@ function openIn(messages: readonly unknown[]): { paused: readonly PausedCall[]; 
   const said = new Map(
     after.filter(({ type }) => type === 'tool-approval-response').map((part) => [part.approvalId, part]),
   )
-  const paused = step.flatMap(({ type, approvalId, toolCallId, isAutomatic }): PausedCall[] => {
+  const paused = step.flatMap(({ type, approvalId, toolCallId }): PausedCall[] => {
     if (type !== 'tool-approval-request' || typeof approvalId !== 'string' || typeof toolCallId !== 'string') return []
-    if (isAutomatic === true || ended.has(toolCallId)) return []
+    if (ended.has(toolCallId)) return []
     // The SDK runs the last one of an id.
     const call = step.findLast((part) => part.type === 'tool-call' && part.toolCallId === toolCallId)
     return [{ approvalId, toolCallId, toolName: String(call?.toolName), input: call?.input }]
