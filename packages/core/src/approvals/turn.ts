@@ -13,7 +13,7 @@ import type { Ask, Pass, Refusal } from '../pass.ts'
 import type { ApprovalRow } from '../stores/approvals.ts'
 import type { Charge } from '../stores/store.ts'
 import type { Approvals } from './approvals.ts'
-import { boundTo, type Question, questionOf, request, wait, waitingOf } from './asking.ts'
+import { boundTo, type Question, questionOf, refKey, request, wait, waitingOf } from './asking.ts'
 import { keptIn } from './rows.ts'
 
 /** Invariant: a broken store, trail or key refuses. */
@@ -118,7 +118,7 @@ async function find(
     return mismatch(approvals, request.approval)
   }
   if (waitingOf(pass) === 'wait') return undefined
-  const ref = request.ref?.slice(0, 200).toWellFormed()
+  const ref = request.ref === undefined ? undefined : refKey(request.ref)
   const query = ref === undefined ? { session: session.id, binding } : { session: session.id, tool: tool.name, ref }
   const row = await approvals.ask((verbs) => verbs.find(query), 'find')
   if (!row) return undefined
