@@ -7,6 +7,9 @@ export interface Life {
   readonly revokedAt?: number
 }
 
+/** Why a session admits nothing. */
+export type SessionRefusal = 'no-session' | 'session-expired' | 'session-revoked'
+
 /** Whether a session may act at this moment. A child ends no later than its parent, so its own life speaks for both. */
 export function isLive({ expiresAt, revokedAt }: Life, at: number): boolean {
   return revokedAt === undefined && at < expiresAt
