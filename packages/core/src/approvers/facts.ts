@@ -6,7 +6,7 @@ import type { Approval, ApprovalTerm, ApprovalVote } from './approver.ts'
 export type Fact = readonly [label: string, text: string]
 
 export function factsOf(approval: Approval): readonly Fact[] {
-  const { agent, tenant, tool, cost, left, reason, requester, terms, votes, edited, expiresAt } = approval
+  const { id, agent, tenant, tool, cost, left, reason, requester, terms, votes, edited, expiresAt } = approval
   const others = requester.filter((name) => name !== agent)
   const all: readonly Fact[] = [
     ['Agent', agent],
@@ -20,6 +20,7 @@ export function factsOf(approval: Approval): readonly Fact[] {
     ['Said so far', votes.map(saidOf).join('; ')],
     ['Changed', edited ? 'an approver has changed the arguments' : ''],
     ['Until', timeOf(expiresAt)],
+    ['Approval', id],
   ]
   return all.filter(([, text]) => text !== '').map(([label, text]) => [label, shown(text)])
 }

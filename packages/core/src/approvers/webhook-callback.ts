@@ -1,5 +1,6 @@
 /** Decisions that come as signed JSON: `POST <path>/callback`. */
 import type { ApproverPort, Said, Say, SayRefusal } from './approver.ts'
+import { isName, NAME } from './name.ts'
 import { rawBody } from './raw-body.ts'
 import { checkSigned, type SigningSecret, TOLERANCE } from './standard-webhooks.ts'
 
@@ -129,15 +130,9 @@ function decisionOf(bytes: Uint8Array, channel: string): Decision | string {
 }
 
 const KEYS = new Set(['approval', 'digest', 'decision', 'by', 'groups', 'reason', 'args', 'grant'])
-const NAME = 'a name of up to 128 characters, without `:`'
 
 function isText(value: unknown, most: number): value is string {
   return typeof value === 'string' && value !== '' && value.length <= most
-}
-
-/** A person or a group; what stands before a `:` would be read as a channel. */
-export function isName(value: unknown): value is string {
-  return isText(value, 128) && value.trim() === value && !/[:\p{C}\p{Zl}\p{Zp}]/u.test(value)
 }
 
 export function unavailable(): Response {

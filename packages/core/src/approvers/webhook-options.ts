@@ -2,8 +2,8 @@
 import { type Duration, parseDuration } from '../duration.ts'
 import { ConfigError } from '../errors.ts'
 import { checkKeys } from '../options.ts'
+import { isName, NAME } from './name.ts'
 import { parseSecret, type SigningSecret } from './standard-webhooks.ts'
-import { isName } from './webhook-callback.ts'
 
 /** A `fetch`, as far as it is used here: Node's own fits. */
 export type PostFunction = (
@@ -93,7 +93,7 @@ function checkedApprovers(approvers: unknown): readonly string[] {
     throw invalid('approvers', 'is a list of 1 to 100 names')
   }
   for (const [index, approver] of approvers.entries()) {
-    if (!isName(approver)) throw invalid(`approvers.${index}`, 'is a name of up to 128 characters, without `:`')
+    if (!isName(approver)) throw invalid(`approvers.${index}`, `is ${NAME}`)
     if (approvers.indexOf(approver) !== index) throw invalid(`approvers.${index}`, 'is named once')
   }
   return [...approvers]
