@@ -1,5 +1,5 @@
 /** Sessions of the memory store. */
-import { bornInto, extended, isLive, type Life, type SessionRefusal } from './lineage.ts'
+import { bornInto, extended, isLive, type Life, refusedBy, type SessionRefusal } from './lineage.ts'
 import type { MemoryMeters } from './memory-meters.ts'
 import type { Cap, CapReached, NewMeter, NewSession, SessionRow } from './store.ts'
 
@@ -29,11 +29,7 @@ export class MemorySessions {
   /** A session that admits at this moment, or why it does not. */
   life(id: string, at: number): Life | SessionRefusal {
     const row = this.#sessions.get(id)?.row
-    if (!row) return 'no-session'
-    // Invariant: a revoked session admits nothing. Revoking marks the whole tree at once, and a child ends no later
-    // than its parent, so a session's own row speaks for its ancestors.
-    if (row.revokedAt !== undefined) return 'session-revoked'
-    return at >= row.expiresAt ? 'session-expired' : row
+    return refusedBy(row, at) ?? (row as Life)
   }
 
   create(
