@@ -31,6 +31,7 @@ export const PROMISES = {
   'invariant-5': 'After revoke returns nothing of that session or its descendants is admitted, in any process',
   'invariant-6': 'A broken store, sink, key or policy refuses',
   'invariant-7': 'Revealed secrets appear in no entry, error, result, print or yield',
+  'invariant-8': 'An approval is used once, for the same digest, session, tool and asking rules, before it expires',
   'invariant-9': 'A child session can never do what its parent could not',
   'invariant-10': 'Time, randomness and ids are injected; a clock going backwards extends nothing',
 

@@ -19,6 +19,7 @@ import {
   onlyItem,
   refuseTwice,
   type ToolOptions,
+  thrownFor,
   type Ungovernable,
   type Where,
   withoutItems,
@@ -135,7 +136,7 @@ function streamingExecute(handle: GovernedHandle) {
   return async function* execute(args: unknown, options?: ExecuteOptions) {
     const outcome = await handle.stream(requestOf(args, options))
     if (outcome.status === 'ran') yield* outcome.items
-    else throw outcome.status === 'failed' ? outcome.error : outcome.denial
+    else throw thrownFor(outcome)
   }
 }
 
@@ -145,7 +146,7 @@ function plainExecute(handle: GovernedHandle, tool: GovernableTool) {
     const outcome = await handle.execute({ ...requestOf(args, options), misfit })
     if (outcome.status === 'ran') return withoutItems(outcome.value)
     // The SDK goes on after a throw: the model reads `String(error)`, which of a denial is its safe sentence alone.
-    throw outcome.status === 'failed' ? outcome.error : outcome.denial
+    throw thrownFor(outcome)
   }
 }
 

@@ -1,6 +1,14 @@
 /** What stands in place of a tool's `run`. */
 import { type CurrentCall, Denied } from '@haldir/core'
-import { carriedIn, governTool, markWrapped, type ToolDefinition, type Where, withoutItems } from '@haldir/core/adapter'
+import {
+  carriedIn,
+  governTool,
+  markWrapped,
+  type ToolDefinition,
+  thrownFor,
+  type Where,
+  withoutItems,
+} from '@haldir/core/adapter'
 import { type Parsing, Unfit } from './parsing.ts'
 import { refusalFor } from './refusal.ts'
 
@@ -74,7 +82,7 @@ export function gateOf(
       context: { context, unfit } satisfies Handed,
     })
     if (outcome.status === 'ran') return withoutItems(outcome.value)
-    const error = outcome.status === 'failed' ? outcome.error : outcome.denial
+    const error = thrownFor(outcome)
     // A tool that asked for what its call may not have fails with a denial.
     throw Denied.isInstance(error) ? await refusalFor(error) : error
   }

@@ -37,7 +37,7 @@ export { type PermitsOf, permittedOf } from './adapter/permitted.ts'
 export { nameIn, type Wrapping, wrapAny, wrapEach } from './adapter/wrap-each.ts'
 export { keepFrame } from './context.ts'
 export { isSession } from './gate/sessions.ts'
-export type { Executed, NotRun, Prepared, Spending, Streamed } from './governor.ts'
+export { type Executed, type NotRun, type Prepared, type Spending, type Streamed, thrownFor } from './governor.ts'
 export { jsonSchemaOf } from './json-schema.ts'
 export type { Amounts, ToolAnnotations, ToolDefinition, ToolOptions } from './tool-options.ts'
 export { checkKeys, markWrapped, refuseTwice }

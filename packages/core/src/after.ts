@@ -70,7 +70,7 @@ function note({ notes }: Pass, settlement: { readonly overrun: boolean } | undef
 export function redact(pass: Pass, ended: Executed): Executed {
   // Invariant: what leaves the call, a result or an error, holds no secret that the session's calls were given.
   const redactor = pass.belongings?.redactor
-  if (!redactor || redactor.empty || ended.status === 'denied') return ended
+  if (!redactor || redactor.empty || ended.status === 'denied' || ended.status === 'suspended') return ended
   const given = ended.status === 'ran' ? ended.value : ended.error
   const { value, opaque } = redactor.value(given, mustScan(pass))
   if (opaque && mustScan(pass)) return withhold(pass)

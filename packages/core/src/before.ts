@@ -47,17 +47,19 @@ export async function admit(pass: Pass): Promise<Refusal | undefined> {
   house.running.add(pass)
   try {
     const request = { call: id, session: session.id, charges, leaseMs: house.holds.leaseMs, ...(once && { once }) }
+    if (pass.consent) Object.assign(request, { consent: pass.consent })
     admission = checked(await pass.soon(house.store.admit(request), 'store.admit'))
   } catch (error) {
     house.faults.note('store.admit', error)
     // Invariant: a broken store refuses. Nobody knows whether it was taken: the refusal stands, and the hold is given
     // back, now or when it arrives. Not waited for: a store that hangs would take a second deadline.
-    if (charges.length > 0 || once !== undefined) void house.holds.cancel(id)
+    if (charges.length > 0 || once !== undefined || pass.consent) void house.holds.cancel(id)
     return { code: 'unavailable', reason: 'the store did not admit the call' }
   }
   if (admission.ok) {
     pass.admitted = true
-    pass.holding = charges.length > 0 || once !== undefined
+    // One that was reserved while a person was asked is there, whatever it holds.
+    pass.holding ||= charges.length > 0 || once !== undefined
     if (pass.holding) house.holds.begin(id)
     return undefined
   }
@@ -73,7 +75,8 @@ export function refusalOf(
 ): Refusal {
   const limit = meter === undefined ? undefined : meters.find(({ at }) => at.key === meter)
   if (!limit || (refused !== 'budget-exceeded' && refused !== 'rate-exceeded')) {
-    return { code: refused, reason: REASONS[refused], ...(limit && { rule: limit.rule }) }
+    const code = refused === 'approval-used' ? 'duplicate-call' : refused
+    return { code, reason: REASONS[refused], ...(limit && { rule: limit.rule }) }
   }
   const { code, reason, rule } = limit
   return { code, reason, rule, ...(retryMs === undefined ? {} : { retryAfter: Math.ceil(retryMs / 1_000) }) }
@@ -81,6 +84,8 @@ export function refusalOf(
 
 /** 5: the intent is on record before anything happens. */
 export async function intend(pass: Pass): Promise<Refusal | undefined> {
+  const unused = pass.consent ? await recordUse(pass) : undefined
+  if (unused) return unused
   pass.intended = true
   try {
     const { rule, amounts: held, searched } = pass
@@ -94,6 +99,19 @@ export async function intend(pass: Pass): Promise<Refusal | undefined> {
   }
   enter(pass)
   return undefined
+}
+
+/** Invariant: the use of a yes is on record before what it was for. */
+async function recordUse(pass: Pass): Promise<Refusal | undefined> {
+  const { consent, approvers: by, house } = pass
+  try {
+    const data = { approval: consent?.id, by, ...(consent?.grant ? { grant: true } : {}) }
+    await house.trail.record(pass.draft('approval-used', { data }))
+    return undefined
+  } catch (error) {
+    house.faults.note('trail', error)
+    return { code: 'unavailable', reason: 'the audit trail did not accept the use of the approval' }
+  }
 }
 
 /** The call as its tool will see it. */
@@ -164,6 +182,10 @@ const REASONS: Record<AdmitRefusal, string> = {
   'duplicate-call': 'a call that means the same runs, or has run within a day',
   'budget-exceeded': 'the call costs more than is left',
   'rate-exceeded': 'the rate is used up for now',
+  'approval-pending': 'nobody has approved this call yet',
+  'approval-denied': 'the approval is not for this call',
+  'approval-expired': 'the approval has expired',
+  'approval-used': 'the approval of this call has been used already',
   unavailable: 'the store could not answer for the budget',
 }
 

@@ -96,7 +96,8 @@ export function steadyTime(clock: Clock, floor = 0): () => number {
   }
 }
 
-function cancelTimer(timer: unknown): void {
+/** Stops a timer of a clock. */
+export function cancelTimer(timer: unknown): void {
   const own = timer as { cancel?: () => void } | null
   if (typeof own?.cancel === 'function') own.cancel()
   else clearTimeout(timer as NodeJS.Timeout)

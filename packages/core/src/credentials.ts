@@ -35,7 +35,9 @@ export async function searchArguments(pass: Pass): Promise<Refusal | undefined> 
 
 /** With step 9: what leaves the call. The yields of a stream have been searched by then, one by one. */
 export async function searchResult(pass: Pass, ended: Executed): Promise<Executed> {
-  return ended.status === 'denied' || (pass.streamed && ended.status === 'ran') ? ended : searchEnded(pass, ended)
+  return ended.status === 'denied' || ended.status === 'suspended' || (pass.streamed && ended.status === 'ran')
+    ? ended
+    : searchEnded(pass, ended)
 }
 
 /** One yield. A credential that is split over several is not found. */
@@ -43,7 +45,10 @@ export function searchYield(pass: Pass, value: unknown): Promise<Executed> {
   return searchEnded(pass, { status: 'ran', value })
 }
 
-async function searchEnded(pass: Pass, ended: Exclude<Executed, { status: 'denied' }>): Promise<Executed> {
+async function searchEnded(
+  pass: Pass,
+  ended: Exclude<Executed, { status: 'denied' | 'suspended' }>,
+): Promise<Executed> {
   const { house, notes } = pass
   const given = ended.status === 'ran' ? ended.value : ended.error
   const findings = await searchFor(pass, given)

@@ -43,8 +43,8 @@ const NEXT_STEP: Record<DenialCode, string> = {
   'quota-exceeded': 'Do not retry this call.',
   'duplicate-call': 'Do not repeat this call.',
   'approval-denied': 'Do not ask again for the same action.',
-  'approval-expired': 'Do not retry this call.',
-  'approval-pending': 'Go on with other work.',
+  'approval-expired': 'Do not retry this call; go on without this action and say that nobody answered.',
+  'approval-pending': 'Do not repeat this call; go on with other work.',
   'approval-unavailable': 'Do not retry this call.',
   'invalid-arguments': 'Do not repeat this call with the same arguments.',
   'secret-unavailable': 'Do not retry this call.',
@@ -106,6 +106,34 @@ export class Denied extends HaldirError {
   }
 }
 
+/**
+ * The call is paused: a person has been asked, and nothing has run. Carry `approvalId` along; `haldir.approvals.resume`
+ * runs the call, once, when it was approved.
+ */
+export class Suspended extends HaldirError {
+  declare readonly code: 'approval-pending'
+  readonly approvalId: string
+  /** The id of the paused call, as it stands in the trail. */
+  readonly callId: string
+  /** When nobody can approve it any more. */
+  readonly expiresAt: Date
+
+  constructor(reason: string, approvalId: string, callId: string, expiresAt: Date) {
+    super('approval-pending', `Suspended (approval-pending): ${reason}. ${NEXT_STEP['approval-pending']}`)
+    this.approvalId = approvalId
+    this.callId = callId
+    this.expiresAt = expiresAt
+  }
+
+  override get name(): string {
+    return 'Suspended'
+  }
+
+  static override isInstance(value: unknown): value is Suspended {
+    return brandOf(value) === 'suspended'
+  }
+}
+
 /** The developer wrote something that can't work. `path` names the field, such as `scopes.1` or `vault.keys`. */
 export class ConfigError extends HaldirError {
   declare readonly code: ConfigCode
@@ -135,11 +163,12 @@ export class Unavailable extends HaldirError {
 /** An entry got no place in its chain: as far as the trail goes, it never was. */
 export class Unplaced extends Unavailable {}
 
-type Kind = 'error' | 'denied' | 'config'
+type Kind = 'error' | 'denied' | 'suspended' | 'config'
 
 // The brand stands on the prototypes, so subclasses inherit it and two copies of this package recognise each other's.
 Object.defineProperty(HaldirError.prototype, BRAND, { value: 'error' satisfies Kind })
 Object.defineProperty(Denied.prototype, BRAND, { value: 'denied' satisfies Kind })
+Object.defineProperty(Suspended.prototype, BRAND, { value: 'suspended' satisfies Kind })
 Object.defineProperty(ConfigError.prototype, BRAND, { value: 'config' satisfies Kind })
 
 function brandOf(value: unknown): Kind | undefined {

@@ -12,7 +12,7 @@ import { PrivateAddress } from './egress/transport.ts'
 import { Denied } from './errors.ts'
 import { type CheckedFetch, checkedFetch } from './fetch-options.ts'
 import type { FetchOptions, Session } from './gate/sessions.ts'
-import type { GovernedTool } from './governor.ts'
+import { type GovernedTool, thrownFor } from './governor.ts'
 import type { Belongings, House, Refusal } from './pass.ts'
 import { execute } from './pipeline.ts'
 import { compileTool } from './tool-options.ts'
@@ -22,7 +22,7 @@ import { ByteRedactor } from './vault/redact-bytes.ts'
 export const FETCH: GovernedTool = compileTool({
   framework: 'haldir',
   name: 'session.fetch',
-  options: { scope: [], unscanned: 'allow' },
+  options: { scope: [], unscanned: 'allow', approval: 'wait' },
   schema: {
     type: 'object',
     properties: {
@@ -72,7 +72,7 @@ export async function fetchFor(
   }
   const ended = await execute(house, tool, { args, signal: options.signal }, session)
   if (ended.status === 'ran') return ended.value as Response
-  throw ended.status === 'failed' ? ended.error : ended.denial
+  throw thrownFor(ended)
 }
 
 /** Bytes that are text are judged and searched as such; of others there is a hash. */

@@ -8,6 +8,7 @@ import {
   misfitOf,
   refuseTwice,
   type ToolOptions,
+  thrownFor,
   type Where,
   wrapAny,
 } from './adapter.ts'
@@ -90,7 +91,7 @@ function wrap(fn: GovernableFunction, name: string, options: FunctionOptions, wh
       schema,
       misfit: misfitOf(schema),
       run: (args, _call, context) => {
-        const { self, bare } = context as Invocation
+        const { self, bare } = (context as Invocation | undefined) ?? RESUMED
         // A secret may have made an argument of none.
         const answer = Reflect.apply(fn, self, bare && args === undefined ? [] : [args])
         if (!streaming && isIterable(answer)) throw new ConfigError('invalid-option', 'streaming', UNANNOUNCED)
@@ -111,7 +112,7 @@ function plainWrapper(handle: GovernedHandle): GovernableFunction {
   return async function (this: unknown, ...args: unknown[]) {
     const outcome = await handle.execute(requestFor(this, args))
     if (outcome.status === 'ran') return outcome.value
-    throw outcome.status === 'failed' ? outcome.error : outcome.denial
+    throw thrownFor(outcome)
   }
 }
 
@@ -121,7 +122,7 @@ function streamingWrapper(handle: GovernedHandle): GovernableFunction {
     const items = (async function* () {
       const outcome = await handle.stream(request)
       if (outcome.status === 'ran') yield* outcome.items
-      else throw outcome.status === 'failed' ? outcome.error : outcome.denial
+      else throw thrownFor(outcome)
     })()
     // The session is the one at the call, wherever the items are read.
     const frame = currentFrame()
@@ -134,6 +135,9 @@ function requestFor(self: unknown, args: unknown[]): { args: unknown; context: I
   const given = args.length > 1 ? args : args[0]
   return { args: args.length > 1 ? TOO_MANY : given, context: { self, bare: args.length === 0 } }
 }
+
+/** A call that is resumed has no caller of its own. */
+const RESUMED: Invocation = { self: undefined, bare: true }
 
 // A function is refused by the snapshot, with its reason; so is a call with too many arguments.
 const TOO_MANY = { more_than_one_argument: () => {} }

@@ -3,7 +3,7 @@
  * of this package than the one that made the haldir; they meet in these shapes.
  */
 import type { CurrentCall } from './current-call.ts'
-import type { DenialCode, Denied } from './errors.ts'
+import type { DenialCode, Denied, Suspended } from './errors.ts'
 import type { ToolFacts } from './gate/policy/policy.ts'
 import type { Session } from './gate/sessions.ts'
 import type { Amount } from './money.ts'
@@ -24,6 +24,10 @@ export interface GovernedTool {
   readonly name: string
   /** The tool's members in an entry, as JSON text. */
   readonly fragment: string
+  /** SHA-256 of its definition, where that is known. */
+  readonly hash: string | undefined
+  /** How its calls wait for a person, where that is not as the haldir says. */
+  readonly waiting: 'wait' | 'suspend' | undefined
   /** The scopes it requires, where they are the same for every call. */
   readonly scopes: readonly string[] | undefined
   /** The scopes a call needs: fixed, or read from its arguments. Throws when the tool's own function does. */
@@ -69,6 +73,8 @@ export interface CallRequest {
   readonly signal?: AbortSignal | undefined
   /** Passed through to `run` untouched. */
   readonly context?: unknown
+  /** The approval that the call is resumed with. Only ever from `haldir.approvals.resume`. */
+  readonly approval?: string | undefined
 }
 
 /** Whose call it is: a session, or why none can be told. */
@@ -79,9 +85,16 @@ export type Executed =
   | { readonly status: 'ran'; readonly value: unknown }
   | { readonly status: 'failed'; readonly error: unknown }
   | { readonly status: 'denied'; readonly denial: Denied }
+  | { readonly status: 'suspended'; readonly suspended: Suspended }
 
 /** What the caller of a call that did not start is told. */
 export type NotRun = Exclude<Executed, { status: 'ran' }>
+
+/** The same as an exception, for callers that are told by one. */
+export function thrownFor(outcome: NotRun): unknown {
+  if (outcome.status === 'failed') return outcome.error
+  return outcome.status === 'denied' ? outcome.denial : outcome.suspended
+}
 
 /** What came of a streaming call: its items, or what kept it from starting. Iterating may throw the tool's error. */
 export type Streamed = { readonly status: 'ran'; readonly items: AsyncGenerator<unknown, void, undefined> } | NotRun
@@ -93,6 +106,8 @@ export interface Prepared {
   readonly code?: DenialCode
   readonly reason: string
   readonly digest?: string
+  /** Of `ask`, where people can be asked: whether the call pauses for the answer (`true`) or waits for it by itself. */
+  readonly suspends?: boolean
 }
 
 /** Something that costs and is no tool call, while it goes on. */

@@ -1,5 +1,8 @@
 /** The options of `createHaldir`: every one checked by name, with its default. */
 import { randomBytes, randomUUID } from 'node:crypto'
+import type { CheckedApprovals } from './approvals/approvals.ts'
+import { type ApprovalOptions, checkApprovals } from './approvals/options.ts'
+import type { Approver } from './approvers/approver.ts'
 import { type Clock, systemClock } from './clock.ts'
 import { type Duration, parseDuration } from './duration.ts'
 import type { FetchFunction, LookupNames, TransportOptions } from './egress/transport.ts'
@@ -32,6 +35,10 @@ export interface HaldirOptions {
   readonly meters?: readonly MeterOptions[]
   /** Decision points outside, asked after the policy; they can only be stricter. */
   readonly guards?: readonly Guard[]
+  /** The channels through which people are asked where a rule says `ask`; without any, only the application can. */
+  readonly approvers?: readonly Approver[]
+  /** How people are asked. Without this and `approvers`, a call that needs a person is refused. */
+  readonly approvals?: ApprovalOptions
   /**
    * Looks for credentials that nobody has put into the vault, in results, arguments or both. Absent, nobody looks. In
    * shadow mode they are flagged, whatever it says.
@@ -68,6 +75,8 @@ const KEYS = [
   'policy',
   'meters',
   'guards',
+  'approvers',
+  'approvals',
   'detect',
   'mode',
   'deadline',
@@ -90,6 +99,7 @@ export interface CheckedOptions {
   readonly standing: StandingMeters
   readonly guards: readonly NamedGuard[]
   readonly detection: Detection | undefined
+  readonly approvals: CheckedApprovals | undefined
   readonly shadow: boolean
   /** What the keys of everything that is counted apart begin with. */
   readonly apart: string
@@ -141,6 +151,7 @@ export function checkHaldirOptions(options: HaldirOptions): CheckedOptions {
     standing: new StandingMeters(options.meters ?? [], apart),
     guards: checkGuards(options.guards),
     detection: checkDetection(options.detect),
+    approvals: checkApprovals(options.approvers, options.approvals),
     shadow: mode === 'shadow',
     apart,
     deadlineMs: parseDuration(options.deadline ?? (mode === 'shadow' ? '250ms' : '5s'), 'deadline'),

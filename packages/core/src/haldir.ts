@@ -1,4 +1,6 @@
 /** `createHaldir`: options become parts, joined. The only file that knows all three pillars. */
+import { Approvals as Asked } from './approvals/approvals.ts'
+import { type Approvals, answerRequest, approvalsFace } from './approvals/face.ts'
 import { paymentFragment } from './authorization.ts'
 import { spendAhead } from './charge.ts'
 import { ask, type MaybePromise } from './clock.ts'
@@ -23,7 +25,7 @@ import { Sessions } from './sessions.ts'
 import { standIn } from './shadow.ts'
 import type { Expired } from './stores/store.ts'
 import { type CallExplanation, type ExplainCall, explainCall, type Surface, surfaceOf } from './surface.ts'
-import { SHORTEST } from './vault/redact.ts'
+import { shownVault } from './vault/shown-vault.ts'
 import type { Vault } from './vault/vault.ts'
 import { NOBODY } from './watch/chain.ts'
 import type { Trail, TrailHealth } from './watch/trail.ts'
@@ -56,6 +58,8 @@ export class Haldir {
   readonly trail: Trail
   /** Payments that are no tool call. */
   readonly payments: Payments
+  /** What people are asked, and what they have said. */
+  readonly approvals: Approvals
   readonly #house: House
   readonly #governor: Governor
   readonly #sessions: Sessions
@@ -91,6 +95,10 @@ export class Haldir {
       random: options.random,
       warn: (warning) => this.#warnings.add(warning),
     })
+    const { approvals, random } = options
+    // In shadow mode nobody is asked.
+    if (approvals && !shadow) house.approvals = new Asked(house, approvals, this.#sessions, random)
+    this.approvals = approvalsFace(() => house.approvals, this.#governor)
     if (shadow) house.nobody = standIn(house, this.#governor, this.#sessions, options.random)
     this.trail = Object.freeze({ query: trail.query.bind(trail), verify: trail.verify.bind(trail) })
     this.vault = shownVault(vault, (secret) =>
@@ -181,9 +189,18 @@ export class Haldir {
     }
   }
 
+  /**
+   * Answers what comes in from channels: clicks in Slack, decision links, signed callbacks. To be mounted where those
+   * lead, before anything that reads bodies. Never rejects; answers 404 for what no channel knows.
+   */
+  fetch(request: Request): Promise<Response> {
+    return answerRequest(this.#house.approvals, request)
+  }
+
   /** Ends holds whose lease is over, at most `limit`: reserved ones are released, running ones counted as spent. */
   async sweep(limit = 1_000): Promise<Expired> {
     const { store, trail } = this.#house
+    await this.#house.approvals?.sweep(limit)
     const expired = await this.#ask(() => store.expire(limit), 'store.expire')
     // What was authorized and never captured has an intent in the trail: it is closed.
     for (const call of expired.released) {
@@ -209,6 +226,7 @@ export class Haldir {
   async #close(): Promise<void> {
     this.#house.open = false
     this.#leave()
+    await this.#house.approvals?.close()
     await this.#idle()
     // What still runs is told to stop; its outcome will find the trail closed, and is counted.
     for (const { current } of this.#house.running) current?.abort(new Unavailable('this haldir is closed'))
@@ -264,22 +282,6 @@ export class Haldir {
   #ask<T>(work: () => MaybePromise<T>, what: string): Promise<T> {
     return ask(work, this.#house.deadlineMs, this.#house.clock, what)
   }
-}
-
-/** What an application sees of the vault: nothing that reveals. */
-function shownVault(vault: Vault, tooShort: (secret: string) => void): Vault {
-  const noting = async <T>(secret: string, value: string, done: Promise<T>): Promise<T> => {
-    const answer = await done
-    if (Buffer.byteLength(value) < SHORTEST) tooShort(secret)
-    return answer
-  }
-  return Object.freeze({
-    put: (name, value, options) => noting(name, value, vault.put(name, value, options)),
-    rotate: (name, value, options) => noting(name, value, vault.rotate(name, value, options)),
-    list: (options) => vault.list(options),
-    delete: (name, options) => vault.delete(name, options),
-    rewrap: (options) => vault.rewrap(options),
-  } satisfies Vault)
 }
 
 /** What is called without anybody wrapping it. */

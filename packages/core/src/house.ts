@@ -26,6 +26,7 @@ export function assemble(options: CheckedOptions): House {
     holds: new Holds(store, clock, deadlineMs, leaseMs, (error) => faults.note('store.settle', error)),
     standing,
     guards,
+    approvals: undefined,
     detection,
     policy: policy && new LoadedPolicy(policy),
     shadow,

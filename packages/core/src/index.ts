@@ -11,15 +11,28 @@
  *   guard       a decision point outside, which can only make a verdict stricter
  *   meter       anything counted with a limit; a hold is an amount set aside on it, ending settled or released
  *   secret      a credential at rest in the vault, revealed only inside a running call
+ *   approval    a person's recorded decision on one exact call; an approver is a channel that asks
  *   trail       the audit log, of entries, going to sinks
  *   store       where shared state lives
  */
+export type { ApprovalQuestion, Approvals } from './approvals/face.ts'
+export type { ApprovalOptions } from './approvals/options.ts'
+export type {
+  Approval,
+  ApprovalTerm,
+  ApprovalVote,
+  Approver,
+  ApproverPort,
+  Said,
+  Say,
+  SayRefusal,
+} from './approvers/approver.ts'
 export type { Authorization } from './authorization.ts'
 export { type Clock, type MaybePromise, systemClock } from './clock.ts'
 export { currentCall } from './context.ts'
 export type { CurrentCall, Secret } from './current-call.ts'
 export type { Duration } from './duration.ts'
-export { type ConfigCode, ConfigError, type DenialCode, Denied, HaldirError } from './errors.ts'
+export { type ConfigCode, ConfigError, type DenialCode, Denied, HaldirError, Suspended } from './errors.ts'
 export type { Fault } from './faults.ts'
 export { type Guard, type GuardAnswer, type GuardCall, type PolicyClient, policyGuard } from './gate/guards.ts'
 export type { BudgetLine } from './gate/meters.ts'

@@ -1,13 +1,14 @@
 /** Step 3 of the path: what scopes, policy and guards say of a call, and what it costs. Takes nothing. */
 import { disregard, isPromise } from './clock.ts'
 import { ConfigError } from './errors.ts'
+import type { Asking } from './gate/approvals/terms.ts'
 import { askGuard, type GuardCall } from './gate/guards.ts'
 import { allCover, type Leave, uncovered } from './gate/leaves.ts'
 import { amountsOf, chargesOn, type Meter } from './gate/meters.ts'
 import type { Decision } from './gate/policy/policy.ts'
 import type { Requirement } from './governor.ts'
 import type { Amount } from './money.ts'
-import type { Belongings, Pass, Refusal } from './pass.ts'
+import type { Ask, Belongings, Pass, Refusal } from './pass.ts'
 
 /** 3: the tool's schema, scopes, what the tool itself refuses, then the policy. Pure and synchronous. */
 export function judge(pass: Pass): Refusal | undefined {
@@ -59,12 +60,19 @@ function checkPolicy(pass: Pass): Refusal | undefined {
   for (const { facts } of session.leaves) {
     const decision = rules.judge({ args: pass.snapshot.args, session: facts, tool: tool.facts, now })
     if (decision.verdict === 'deny') return denied(pass, decision.rule, decision.reason)
+    if (decision.verdict === 'ask') wantsPerson(pass, decision.rule, decision.reason, decision.asking)
     if (!strictest || (decision.verdict === 'ask' && strictest.verdict !== 'ask')) strictest = decision
   }
-  const { verdict, rule, reason } = strictest as Decision
-  pass.rule = rule
-  if (verdict === 'ask') pass.ask ??= { rule, reason }
+  pass.rule = (strictest as Decision).rule
   return undefined
+}
+
+/** A person has to decide. Everything that asks, for whichever identity, is part of the question. */
+function wantsPerson(pass: Pass, rule: string, reason: string, asking: readonly Asking[] = []): void {
+  const asks = asking.length > 0 ? asking : [{ id: rule }]
+  const known = pass.ask?.asking ?? []
+  const more = asks.filter(({ id }) => !known.some((one) => one.id === id))
+  pass.ask = { rule: pass.ask?.rule ?? rule, reason: pass.ask?.reason ?? reason, asking: [...known, ...more] }
 }
 
 function denied(pass: Pass, rule: string, reason: string): Refusal {
@@ -89,8 +97,7 @@ export async function guard(pass: Pass): Promise<Refusal | undefined> {
       const opinions = await Promise.all(session.leaves.map((leaf) => askGuard(one, viewOf(leaf), house.clock)))
       for (const { verdict, reason } of opinions) {
         if (verdict === 'deny') return denied(pass, rule, reason ?? `the guard \`${one.name}\` denies this call`)
-        if (verdict === 'ask')
-          pass.ask ??= { rule, reason: reason ?? `the guard \`${one.name}\` wants a person to decide` }
+        if (verdict === 'ask') wantsPerson(pass, rule, reason ?? `the guard \`${one.name}\` wants a person to decide`)
       }
     } catch (error) {
       // Invariant: a guard that throws, hangs or answers nonsense refuses.
@@ -102,14 +109,10 @@ export async function guard(pass: Pass): Promise<Refusal | undefined> {
 }
 
 /** A person has to decide, and there is nobody to ask. */
-export function ask(pass: Pass): Refusal | undefined {
-  return (
-    pass.ask && {
-      code: 'approval-unavailable',
-      reason: `${sentence(pass, pass.ask.reason)}; a person has to decide, and nobody can be asked`,
-      rule: pass.ask.rule,
-    }
-  )
+export function nobodyToAsk(pass: Pass): Refusal {
+  const { reason, rule } = pass.ask as Ask
+  const why = `${sentence(pass, reason)}; a person has to decide, and nobody can be asked`
+  return { code: 'approval-unavailable', reason: why, rule }
 }
 
 /** The most the call can cost, and what it counts on. A positive cost needs a meter of its unit, or `spend:*`. */
@@ -184,7 +187,7 @@ export function onceOf(apart: string, tenant: string, tool: string, { digestKey 
 }
 
 /** A reason stands inside a sentence: without a full stop of its own, and not at any length. */
-function sentence(pass: Pass, reason: string): string {
+export function sentence(pass: Pass, reason: string): string {
   // Invariant: redacted before it is cut; of a secret that is cut through most would stay.
   return pass
     .shown({ reason })

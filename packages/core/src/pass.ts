@@ -1,4 +1,5 @@
 /** One pass of one call through the path: what is known of it so far, and how it is told of when it ends early. */
+import type { Approvals } from './approvals/approvals.ts'
 import type { Snapshot } from './call.ts'
 import { type Clock, isPromise, type MaybePromise, within } from './clock.ts'
 import type { Frame } from './context.ts'
@@ -6,8 +7,9 @@ import type { Searched } from './credentials.ts'
 import type { CurrentCall } from './current-call.ts'
 import type { DigestKey } from './digest-key.ts'
 import type { Transport } from './egress/transport.ts'
-import { type DenialCode, Denied } from './errors.ts'
+import { type DenialCode, Denied, type Suspended } from './errors.ts'
 import type { Faults } from './faults.ts'
+import type { Asking } from './gate/approvals/terms.ts'
 import type { NamedGuard } from './gate/guards.ts'
 import type { Holds, Meter } from './gate/meters.ts'
 import type { LoadedPolicy } from './gate/policy/loaded.ts'
@@ -15,6 +17,7 @@ import type { Session } from './gate/sessions.ts'
 import type { StandingMeters } from './gate/standing.ts'
 import type { CallRequest, GovernedTool, Identity, NotRun } from './governor.ts'
 import type { Amount } from './money.ts'
+import type { Consent } from './stores/approvals.ts'
 import type { Charge, Store } from './stores/store.ts'
 import type { Detection } from './vault/detection.ts'
 import type { Redactor } from './vault/redact.ts'
@@ -30,6 +33,17 @@ export interface Refusal {
   readonly rule?: string
   /** Of a rate: after how many seconds it has room again. */
   readonly retryAfter?: number
+  /** The call waits for a person: what it is paused with. */
+  readonly suspended?: Suspended
+  /** The caller has given up while a person was asked: there is nothing to tell but that. */
+  readonly aborted?: true
+}
+
+/** Why a person has to decide: the first reason there is, and everything that asks. */
+export interface Ask {
+  readonly rule: string
+  readonly reason: string
+  readonly asking: readonly Asking[]
 }
 
 /** A step failed in a way nobody foresaw. */
@@ -58,6 +72,8 @@ export interface House {
   readonly holds: Holds
   readonly standing: StandingMeters
   readonly guards: readonly NamedGuard[]
+  /** How people are asked; nobody can be when there is none. */
+  approvals: Approvals | undefined
   /** What is done about credentials that are not in the vault. */
   readonly detection: Detection | undefined
   /** Swapped as a whole when another is loaded: a call is judged by one of them from first to last. */
@@ -98,12 +114,16 @@ export class Pass {
   // Step 3: what it rests on, whether a person has to decide, the most it costs, and what that means for its meters
   rule: string | undefined
   policyHash: string | undefined
-  ask: { readonly rule: string; readonly reason: string } | undefined
+  ask: Ask | undefined
   /** Of the arguments, when credentials are looked for in them. */
   searched: Searched | undefined
   meters: readonly Meter[] = []
   amounts: readonly Amount[] = []
   charges: readonly Charge[] = []
+  /** Of a person's yes: what the store is shown of it. */
+  consent: Consent | undefined
+  /** Who has said yes, for the trail. */
+  approvers: readonly string[] = []
   // Step 4: whether the store has let it in, and whether a hold was taken
   admitted = false
   holding = false
@@ -134,12 +154,13 @@ export class Pass {
   /** Refuses. What was taken goes back, and an intent is closed by its outcome. */
   async refuse(refusal: Refusal): Promise<NotRun> {
     await this.#giveBack()
-    const { code, reason, rule, retryAfter } = this.shown(refusal)
+    const { code, reason, rule, retryAfter, suspended } = this.shown(refusal)
     await this.house.trail.conclude(
       this.intended
         ? this.draft('outcome', { code, rule, data: { ended: NOT_RUN, reason } })
         : this.#refusal(code, reason, rule, this.house.shadow),
     )
+    if (suspended) return { status: 'suspended', suspended }
     return { status: 'denied', denial: new Denied(code, reason, this.id, rule, retryAfter) }
   }
 
@@ -159,8 +180,23 @@ export class Pass {
       ...(this.amounts.length > 0 ? { cost: this.amounts } : {}),
       ...(refused ? { refused } : {}),
     }
-    const verdict = code === 'approval-unavailable' ? 'ask' : 'deny'
+    const verdict = code === 'approval-unavailable' || code === 'approval-pending' ? 'ask' : 'deny'
     return this.draft('refusal', { verdict, code, rule, data })
+  }
+
+  /** The caller gave up while a person was asked, which is on record already. */
+  async leave(error: unknown): Promise<NotRun> {
+    await this.#giveBack()
+    return { status: 'failed', error }
+  }
+
+  /** What is judged from now on is another call: arguments that an approver has changed. Nothing is held by it yet. */
+  become(id: string, snapshot: Snapshot, digest: string): void {
+    this.id = id
+    this.snapshot = snapshot
+    this.digest = digest
+    this.holding = false
+    this.#fragment = ''
   }
 
   /** The caller gave up before the tool ran: no refusal, but its own reason. */

@@ -10,7 +10,7 @@ import { type Duration, parseDuration } from './duration.ts'
 import { ConfigError, type Denied, Unavailable, Unplaced } from './errors.ts'
 import { isSession, type Session } from './gate/sessions.ts'
 import type { GovernedTool } from './governor.ts'
-import { ask, guard, judge, onceOf, price } from './judge.ts'
+import { guard, judge, nobodyToAsk, onceOf, price } from './judge.ts'
 import { type Amount, asAmount } from './money.ts'
 import { checkKeys } from './options.ts'
 import { type Belongings, type House, Pass, type Refusal } from './pass.ts'
@@ -92,7 +92,7 @@ async function authorize(
     pass.id = house.ids()
     refusal = fix(pass) ?? identify(pass) ?? judge(pass)
     if (!refusal && house.guards.length > 0) refusal = await guard(pass)
-    refusal ??= price(pass) ?? ask(pass)
+    refusal ??= price(pass) ?? (pass.ask && nobodyToAsk(pass))
     if (!refusal && idempotencyKey !== undefined) {
       const once = keyed(pass, idempotencyKey)
       const known = await place(pass, once)

@@ -6,12 +6,14 @@
  */
 import { isIterable } from './adapter/items.ts'
 import { record, redact, settle } from './after.ts'
+import { decide } from './approvals/turn.ts'
 import { admit, argsFor, fix, identify, intend, stillLive, unseal } from './before.ts'
+import { isPromise, type MaybePromise } from './clock.ts'
 import { inFrame } from './context.ts'
 import { searchArguments, searchResult } from './credentials.ts'
 import type { CurrentCall } from './current-call.ts'
 import type { CallRequest, Executed, GovernedTool, Identity, NotRun, Streamed } from './governor.ts'
-import { ask, guard, judge, price } from './judge.ts'
+import { guard, judge, price } from './judge.ts'
 import { type House, Pass, type Refusal, UNFORESEEN } from './pass.ts'
 import { letThrough } from './shadow.ts'
 import { followItems } from './stream.ts'
@@ -65,6 +67,7 @@ async function start(house: House, tool: GovernedTool, request: CallRequest, who
   }
   // Shadow mode: what would have been refused is recorded, and runs, unless nothing sane could run.
   if (refusal && house.shadow) refusal = await letThrough(pass, refusal)
+  if (refusal?.aborted) return pass.leave(request.signal?.reason)
   return refusal ? pass.refuse(refusal) : pass
 }
 
@@ -78,13 +81,12 @@ async function gate(pass: Pass): Promise<Refusal | undefined> {
   if (nobody) return nobody
 
   // 3 judge: pure and synchronous, but for guards and detectors; nothing is taken yet.
-  const denied = judge(pass)
+  const judging = judged(pass)
+  const denied = isPromise(judging) ? await judging : judging
   if (denied) return denied
-  const guarded = pass.house.guards.length > 0 ? await guard(pass) : undefined
-  if (guarded) return guarded
-  const exposed = pass.house.detection?.arguments ? await searchArguments(pass) : undefined
-  if (exposed) return exposed
-  const undecided = price(pass) ?? ask(pass)
+
+  // A person decides where one has to. Then everything is judged again.
+  const undecided = pass.ask ? await decide(pass, async () => judged(pass)) : undefined
   if (undecided) return undecided
 
   // 4 admit: one atomic step of the store takes everything, or nothing.
@@ -101,6 +103,21 @@ async function gate(pass: Pass): Promise<Refusal | undefined> {
 
   // Time has passed since step 2: what ended meanwhile does not run.
   return stillLive(pass.session)
+}
+
+function judged(pass: Pass): MaybePromise<Refusal | undefined> {
+  const denied = judge(pass)
+  if (denied) return denied
+  const { guards, detection } = pass.house
+  return guards.length > 0 || detection?.arguments ? judgedOutside(pass) : price(pass)
+}
+
+async function judgedOutside(pass: Pass): Promise<Refusal | undefined> {
+  const { guards, detection } = pass.house
+  const guarded = guards.length > 0 ? await guard(pass) : undefined
+  if (guarded) return guarded
+  const exposed = detection?.arguments ? await searchArguments(pass) : undefined
+  return exposed ?? price(pass)
 }
 
 /** 7 run: the original tool, with what was judged. */

@@ -1,4 +1,6 @@
 /** What a framework's own gate may ask before a call: steps 1 to 3 of the path. The whole path follows all the same. */
+import { waitingOf } from './approvals/asking.ts'
+import { pose } from './approvals/turn.ts'
 import { fix, identify } from './before.ts'
 import { searchArguments } from './credentials.ts'
 import type { CallRequest, GovernedTool, Identity, NotRun, Prepared } from './governor.ts'
@@ -26,13 +28,17 @@ export async function preempt(
   const pass = new Pass(house, tool, request, who)
   const refused = await foresee(pass)
   const said = foreseen(pass, refused)
-  if (!refused || said.verdict !== 'deny') return said
+  const asks = said.verdict === 'ask' && said.suspends === true && house.approvals
+  if (!asks && said.verdict !== 'deny') return said
   try {
     pass.id = house.ids()
   } catch (error) {
     house.faults.note('call', error)
+    return pass.refuse(UNFORESEEN)
   }
-  return pass.refuse(refused)
+  // People are asked now: the framework does not come this far again before there is an answer.
+  const unasked = asks ? await pose(pass, asks) : refused
+  return unasked ? pass.refuse(unasked) : said
 }
 
 async function foresee(pass: Pass): Promise<Refusal | undefined> {
@@ -54,6 +60,10 @@ function foreseen(pass: Pass, refused: Refusal | undefined): Prepared {
   // Hostile arguments are refused in shadow mode, too.
   if (pass.house.shadow && pass.snapshot) return { verdict: 'allow', reason: 'shadow mode refuses nothing', ...digest }
   if (refused) return { verdict: 'deny', ...pass.shown(refused), ...digest }
-  if (pass.ask) return { verdict: 'ask', ...pass.shown(pass.ask), ...digest }
+  if (pass.ask) {
+    const { rule, reason } = pass.shown(pass.ask)
+    const suspends = pass.house.approvals ? { suspends: waitingOf(pass) === 'suspend' } : {}
+    return { verdict: 'ask', rule, reason, ...suspends, ...digest }
+  }
   return { verdict: 'allow', rule: pass.rule as string, reason: 'the session may make this call', ...digest }
 }

@@ -2,6 +2,7 @@
 import { chargeSession } from './charge.ts'
 import { ask, type MaybePromise } from './clock.ts'
 import { DigestKey } from './digest-key.ts'
+import { DigestKeys } from './digest-keys.ts'
 import { type Duration, parseDuration } from './duration.ts'
 import { ConfigError, Denied, HaldirError, Unavailable } from './errors.ts'
 import { fetchFor } from './fetch.ts'
@@ -37,8 +38,7 @@ export class Sessions implements SessionActs {
   readonly #house: House
   readonly #governor: Governor
   readonly #random: (bytes: number) => Uint8Array
-  readonly #warn: (warning: string) => void
-  readonly #digestKeys = new Map<string, Promise<Belongings['digestKey']>>()
+  readonly #digestKeys: DigestKeys
   /** The handles in use, by id: two of one session would not know of each other's secrets and end. */
   readonly #handles = new Map<string, WeakRef<Session>>()
   readonly #forgotten = new FinalizationRegistry<string>((id) => {
@@ -49,7 +49,7 @@ export class Sessions implements SessionActs {
     this.#house = house
     this.#governor = governor
     this.#random = random
-    this.#warn = warn
+    this.#digestKeys = new DigestKeys(house, warn)
   }
 
   create(options: SessionOptions): Promise<Session> {
@@ -76,6 +76,17 @@ export class Sessions implements SessionActs {
     return this.#shadowed(() => this.#attached(token), this.#house.nobody as Session)
   }
 
+  /** A handle by id: the one in use, or a new one without the token, which the store does not know. */
+  async handle(id: string): Promise<Session | undefined> {
+    const known = this.#handles.get(id)?.deref()
+    if (known && !known.over()) return known
+    const { store, clock } = this.#house
+    const row = await this.#row(() => store.session.get({ id }), 'store.session.get')
+    if (!row) return undefined
+    if (row.id !== id) throw new Unavailable('`store.session.get` answered nonsense')
+    return this.#open(row, '', row.expiresAt - clock.now(), () => this.#ancestors(row.chain))
+  }
+
   async #attached(token: string): Promise<Session> {
     const { store, clock } = this.#house
     const by = { tokenHash: tokenHash(token) }
@@ -93,6 +104,7 @@ export class Sessions implements SessionActs {
     // Handles of what was delegated from it learn of it at once, in this process.
     for (const id of revoked) this.#handles.get(id)?.deref()?.end('session-revoked')
     if (revoked.length === 0) return
+    await this.#house.approvals?.withdrawOf(revoked, 'the session was revoked')
     const { redactor, fragment } = this.#belongings(session)
     const data = { reason: redactor.text(String(reason)).slice(0, 200), sessions: revoked.length }
     await trail.conclude({ type: 'session-revoked', session: fragment, data })
@@ -224,7 +236,7 @@ export class Sessions implements SessionActs {
     const { clock, belongings, apart } = this.#house
     const leaves = [leaveOf(row, apart), ...(await ancestors())] as const
     const own = known && belongings.get(known)
-    const digestKey = own?.digestKey ?? (await this.#digestKey(row.tenant))
+    const digestKey = own?.digestKey ?? (await this.digestKey(row.tenant))
     // Someone else may have attached it while this one waited.
     const meanwhile = this.#handles.get(row.id)?.deref()
     if (meanwhile && meanwhile !== known) {
@@ -255,20 +267,9 @@ export class Sessions implements SessionActs {
     return this.#house.belongings.get(session) as Belongings
   }
 
-  /** Read once per process and tenant. */
-  #digestKey(tenant: string): Promise<Belongings['digestKey']> {
-    let found = this.#digestKeys.get(tenant)
-    if (!found) {
-      found = this.#house.vault.digestKey(tenant).then(({ id, key, sealed }) => {
-        if (!sealed) this.#warn('digest keys are stored unsealed: set `vault.keys`')
-        return new DigestKey(id, key)
-      })
-      found.catch(() => this.#digestKeys.delete(tenant))
-      this.#digestKeys.set(tenant, found)
-    }
-    const key = found
+  digestKey(tenant: string): Promise<Belongings['digestKey']> {
     // Of no use to anyone later, but a call can be recorded with it.
-    return this.#shadowed(() => key, new DigestKey('unkept', this.#random(32)))
+    return this.#shadowed(() => this.#digestKeys.of(tenant), new DigestKey('unkept', this.#random(32)))
   }
 
   /** In shadow mode a part that fails is counted, and work goes on with `instead`. */

@@ -8,7 +8,7 @@ import { background, type MaybePromise, within } from './clock.ts'
 import { inFrame } from './context.ts'
 import { searchYield } from './credentials.ts'
 import { Unavailable } from './errors.ts'
-import type { Executed, NotRun } from './governor.ts'
+import { type Executed, type NotRun, thrownFor } from './governor.ts'
 import type { Pass } from './pass.ts'
 import { Queue } from './vault/queue.ts'
 import { YieldRedactor } from './vault/redact-yields.ts'
@@ -182,7 +182,7 @@ class Items {
   #notRun(told: NotRun): void {
     this.#over = true
     this.#disarm?.()
-    this.#failure = { error: told.status === 'failed' ? told.error : told.denial }
+    this.#failure = { error: thrownFor(told) }
   }
 
   /** The reader wants no more. */

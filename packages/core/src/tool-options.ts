@@ -41,6 +41,11 @@ export interface ToolOptions<Args = any, Result = any> {
   readonly onFailure?: 'keep' | 'release'
   /** Whether a result that can't be searched for secrets may pass after one was revealed. */
   readonly unscanned?: 'refuse' | 'allow'
+  /**
+   * What becomes of a call while a person decides: it waits for the answer, or it is suspended and resumed when there is
+   * one, maybe in another process. As `approvals.mode` of the haldir says, unless given.
+   */
+  readonly approval?: 'wait' | 'suspend'
 }
 
 /** In the words of MCP's annotations. Unsaid, a tool is what is worse. */
@@ -67,6 +72,7 @@ const KEYS = [
   'secretArgs',
   'onFailure',
   'unscanned',
+  'approval',
 ] as const
 const HINTS = ['readOnly', 'destructive', 'idempotent', 'openWorld'] as const
 export const TOOL_NAME: RegExp = /^[A-Za-z0-9_.:/-]{1,128}$/
@@ -100,6 +106,7 @@ export function compileTool({
   }
   checkKeys(options, KEYS, `options of \`${name}\``)
   const { scope, cost, actual, once, secrets = [], onFailure = 'keep', unscanned = 'refuse' } = options
+  const { approval } = options
   if (actual !== undefined && typeof actual !== 'function') throw invalid('actual', 'is a function of the result')
   if (once !== undefined && typeof once !== 'function') throw invalid('once', 'is a function of the arguments')
   if (!Array.isArray(secrets) || !secrets.every((secret) => typeof secret === 'string')) {
@@ -108,10 +115,16 @@ export function compileTool({
   const secretArgs = parseSecretArgs(options.secretArgs)
   if (onFailure !== 'keep' && onFailure !== 'release') throw invalid('onFailure', 'is `keep` or `release`')
   if (unscanned !== 'refuse' && unscanned !== 'allow') throw invalid('unscanned', 'is `refuse` or `allow`')
+  if (approval !== undefined && approval !== 'wait' && approval !== 'suspend') {
+    throw invalid('approval', 'is `wait` or `suspend`')
+  }
+  const defined = definition === undefined ? undefined : definitionHash(definition)
   return {
     framework,
     name,
-    fragment: toolFragment({ name, hash: definition === undefined ? undefined : definitionHash(definition) }),
+    fragment: toolFragment({ name, hash: defined }),
+    hash: defined,
+    waiting: approval,
     scopes: typeof scope === 'function' ? undefined : [scope].flat(),
     required: compileScope(scope, cost !== undefined),
     cost: compileCost(cost),

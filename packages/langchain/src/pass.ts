@@ -1,6 +1,6 @@
 /** One call of a tool through its gate, and how LangChain is told what came of it. */
 import { type CurrentCall, Denied } from '@haldir/core'
-import { carriedIn, type GovernedHandle, isIterable, onlyItem } from '@haldir/core/adapter'
+import { carriedIn, type GovernedHandle, isIterable, onlyItem, thrownFor } from '@haldir/core/adapter'
 import { ToolMessage } from '@langchain/core/messages'
 
 /** What LangChain hands to a tool beside its arguments, as far as the gate looks at it. */
@@ -53,7 +53,7 @@ export async function pass(handle: GovernedHandle, name: string, asked: Asked): 
   const request = { args, misfit, ref, session, signal: config?.signal, context: asked }
   const outcome = await handle.executeOrStream(request)
   try {
-    if (outcome.status !== 'ran') throw outcome.status === 'failed' ? outcome.error : outcome.denial
+    if (outcome.status !== 'ran') throw thrownFor(outcome)
     return 'items' in outcome ? await resultOf(outcome.items, asked) : outcome.value
   } catch (why) {
     // Thrown, a denial would be run again by retries, end some runs, and reach the model with a plea to try once more.

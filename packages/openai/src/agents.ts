@@ -17,6 +17,7 @@ import {
   permittedOf,
   refuseTwice,
   type ToolOptions,
+  thrownFor,
   type Ungovernable,
   type Where,
   withoutItems,
@@ -145,7 +146,7 @@ function invokeThrough(handle: GovernedHandle, read: Reader, made: MadeTool | un
     if (outcome.status === 'ran') return withoutItems(outcome.value)
     // What is thrown here ends the run, and what `execute` throws is hidden: the model reads what is answered.
     if (outcome.status === 'denied') return outcome.denial.message
-    const { error } = outcome
+    const error = thrownFor(outcome)
     // But for what the caller has ended with: that ends the run.
     if (Denied.isInstance(error) && !details?.signal?.aborted) return error.message
     if (typeof error === 'object' && error !== null && ANSWER in error) return error[ANSWER]

@@ -18,6 +18,7 @@ import {
   misfitOf,
   refuseTwice,
   type ToolOptions,
+  thrownFor,
   UNREADABLE,
   type Ungovernable,
   type Where,
@@ -142,7 +143,7 @@ const UNFIT = { args: UNREADABLE, misfit: 'the arguments do not fit the tool' }
 /** A denial is an answer like another, or the SDK would give the run up; the tool's own error is thrown as it is. */
 function answerOf(outcome: Executed): unknown {
   if (outcome.status === 'denied') return outcome.denial.message
-  if (outcome.status === 'failed') throw outcome.error
+  if (outcome.status !== 'ran') throw thrownFor(outcome)
   return withoutItems(outcome.value)
 }
 

@@ -6,9 +6,12 @@ import type { Clock, MaybePromise, Store } from '@haldir/core'
 import { afterEach, describe, expect, test } from 'vitest'
 import { fakeClock } from './clock.ts'
 import { ADMIT } from './store-contract/admit.ts'
+import { APPROVALS } from './store-contract/approvals.ts'
 import { CAPS } from './store-contract/caps.ts'
+import { CONSENTS } from './store-contract/consents.ts'
 import { EXPIRY } from './store-contract/expiry.ts'
 import { EXTENDING } from './store-contract/extending.ts'
+import { FINDING_APPROVALS } from './store-contract/finding-approvals.ts'
 import { HOLDS } from './store-contract/holds.ts'
 import { ONCE } from './store-contract/once.ts'
 import { PERSISTENCE } from './store-contract/persistence.ts'
@@ -18,6 +21,7 @@ import { SECRETS } from './store-contract/secrets.ts'
 import { SESSIONS } from './store-contract/sessions.ts'
 import { SETTLE } from './store-contract/settle.ts'
 import { STANDING } from './store-contract/standing.ts'
+import { TELLING } from './store-contract/telling.ts'
 import { WINDOWS } from './store-contract/windows.ts'
 import { ZONES } from './store-contract/zones.ts'
 
@@ -51,6 +55,10 @@ export const STORE_CHAPTERS: Readonly<Record<string, readonly StoreCase[]>> = {
   'standing meters': STANDING,
   rates: RATES,
   '`once` keys': ONCE,
+  approvals: APPROVALS,
+  'finding and forgetting approvals': FINDING_APPROVALS,
+  'telling channels of approvals': TELLING,
+  'admits that present an approval': CONSENTS,
   'secrets and writers': SECRETS,
   'what is kept': PERSISTENCE,
 }

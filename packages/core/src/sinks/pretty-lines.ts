@@ -1,7 +1,8 @@
 /** The pretty sink's lines: what each entry comes to. A call is told once, when it has ended. */
+
+import { printable, widthOf } from '../printable.ts'
 import { Budgets, decimalOf, drawBar, type Payer, percentOf } from './pretty-budgets.ts'
 import { amountsOf, type SeenAmount, type SeenEntry, textsOf } from './pretty-entry.ts'
-import { printable, widthOf } from './printable.ts'
 
 export type Tone = 'good' | 'bad' | 'warn' | 'dim' | 'bold'
 

@@ -6,9 +6,9 @@
 import { styleText } from 'node:util'
 import { ConfigError } from '../errors.ts'
 import { checkKeys } from '../options.ts'
+import { cut, printable, widthOf } from '../printable.ts'
 import { readEntry } from './pretty-entry.ts'
 import { type Columns, Lines, type Tone } from './pretty-lines.ts'
-import { cut, printable, widthOf } from './printable.ts'
 import type { Sink } from './sink.ts'
 
 /** What the lines are written to: `process.stderr`, a file, anything that takes text. */

@@ -144,7 +144,7 @@ export type ConsentRefusal = 'approval-pending' | 'approval-denied' | 'approval-
  * the same call again.
  */
 export function consentRefusal(
-  row: ApprovalRow | undefined,
+  row: Omit<ApprovalRow, 'data'> | undefined,
   { binding, grant }: Consent,
   { call, session }: { readonly call: string; readonly session: string },
   at: number,

@@ -7,6 +7,18 @@ export interface Life {
   readonly revokedAt?: number
 }
 
+/** Why a session admits nothing. */
+export type SessionRefusal = 'no-session' | 'session-expired' | 'session-revoked'
+
+/** Why a session with this life admits nothing, if so. */
+export function refusedBy(life: Life | undefined, at: number): SessionRefusal | undefined {
+  if (!life) return 'no-session'
+  // Invariant: a revoked session admits nothing. Revoking marks the whole tree at once, and a child ends no later than
+  // its parent, so a session's own row speaks for its ancestors.
+  if (life.revokedAt !== undefined) return 'session-revoked'
+  return at >= life.expiresAt ? 'session-expired' : undefined
+}
+
 /** Whether a session may act at this moment. A child ends no later than its parent, so its own life speaks for both. */
 export function isLive({ expiresAt, revokedAt }: Life, at: number): boolean {
   return revokedAt === undefined && at < expiresAt

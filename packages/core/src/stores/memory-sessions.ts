@@ -1,7 +1,7 @@
 /** Sessions of the memory store. */
-import { bornInto, extended, isLive } from './lineage.ts'
+import { bornInto, extended, isLive, type Life, refusedBy, type SessionRefusal } from './lineage.ts'
 import type { MemoryMeters } from './memory-meters.ts'
-import type { AdmitRefusal, Cap, CapReached, NewMeter, NewSession, SessionRow } from './store.ts'
+import type { Cap, CapReached, NewMeter, NewSession, SessionRow } from './store.ts'
 
 interface Session {
   /** Replaced, never changed: a row that was answered stays as it was. */
@@ -26,14 +26,10 @@ export class MemorySessions {
     this.#meters = meters
   }
 
-  /** Why a session admits nothing at this moment, if so. */
-  refusal(id: string, at: number): AdmitRefusal | undefined {
+  /** A session that admits at this moment, or why it does not. */
+  life(id: string, at: number): Life | SessionRefusal {
     const row = this.#sessions.get(id)?.row
-    if (!row) return 'no-session'
-    // Invariant: a revoked session admits nothing. Revoking marks the whole tree at once, and a child ends no later
-    // than its parent, so a session's own row speaks for its ancestors.
-    if (row.revokedAt !== undefined) return 'session-revoked'
-    return at >= row.expiresAt ? 'session-expired' : undefined
+    return refusedBy(row, at) ?? (row as Life)
   }
 
   create(

@@ -2,6 +2,7 @@
 
 import { type Clock, steadyTime, systemClock } from '../clock.ts'
 import { checkKeys } from '../options.ts'
+import { MemoryApprovals } from './memory-approvals.ts'
 import { type Hold, MemoryHolds } from './memory-holds.ts'
 import { MemoryMeters, type Part } from './memory-meters.ts'
 import { memorySecrets } from './memory-secrets.ts'
@@ -18,14 +19,25 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store {
   const now = steadyTime(clock)
   const meters = new MemoryMeters()
   const sessions = new MemorySessions(now, meters)
+  const approvals = new MemoryApprovals(now, sessions)
   const holds = new MemoryHolds()
   const writers = new Map<string, WriterRow>()
 
   function take(request: AdmitRequest, state: 'running' | 'reserved'): Admission {
-    const { call, session, charges, once } = request
     const at = now()
-    const over = sessions.refusal(session, at)
-    if (over) return { ok: false, refused: over }
+    const life = sessions.life(request.session, at)
+    if (typeof life === 'string') return { ok: false, refused: life }
+    const consent = state === 'running' ? request.consent : undefined
+    const refused = consent && approvals.refusal(consent, request, at)
+    if (refused) return { ok: false, refused }
+    const admission = hold(request, state, at)
+    // Invariant: an approval is used by one call, and only by one that is admitted.
+    if (consent && admission.ok) approvals.consume(consent, request.call, at)
+    return admission
+  }
+
+  function hold(request: AdmitRequest, state: 'running' | 'reserved', at: number): Admission {
+    const { call, charges, once } = request
     if (holds.ended(call)) return { ok: false, refused: 'unavailable' }
     const before = holds.get(call)
     if (before) return resume(before, request, state, at)
@@ -156,6 +168,19 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store {
       return { released, orphaned }
     },
 
+    approval: {
+      request: (approval, limits, channels) => approvals.request(approval, limits, channels),
+      get: (id) => approvals.get(id),
+      find: (query) => approvals.find(query),
+      list: (filter) => approvals.list(filter),
+      change: (id, version, change) => approvals.change(id, version, change),
+      use: (id, call) => approvals.use(id, call),
+      expire: (limit) => approvals.expire(limit),
+      due: (channels, limit, leaseMs) => approvals.due(channels, limit, leaseMs),
+      shown: (id, channel, version, note) => approvals.shown(id, channel, version, note),
+      later: (id, channel, delayMs) => approvals.later(id, channel, delayMs),
+      note: (id, channel) => approvals.deliveries.note(id, channel),
+    },
     secret: memorySecrets(now),
 
     writer: {

@@ -1,4 +1,5 @@
 /** Rows of the SQLite store, as the driver answers them, and what they mean. */
+import type { ApprovalRow, ApprovalState } from './approvals.ts'
 import type { Life } from './lineage.ts'
 import type { HoldRow, HoldState, SealedSecret, SessionRow, StoredSecret } from './store.ts'
 
@@ -68,4 +69,50 @@ export function storedSecretFrom(row: Record<string, unknown>): StoredSecret {
   const { created_at, used_at } = row as { created_at: number; used_at: number | null }
   const secret = secretFrom(row) as SealedSecret
   return { ...secret, createdAt: created_at, ...(used_at === null ? {} : { usedAt: used_at }) }
+}
+
+/** An approval, as it is kept. */
+export interface KeptApproval {
+  readonly row: number
+  readonly id: string
+  readonly version: number
+  readonly state: ApprovalState
+  readonly tenant: string
+  readonly session: string
+  readonly agent: string
+  readonly tool: string
+  readonly ref: string | null
+  readonly binding: string
+  readonly grant_binding: string | null
+  readonly grant_until: number | null
+  readonly created_at: number
+  readonly expires_at: number
+  readonly decided_at: number | null
+  readonly used_by: string | null
+  readonly used_at: number | null
+  readonly data: string
+}
+
+export function approvalFrom(kept: KeptApproval): ApprovalRow {
+  const { id, version, state, tenant, session, agent, tool, ref, binding, grant_binding, grant_until, data } = kept
+  return {
+    id,
+    version,
+    state,
+    tenant,
+    session,
+    agent,
+    tool,
+    ...(ref === null ? {} : { ref }),
+    binding,
+    ...(grant_binding === null
+      ? {}
+      : { grant: { binding: grant_binding, ...(grant_until === null ? {} : { until: grant_until }) } }),
+    createdAt: kept.created_at,
+    expiresAt: kept.expires_at,
+    ...(kept.decided_at === null ? {} : { decidedAt: kept.decided_at }),
+    ...(kept.used_by === null ? {} : { usedBy: kept.used_by }),
+    ...(kept.used_at === null ? {} : { usedAt: kept.used_at }),
+    data: JSON.parse(data),
+  }
 }

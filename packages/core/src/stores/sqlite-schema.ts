@@ -1,7 +1,7 @@
 /** What the SQLite store keeps, and every statement it runs. Amounts are micro-units, times milliseconds. */
 
 /** Which layout a file has. A file of another layout is refused when it is opened. */
-export const VERSION = 2
+export const VERSION = 3
 
 export const SCHEMA: string = `
   CREATE TABLE sessions (
@@ -32,6 +32,26 @@ export const SCHEMA: string = `
   CREATE TABLE secret_uses (
     tenant TEXT NOT NULL, name TEXT NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (tenant, name)
   ) STRICT, WITHOUT ROWID;
+  -- Rowids tell which was made first. \`forget_at\`: from when on it may be forgotten; nothing while it is pending.
+  CREATE TABLE approvals (
+    row INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, version INTEGER NOT NULL, state TEXT NOT NULL,
+    tenant TEXT NOT NULL, session TEXT NOT NULL, agent TEXT NOT NULL, tool TEXT NOT NULL, ref TEXT,
+    binding TEXT NOT NULL, grant_binding TEXT, grant_until INTEGER, created_at INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL, decided_at INTEGER, used_by TEXT, used_at INTEGER, forget_at INTEGER, data TEXT NOT NULL
+  ) STRICT;
+  CREATE INDEX approvals_pending ON approvals (expires_at) WHERE state = 'pending';
+  CREATE INDEX approvals_of_session ON approvals (session, expires_at) WHERE state = 'pending';
+  CREATE INDEX approvals_of_agent ON approvals (tenant, agent, expires_at) WHERE state = 'pending';
+  CREATE INDEX approvals_by_ref ON approvals (session, tool, ref) WHERE ref IS NOT NULL;
+  CREATE INDEX approvals_by_binding ON approvals (session, binding) WHERE ref IS NULL AND used_by IS NULL;
+  CREATE INDEX approvals_by_grant ON approvals (session, grant_binding) WHERE grant_until IS NOT NULL;
+  CREATE INDEX approvals_to_forget ON approvals (forget_at) WHERE forget_at IS NOT NULL;
+  -- What each channel shows of them. \`due\`: when it has to be told; nothing when it shows the approval as it is.
+  CREATE TABLE deliveries (
+    approval INTEGER NOT NULL, channel TEXT NOT NULL, due INTEGER, attempt INTEGER NOT NULL DEFAULT 0, note TEXT,
+    PRIMARY KEY (approval, channel)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX deliveries_due ON deliveries (channel, due) WHERE due IS NOT NULL;
   CREATE TABLE writers (id TEXT PRIMARY KEY, data TEXT NOT NULL) STRICT, WITHOUT ROWID;
   CREATE TABLE clock (id INTEGER PRIMARY KEY CHECK (id = 1), value INTEGER NOT NULL) STRICT;
   INSERT INTO clock (id, value) VALUES (1, 0);
@@ -106,6 +126,42 @@ export const STATEMENTS = {
     LIMIT 1 ON CONFLICT (tenant, name) DO UPDATE SET at = max(at, excluded.at)`,
   deleteSecret: 'DELETE FROM secrets WHERE tenant = ? AND name = ?',
   forgetUse: 'DELETE FROM secret_uses WHERE tenant = ? AND name = ?',
+
+  insertApproval: `INSERT INTO approvals
+    (id, version, state, tenant, session, agent, tool, ref, binding, grant_binding, created_at, expires_at, data)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+  readApproval: 'SELECT * FROM approvals WHERE id = ?',
+  approvalByRef: 'SELECT * FROM approvals WHERE session = ? AND tool = ? AND ref = ? ORDER BY row DESC LIMIT 1',
+  approvalByBinding: `SELECT * FROM approvals WHERE session = ? AND binding = ? AND ref IS NULL AND used_by IS NULL
+    AND (state = 'denied' OR (state IN ('pending', 'approved') AND expires_at > ?)) ORDER BY row DESC LIMIT 1`,
+  approvalByGrant: `SELECT * FROM approvals WHERE session = ? AND grant_binding = ? AND grant_until > ?
+    AND state = 'approved' ORDER BY row DESC LIMIT 1`,
+  listApprovals: `SELECT * FROM approvals WHERE (? IS NULL OR tenant = ?) AND (? IS NULL OR session = ?)
+    AND (? IS NULL OR agent = ?) AND (? IS NULL OR state = ?) ORDER BY row DESC LIMIT ?`,
+  // The same of those that are pending, who are few.
+  listPending: `SELECT * FROM approvals WHERE state = 'pending' AND (? IS NULL OR tenant = ?)
+    AND (? IS NULL OR session = ?) AND (? IS NULL OR agent = ?) ORDER BY row DESC LIMIT ?`,
+  pendingOfSession: `SELECT count(*) AS count FROM approvals WHERE session = ? AND state = 'pending' AND expires_at > ?`,
+  pendingOfAgent: `SELECT count(*) AS count FROM approvals
+    WHERE tenant = ? AND agent = ? AND state = 'pending' AND expires_at > ?`,
+  changeApproval: `UPDATE approvals SET version = ?, state = ?, binding = ?, grant_until = ?, decided_at = ?,
+    forget_at = ?, data = ? WHERE row = ?`,
+  useApproval: `UPDATE approvals SET used_by = ?, used_at = ? WHERE id = ? AND used_by IS NULL AND state <> 'pending'`,
+  approvalsOver: `SELECT * FROM approvals WHERE state = 'pending' AND expires_at <= ? ORDER BY expires_at, row LIMIT ?`,
+  forgetApprovals: `DELETE FROM approvals WHERE row IN
+    (SELECT row FROM approvals WHERE forget_at < ? ORDER BY forget_at LIMIT ?) RETURNING row`,
+
+  insertDelivery: 'INSERT OR IGNORE INTO deliveries (approval, channel, due) VALUES (?, ?, ?)',
+  deliveriesDue: `SELECT approvals.*, due, attempt, note FROM deliveries JOIN approvals ON row = approval
+    WHERE channel = ? AND due <= ? ORDER BY due, approval LIMIT ?`,
+  handOut: 'UPDATE deliveries SET due = ?, attempt = attempt + 1 WHERE approval = ? AND channel = ?',
+  tellAgain: 'UPDATE deliveries SET due = ?, attempt = 0 WHERE approval = ?',
+  readDelivery:
+    'SELECT row, version, note FROM approvals JOIN deliveries ON approval = row WHERE id = ? AND channel = ?',
+  toldOf: 'UPDATE deliveries SET due = ?, note = coalesce(?, note) WHERE approval = ? AND channel = ?',
+  // What has changed since it was handed out is not put off: that is another delivery.
+  tellLater: 'UPDATE deliveries SET due = ? WHERE approval = ? AND channel = ? AND due IS NOT NULL AND attempt > 0',
+  forgetDeliveries: 'DELETE FROM deliveries WHERE approval = ?',
 
   putWriter: 'INSERT INTO writers (id, data) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET data = excluded.data',
   listWriters: 'SELECT id, data FROM writers ORDER BY id',

@@ -6,7 +6,7 @@ import { fakeClock } from '@haldir/testing'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { ConfigError, Unavailable } from '../errors.ts'
 import { sqliteStore } from './sqlite.ts'
-import { STATEMENTS } from './sqlite-schema.ts'
+import { STATEMENTS, VERSION } from './sqlite-schema.ts'
 import type { Store } from './store.ts'
 
 const DAY = 86_400_000
@@ -85,11 +85,11 @@ describe('the file', () => {
   it('of another version is refused, and says so', async () => {
     await session(store())
     const other = writer()
-    for (const version of [0, 1, 99]) {
+    for (const version of [0, VERSION - 1, VERSION + 1]) {
       other.exec(`PRAGMA user_version = ${version}`)
       expect(() => store()).toThrow('no store of this version')
     }
-    other.exec('PRAGMA user_version = 2')
+    other.exec(`PRAGMA user_version = ${VERSION}`)
     expect(await store().session.get({ id: 's' })).toMatchObject({ id: 's' })
   })
 

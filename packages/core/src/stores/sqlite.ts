@@ -5,9 +5,11 @@
  */
 import { type Clock, type MaybePromise, systemClock } from '../clock.ts'
 import { checkKeys } from '../options.ts'
+import { refusedBy } from './lineage.ts'
+import { consume, sqliteApprovals } from './sqlite-approvals.ts'
 import { SqliteMeters } from './sqlite-meters.ts'
 import { open } from './sqlite-open.ts'
-import { type HeldRow, holdFrom, isEnded, type LifeRow } from './sqlite-rows.ts'
+import { type HeldRow, holdFrom, isEnded, type LifeRow, lifeFrom } from './sqlite-rows.ts'
 import { sqliteSecrets } from './sqlite-secrets.ts'
 import { sqliteSessions } from './sqlite-sessions.ts'
 import { transactions } from './sqlite-transact.ts'
@@ -42,12 +44,11 @@ export function sqliteStore(path: string, options: SqliteStoreOptions = {}): Sto
   function take(request: AdmitRequest, state: 'running' | 'reserved'): MaybePromise<Admission> {
     const { call, session, charges, leaseMs, once = null, memo = null } = request
     const admit = (at: number): Admission => {
-      const row = sql.sessionLife.get(session) as LifeRow | undefined
-      if (!row) return { ok: false, refused: 'no-session' }
-      // Invariant: a revoked session admits nothing. Revoking marks the whole tree at once, and a child ends no later
-      // than its parent, so a session's own row speaks for its ancestors.
-      if (row.revoked_at !== null) return { ok: false, refused: 'session-revoked' }
-      if (at >= row.expires_at) return { ok: false, refused: 'session-expired' }
+      const over = refusedBy(lifeFrom(sql.sessionLife.get(session) as LifeRow | undefined), at)
+      if (over) return { ok: false, refused: over }
+      // Invariant: an approval is used by one call, and only by one that is admitted: what is refused is undone.
+      const refused = state === 'running' && consume(sql, request, at)
+      if (refused) return { ok: false, refused }
       const before = sql.readHold.get(call) as HeldRow | undefined
       if (before) return resume(before, request, state, at)
       if (once !== null && sql.onceTaken.get(once, at, at - DAY_MS)) return { ok: false, refused: 'duplicate-call' }
@@ -138,6 +139,7 @@ export function sqliteStore(path: string, options: SqliteStoreOptions = {}): Sto
         return { released, orphaned }
       }),
 
+    approval: sqliteApprovals(sql, tx),
     secret: sqliteSecrets(sql, tx),
 
     writer: {

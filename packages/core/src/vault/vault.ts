@@ -206,6 +206,26 @@ export class SealedVault implements Vault {
     throw new Unavailable('`store.secret.put` did not keep the digest key')
   }
 
+  /** Seals a text that some row of the store keeps, bound to its name; only encoded when there is no wrapping key. */
+  async sealText(tenant: string, name: string, text: string): Promise<SealedText> {
+    if (this.#parts.keys.length === 0) {
+      return { keyId: PLAIN, wrapped: '', sealed: Buffer.from(text, 'utf8').toString('base64') }
+    }
+    const { keyId, wrapped, sealed } = await this.#sealer.seal(textRow(tenant, name), Buffer.from(text, 'utf8'))
+    return { keyId, wrapped, sealed }
+  }
+
+  /** Throws `Unavailable` when the key is not here, does not answer, or the text is another's or was tampered with. */
+  async openText(tenant: string, name: string, text: SealedText): Promise<string> {
+    const { keys } = this.#parts
+    if (text.keyId === PLAIN) {
+      // With a wrapping key nothing is stored plain: somebody who can write the store has put it there.
+      if (keys.length > 0) throw new Unavailable('a text that has to be sealed is not')
+      return Buffer.from(String(text.sealed), 'base64').toString('utf8')
+    }
+    return (await this.#sealer.open({ ...textRow(tenant, name), ...text })).toString('utf8')
+  }
+
   async #versions(tenant: string | undefined): Promise<readonly StoredSecret[]> {
     const listed = await this.#ask(() => this.#parts.secrets.list(tenant), 'store.secret.list')
     const sound = Array.isArray(listed) && listed.every((one) => typeof one?.name === 'string')
@@ -224,6 +244,14 @@ const NOTE_EVERY_MS = 60_000
 
 /** Not a name that `put` allows. */
 const DIGEST_KEY = '$digest'
+
+/** A text at rest in a row that is not the vault's. */
+export type SealedText = Pick<SealedSecret, 'keyId' | 'wrapped' | 'sealed'>
+
+/** As if it were a secret, of a name that `put` does not allow. */
+function textRow(tenant: string, name: string): Omit<SealedSecret, keyof SealedText> {
+  return { tenant, name: `$${name}`, version: 1, scope: '', tools: [], hosts: [] }
+}
 
 function tenantOf(options: TenantOption): string {
   checkKeys(options, ['tenant'], 'options')

@@ -1,5 +1,6 @@
 import { expect } from 'vitest'
 import { fakeClock } from '../clock.ts'
+import { ask, decided, expectDue, request } from './asking.ts'
 import { DAY, HOUR, MINUTE, meter, newSession, on, onStanding, type StoreCase } from './scene.ts'
 
 const usd = meter('usd', 50n)
@@ -102,6 +103,64 @@ export const PERSISTENCE: readonly StoreCase[] = [
       const again = await scene.reopened(fakeClock(scene.clock.now() - 2 * HOUR))
       await again.clock.advance(30 * MINUTE + 1_000)
       await again.expectRefused('d', [], 'session-expired')
+    },
+  },
+  {
+    title: 'approvals, what was said of them and what channels noted are there when the store is opened again',
+    async run(scene) {
+      await scene.session({ ttlMs: DAY })
+      const channels = ['slack', 'web']
+      const asked = { ref: 'r', grant: { binding: 'g' }, data: { args: ['x'] }, channels }
+      const approved = await decided(scene, { state: 'approved', grantMs: HOUR }, asked)
+      await scene.expectAdmitted('c', [], { consent: { id: 'p', binding: 'b' } })
+      const pending = await ask(scene, { id: 'q', channels })
+      await scene.store.approval.due(['slack'], 9, MINUTE)
+      await scene.store.approval.shown('q', 'slack', 1, { ts: '1.2' })
+      const again = await scene.reopened(fakeClock(scene.clock.now()))
+      const usedAt = scene.clock.now()
+      expect(await again.store.approval.get('p')).toEqual({ ...approved, usedBy: 'c', usedAt })
+      expect(await again.store.approval.get('q')).toEqual(pending)
+      expect(await again.store.approval.note('q', 'slack')).toEqual({ ts: '1.2' })
+      await expectDue(again, channels, ['p→web', 'q→web'])
+      expect(await again.admit('d', [], { consent: { id: 'p', binding: 'b' } })).toMatchObject({
+        refused: 'approval-used',
+      })
+      await again.expectAdmitted('d', [], { consent: { id: 'p', binding: 'g', grant: true } })
+      await again.clock.advance(5 * MINUTE)
+      expect(await again.store.approval.expire(9)).toMatchObject([{ id: 'q', data: {} }])
+    },
+  },
+  {
+    title: 'a store that is opened again with its clock set back does not extend an approval',
+    async run(scene) {
+      await scene.session({ ttlMs: DAY })
+      await ask(scene, { ttlMs: 10 * MINUTE })
+      await scene.clock.advance(9 * MINUTE)
+      await scene.expectAdmitted('c', [])
+      const again = await scene.reopened(fakeClock(scene.clock.now() - 2 * HOUR))
+      await again.clock.advance(MINUTE + 1_000)
+      expect(await again.store.approval.change('p', 1, { state: 'approved' })).toBeUndefined()
+    },
+  },
+  {
+    title: 'two processes on one store decide once, use once, ask no more than the limit, and tell a channel once',
+    async run(scene) {
+      await scene.session()
+      const other = await scene.reopened(scene.clock)
+      const limits = { session: 1, agent: 9 }
+      await ask(scene, { limits, channels: ['slack'] })
+      expect(await request(other, { id: 'q', limits })).toMatchObject({ refused: 'too-many', per: 'session' })
+      await expectDue(other, ['slack'], ['p→slack'])
+      await expectDue(scene, ['slack'], [])
+      const row = await other.store.approval.change('p', 1, { state: 'approved' })
+      expect(await scene.store.approval.change('p', 1, { state: 'denied' })).toBeUndefined()
+      expect(await scene.store.approval.get('p')).toEqual(row)
+      const consent = { id: 'p', binding: 'b' }
+      await scene.expectAdmitted('c', [], { consent })
+      expect(await other.admit('d', [], { consent })).toEqual({ ok: false, refused: 'approval-used' })
+      expect(await other.store.approval.use('p', 'd')).toBe(false)
+      await expectDue(scene, ['slack'], ['p→slack'])
+      await expectDue(other, ['slack'], [])
     },
   },
   {

@@ -160,9 +160,10 @@ function indexOf(rules: readonly ReadyRule[]): {
   return { exact, others }
 }
 
-function hashOf(policy: Policy): string {
+/** SHA-256 (hex) of a document or a part of one, as canonical JSON. */
+export function hashOf(part: Policy | readonly object[]): string {
   return createHash('sha256')
-    .update(canonical(withoutFunctions(policy)))
+    .update(canonical(withoutFunctions(part)))
     .digest('hex')
 }
 

@@ -8,7 +8,7 @@ import type { Tree } from './tree.ts'
 import { zoneProblem } from './zone.ts'
 
 /** Fields of rules that ask, and of no others. */
-const ASKING = ['approvers', 'quorum', 'timeout', 'onTimeout', 'selfApproval'] as const
+const ASKING = ['approvers', 'quorum', 'timeout', 'onTimeout', 'selfApproval', 'grant'] as const
 
 /** Checks a document whose shape is right. Throws `ConfigError`. */
 export function checkMeaning(policy: Policy): void {
@@ -49,6 +49,7 @@ function checkRule(rule: Rule, at: string, versioned: boolean): void {
     throw problem(`${at}.quorum`, 'is more than there are approvers')
   }
   if (rule.timeout !== undefined) checkTimeout(rule.timeout, `${at}.timeout`)
+  if (rule.grant !== undefined) checkTimeout(rule.grant.for, `${at}.grant.for`)
 }
 
 /** What names are made of; a pattern with anything else in it is a rule for nobody, such as `pay, refund` or `!delete`. */

@@ -41,6 +41,8 @@ export interface Rule {
   readonly timeout?: string
   readonly onTimeout?: 'deny'
   readonly selfApproval?: false
+  /** Lets an approver say yes for a while: to the same tool, with the same values at these paths below `args`. */
+  readonly grant?: { readonly for: string; readonly args: readonly string[] }
 }
 
 /**

@@ -49,6 +49,9 @@ const verdict = z.enum(VERDICTS, {
 })
 const condition = z.custom<Condition>((given) => given !== undefined, says('a condition'))
 
+/** Plain names joined by dots. */
+const GRANT_PATH = /^[A-Za-z0-9_$-]{1,64}(\.[A-Za-z0-9_$-]{1,64}){0,15}$/
+
 const ruleShape = {
   id: z
     .string(says('1 to 64 letters, digits, `_`, `.`, `:`, `/` or `-`'))
@@ -87,6 +90,23 @@ const ruleShape = {
     .literal(false, says('`false`'))
     .exactOptional()
     .describe('Of `ask` rules: nobody approves what they asked for themselves.'),
+  grant: z
+    .strictObject(
+      {
+        for: text(20, 'a duration such as `15m`').describe('How long such a yes holds, such as `15m`.'),
+        args: z
+          .array(
+            z
+              .string(says('a path below `args`, such as `account` or `to.domain`'))
+              .regex(GRANT_PATH, says('a path below `args`, such as `account` or `to.domain`')),
+            says('a list of paths below `args`'),
+          )
+          .describe('The arguments that must stay as they were; the others may differ.'),
+      },
+      says('an object of `for` and `args`'),
+    )
+    .exactOptional()
+    .describe('Of `ask` rules: an approver may say yes to all calls of this kind for a while.'),
 }
 
 const rule = z.strictObject(ruleShape, {

@@ -23,3 +23,11 @@ export function cut(text: string, most: number): string {
 export function widthOf(text: string): number {
   return [...text].length
 }
+
+/** Every line of a text by itself, whole: what breaks lines stays, what would act or hide is shown. */
+export function printableLines(text: string): string {
+  return text
+    .split('\n')
+    .map((line) => printable(line, line.length))
+    .join('\n')
+}

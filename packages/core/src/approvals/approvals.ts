@@ -1,0 +1,237 @@
+/**
+ * Approvals of one haldir: asked for, waited for, decided, ended. The store has the last word on each of them; what
+ * this process knows only wakes it earlier.
+ */
+import type { Approval, Approver } from '../approvers/approver.ts'
+import { ask, background, cancelTimer, type MaybePromise } from '../clock.ts'
+import type { DigestKey } from '../digest-key.ts'
+import { Unavailable } from '../errors.ts'
+import type { Session } from '../gate/sessions.ts'
+import type { House } from '../pass.ts'
+import type { ApprovalRow, ApprovalVerbs, PendingLimits } from '../stores/approvals.ts'
+import { NOBODY } from '../watch/chain.ts'
+import { Deliveries } from './delivery.ts'
+import { draftOf, keptIn, shownApproval, TRIES } from './rows.ts'
+import { speak } from './saying.ts'
+
+/** How people are asked, checked. */
+export interface CheckedApprovals {
+  readonly approvers: readonly Approver[]
+  readonly mode: 'wait' | 'suspend'
+  readonly waitMs: number
+  readonly suspendMs: number
+  readonly limits: PendingLimits
+  readonly url: ((id: string) => string) | undefined
+  readonly resume: ((call: { session: Session; tool: string; ref: string | undefined }) => unknown) | undefined
+}
+
+/** What approvals need of sessions. */
+export interface ApprovalSessions {
+  digestKey(tenant: string): Promise<DigestKey>
+  /** The handle of a session, also of one that was opened elsewhere; `undefined` when the store does not know it. */
+  handle(id: string): Promise<Session | undefined>
+}
+
+/** The channel of the application's own `onDecided`. */
+export const DECIDED = '@decided'
+/** How often what is due is looked for while nothing else happens. */
+const TICK_MS = 5_000
+const BATCH = 100
+
+export class Approvals {
+  readonly options: CheckedApprovals
+  readonly house: House
+  readonly sessions: ApprovalSessions
+  readonly deliveries: Deliveries
+  readonly #waiting = new Map<string, Set<() => void>>()
+  #ticking: (() => void) | undefined
+  #closed = false
+
+  constructor(
+    house: House,
+    options: CheckedApprovals,
+    sessions: ApprovalSessions,
+    random: (bytes: number) => Uint8Array,
+  ) {
+    this.house = house
+    this.options = options
+    this.sessions = sessions
+    this.deliveries = new Deliveries(this)
+    for (const approver of options.approvers) {
+      const { name } = approver
+      approver.open?.({
+        say: (id, say) => speak(this, id, say),
+        get: (id) => this.get(id),
+        note: (id) => this.ask((verbs) => verbs.note(id, name), 'note'),
+        reject: (what) => this.reject(name, what),
+        clock: house.clock,
+        random,
+      })
+      this.deliveries.add(name, (approval, note, signal) => approver.show(approval, note, signal))
+    }
+    if (options.approvers.length > 0) this.#tick()
+  }
+
+  /** The channels that every approval is told through. */
+  get channels(): readonly string[] {
+    return [...this.options.approvers.map(({ name }) => name), DECIDED]
+  }
+
+  get closed(): boolean {
+    return this.#closed
+  }
+
+  async get(id: string): Promise<Approval | undefined> {
+    const row = await this.row(id)
+    return row && this.shown(row)
+  }
+
+  async row(id: string): Promise<ApprovalRow | undefined> {
+    const row = await this.ask((verbs) => verbs.get(id), 'get')
+    if (row === undefined || row === null) return undefined
+    // A store that answers another's row must not let it be taken for this one.
+    if (row.id !== id || typeof row.version !== 'number')
+      throw new Unavailable('`store.approval.get` answered nonsense')
+    return row
+  }
+
+  shown(row: ApprovalRow): Approval {
+    return shownApproval(row, this.options.url)
+  }
+
+  /** Something has changed: whoever waits for it here looks at once, and channels are told. */
+  changed(id: string): void {
+    for (const wake of this.#waiting.get(id) ?? []) wake()
+    this.deliveries.kick()
+    this.#tick()
+  }
+
+  /** Resolves when an approval may have changed in this process, or after `ms`, or when this haldir closes. */
+  nextChange(id: string, ms: number, also: (wake: () => void) => () => void): Promise<void> {
+    return new Promise((resolve) => {
+      const waiting = this.#waiting.get(id) ?? new Set()
+      this.#waiting.set(id, waiting)
+      const wake = () => {
+        stop()
+        undo()
+        waiting.delete(wake)
+        if (waiting.size === 0) this.#waiting.delete(id)
+        resolve()
+      }
+      let undo = () => {}
+      let stop = () => {}
+      waiting.add(wake)
+      // Somebody waits for the answer: the timer keeps the process alive, as the call that waits should.
+      const timer = this.house.clock.setTimeout(wake, ms)
+      stop = () => cancelTimer(timer)
+      undo = also(wake)
+      if (this.#closed) wake()
+    })
+  }
+
+  /** Ends a pending approval that nobody wants an answer to any more. Never rejects. */
+  async withdraw(id: string, why: string): Promise<void> {
+    try {
+      for (let tries = 0; tries < TRIES; tries++) {
+        const row = await this.row(id)
+        if (row?.state !== 'pending') return
+        const data = { ...row.data, why }
+        const done = await this.ask((verbs) => verbs.change(id, row.version, { state: 'withdrawn', data }), 'change')
+        if (!done) continue
+        await this.house.trail.conclude(draftOf(done, 'approval-withdrawn', { why }))
+        this.changed(id)
+        return
+      }
+    } catch (error) {
+      this.house.faults.note('approvals', error)
+    }
+  }
+
+  /** Ends all that sessions which are over have asked for. Never rejects. */
+  async withdrawOf(sessions: readonly string[], why: string): Promise<void> {
+    try {
+      for (const session of sessions) {
+        const rows = await this.ask((verbs) => verbs.list({ session, state: 'pending', limit: 1_000 }), 'list')
+        for (const { id } of rows) await this.withdraw(id, why)
+      }
+    } catch (error) {
+      this.house.faults.note('approvals', error)
+    }
+  }
+
+  /** Ends what has waited too long: on record, its hold given back, its cards told. */
+  async expire(limit: number): Promise<readonly ApprovalRow[]> {
+    const { trail, holds } = this.house
+    const rows = await this.ask((verbs) => verbs.expire(limit), 'expire')
+    for (const row of rows) {
+      await trail.conclude(draftOf(row, 'approval-expired', {}))
+      if (keptIn(row).waiting === 'wait') void holds.cancel(keptIn(row).call)
+      this.changed(row.id)
+    }
+    return rows
+  }
+
+  /** Records what came in and counts for nothing. Never rejects. */
+  async reject(
+    channel: string,
+    what: { readonly why: string; readonly id?: string; readonly by?: string },
+  ): Promise<void> {
+    const { why, id, by } = what
+    try {
+      const row = id === undefined ? undefined : await this.row(id).catch(() => undefined)
+      const data = { channel, why: cut(why), ...(by === undefined ? {} : { by: cut(by) }) }
+      await this.house.trail.conclude(
+        row ? draftOf(row, 'approval-rejected', data) : { type: 'approval-rejected', session: NOBODY, data },
+      )
+    } catch (error) {
+      this.house.faults.note('approvals', error)
+    }
+  }
+
+  /** Asks the store. Rejects `Unavailable` when it does not answer. */
+  ask<T>(work: (verbs: ApprovalVerbs) => MaybePromise<T>, what: string): Promise<T> {
+    const { store, deadlineMs, clock } = this.house
+    return ask(() => work(store.approval), deadlineMs, clock, `store.approval.${what}`)
+  }
+
+  /** What time has ended is ended, and what is due is told. */
+  async sweep(limit: number = BATCH): Promise<void> {
+    await this.expire(limit)
+    await this.deliveries.settled()
+  }
+
+  /** Whoever waits is woken and refused; channels are let go. */
+  async close(): Promise<void> {
+    this.#closed = true
+    this.#ticking?.()
+    for (const waiting of this.#waiting.values()) for (const wake of [...waiting]) wake()
+    await this.deliveries.close()
+    for (const approver of this.options.approvers) {
+      try {
+        await approver.close?.()
+      } catch (error) {
+        this.house.faults.note(`approver ${approver.name}`, error)
+      }
+    }
+  }
+
+  /** Looks again and again, without keeping the process alive: another may have died with something owed. */
+  #tick(): void {
+    if (this.#ticking || this.#closed) return
+    this.#ticking = background(this.house.clock, TICK_MS, async () => {
+      try {
+        while ((await this.expire(BATCH)).length === BATCH);
+      } catch (error) {
+        this.house.faults.note('approvals', error)
+      }
+      this.deliveries.kick()
+      this.#ticking = undefined
+      this.#tick()
+    })
+  }
+}
+
+/** What comes from outside stands in an entry, but not at any length. */
+function cut(text: string): string {
+  return String(text).slice(0, 200).toWellFormed()
+}

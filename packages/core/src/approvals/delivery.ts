@@ -1,0 +1,140 @@
+/**
+ * What channels are owed. The store keeps it, so a process that dies leaves it to the next one: a channel is told at
+ * least once how an approval stands, and again until it has taken that.
+ */
+import type { Approval } from '../approvers/approver.ts'
+import { background, isPromise, within } from '../clock.ts'
+import type { Delivery } from '../stores/approvals.ts'
+import type { Approvals } from './approvals.ts'
+
+type Show = (approval: Approval, note: unknown, signal: AbortSignal) => unknown
+
+/** How long a channel may take, and how long nobody else tries the same meanwhile. */
+const SHOW_MS = 20_000
+const LEASE_MS = 60_000
+const AT_ONCE = 20
+const FIRST_PAUSE_MS = 1_000
+const LONGEST_PAUSE_MS = 60_000
+
+export class Deliveries {
+  readonly #approvals: Approvals
+  readonly #channels = new Map<string, Channel>()
+  #closed = false
+
+  constructor(approvals: Approvals) {
+    this.#approvals = approvals
+  }
+
+  add(name: string, show: Show): void {
+    this.#channels.set(name, new Channel(this.#approvals, name, show))
+    this.kick()
+  }
+
+  remove(name: string): void {
+    this.#channels.get(name)?.close()
+    this.#channels.delete(name)
+  }
+
+  /** Looks for what is due, in the background. */
+  kick(): void {
+    if (this.#closed) return
+    for (const channel of this.#channels.values()) channel.kick()
+  }
+
+  /** Resolves when everything that is due now has been tried. */
+  async settled(): Promise<void> {
+    this.kick()
+    await Promise.all([...this.#channels.values()].map((channel) => channel.idle))
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    for (const channel of this.#channels.values()) channel.close()
+    await Promise.all([...this.#channels.values()].map((channel) => channel.idle))
+  }
+}
+
+/** One channel: its deliveries go out beside one another, and none of them holds up another channel's. */
+class Channel {
+  idle: Promise<void> = Promise.resolve()
+  readonly #approvals: Approvals
+  readonly #name: string
+  readonly #show: Show
+  readonly #abort = new AbortController()
+  #running = false
+  #again = false
+  #retry: (() => void) | undefined
+
+  constructor(approvals: Approvals, name: string, show: Show) {
+    this.#approvals = approvals
+    this.#name = name
+    this.#show = show
+  }
+
+  kick(): void {
+    this.#again = true
+    if (this.#running || this.#abort.signal.aborted) return
+    this.#running = true
+    this.idle = this.#run()
+  }
+
+  close(): void {
+    this.#retry?.()
+    this.#abort.abort()
+  }
+
+  async #run(): Promise<void> {
+    const { approvals, name } = { approvals: this.#approvals, name: this.#name }
+    try {
+      while (this.#again && !this.#abort.signal.aborted) {
+        this.#again = false
+        const due = await approvals.ask((verbs) => verbs.due([name], AT_ONCE, LEASE_MS), 'due')
+        if (due.length > 0) this.#again = true
+        await Promise.all(due.map((delivery) => this.#deliver(delivery)))
+      }
+    } catch (error) {
+      approvals.house.faults.note('approvals', error)
+      this.#retryIn(FIRST_PAUSE_MS)
+    } finally {
+      this.#running = false
+    }
+  }
+
+  async #deliver({ row, note, attempt }: Delivery): Promise<void> {
+    const { house } = this.#approvals
+    const stop = new AbortController()
+    const giveUp = () => stop.abort()
+    this.#abort.signal.addEventListener('abort', giveUp, { once: true })
+    try {
+      const shown = this.#show(this.#approvals.shown(row), note, stop.signal)
+      const answer = isPromise(shown)
+        ? await within(shown, SHOW_MS, house.clock, `approver ${this.#name}`, false)
+        : shown
+      await this.#approvals.ask((verbs) => verbs.shown(row.id, this.#name, row.version, answer ?? undefined), 'shown')
+    } catch (error) {
+      stop.abort()
+      house.faults.note(`approver ${this.#name}`, error)
+      const pause = pauseAfter(attempt, error)
+      // The lease would bring it back, too, if the store does not take this.
+      await this.#approvals.ask((verbs) => verbs.later(row.id, this.#name, pause), 'later').catch(() => {})
+      this.#retryIn(pause)
+    } finally {
+      this.#abort.signal.removeEventListener('abort', giveUp)
+    }
+  }
+
+  #retryIn(ms: number): void {
+    if (this.#retry || this.#abort.signal.aborted) return
+    this.#retry = background(this.#approvals.house.clock, ms, () => {
+      this.#retry = undefined
+      this.kick()
+    })
+  }
+}
+
+/** Twice as long each time, unless the channel has said how long. */
+function pauseAfter(attempt: number, error: unknown): number {
+  const { retryAfterMs } = (error ?? {}) as { retryAfterMs?: unknown }
+  const own = Math.min(FIRST_PAUSE_MS * 2 ** Math.min(attempt - 1, 10), LONGEST_PAUSE_MS)
+  return typeof retryAfterMs === 'number' && retryAfterMs > 0 ? Math.min(retryAfterMs, 3_600_000) : own
+}

@@ -1,0 +1,153 @@
+/** What a person says, and whether it counts. One decision comes of it, however many say something at once. */
+import type { Said, Say, SayRefusal } from '../approvers/approver.ts'
+import { Hostile, snapshot } from '../call.ts'
+import { bindingOf } from '../gate/approvals/binding.ts'
+import { countsFor, tally, type Vote } from '../gate/approvals/terms.ts'
+import type { ApprovalChange, ApprovalRow } from '../stores/approvals.ts'
+import type { Approvals } from './approvals.ts'
+import { draftOf, type Kept, keptIn, redactedArgs, TRIES } from './rows.ts'
+
+/** Rejects `Unavailable` when the store or the trail does not take it; then nothing is decided. */
+export async function speak(approvals: Approvals, id: string, say: Say): Promise<Said> {
+  const wrong = wrongIn(say)
+  if (wrong) return refuse(approvals, undefined, 'invalid', wrong, say, id)
+  let voted = false
+  for (let tries = 0; tries < TRIES; tries++) {
+    const row = await approvals.row(String(id))
+    if (!row) return refuse(approvals, undefined, 'unknown', 'There is no such approval.', say, id)
+    const refused = whyNot(row, say)
+    if (refused) return refuse(approvals, row, refused, whyOf(refused, row), say)
+    const edit = await editOf(approvals, row, say)
+    if (edit instanceof Hostile) return refuse(approvals, row, 'invalid', `The new arguments hold ${edit.what}.`, say)
+    const { vote, next } = voteOf(approvals, row, say, edit)
+    // Invariant: nothing is decided that is not on record.
+    if (!voted) await approvals.house.trail.record(draftOf(row, 'approval-voted', recorded(vote, say)))
+    voted = true
+    const changed = await approvals.ask((verbs) => verbs.change(row.id, row.version, next), 'change')
+    if (changed) return accept(approvals, changed)
+    // Somebody else was first, or its time is over: then there is another version, or nobody can decide it.
+    const now = await approvals.row(row.id)
+    if (now?.version === row.version) {
+      await approvals.expire(TRIES)
+      return refuse(approvals, row, 'expired', whyOf('expired', row), say)
+    }
+  }
+  return refuse(approvals, undefined, 'decided', 'Others were faster again and again; look at how it stands.', say, id)
+}
+
+async function accept(approvals: Approvals, row: ApprovalRow): Promise<Said> {
+  if (row.state !== 'pending') {
+    const by = keptIn(row).votes.filter(({ approve }) => approve === (row.state === 'approved'))
+    const data = {
+      state: row.state,
+      by: by.map((vote) => vote.by),
+      ...(keptIn(row).edited ? { edited: keptIn(row).digest } : {}),
+      ...(row.grant?.until === undefined ? {} : { grantUntil: new Date(row.grant.until).toISOString() }),
+    }
+    await approvals.house.trail.conclude(draftOf(row, 'approval-decided', data))
+  }
+  approvals.changed(row.id)
+  return { ok: true, approval: approvals.shown(row) }
+}
+
+function whyNot(row: ApprovalRow, say: Say): SayRefusal | undefined {
+  if (row.state === 'expired') return 'expired'
+  if (row.state !== 'pending') return 'decided'
+  const kept = keptIn(row)
+  // Invariant: what was shown is what is decided.
+  if (say.digest !== undefined && say.digest !== kept.digest) return 'other-digest'
+  if (say.grant && (!kept.grant || say.args !== undefined)) return 'invalid'
+  const counts = countsFor(kept, say)
+  return typeof counts === 'string' ? counts : undefined
+}
+
+/** What is decided from now on, if the arguments were changed. */
+interface Edit {
+  readonly digest: string
+  readonly binding: string
+  readonly kept: Partial<Kept>
+}
+
+async function editOf(approvals: Approvals, row: ApprovalRow, say: Say): Promise<Edit | Hostile | undefined> {
+  if (say.args === undefined || !say.approve) return undefined
+  const taken = snapshot(say.args)
+  if (taken instanceof Hostile) return taken
+  const { house, sessions } = approvals
+  const kept = keptIn(row)
+  const key = await sessions.digestKey(row.tenant)
+  const digest = key.digest(row.tool, taken.text)
+  if (digest === kept.digest) return undefined
+  const { tenant, session, tool } = row
+  const { chain, toolHash, rules } = kept
+  const binding = bindingOf({ session, chain, tool, toolHash, digestKey: key.id, digest, rules })
+  const sealed = await house.vault.sealText(tenant, `approval.${row.id}.edited`, taken.text)
+  const was = kept.edited?.was ?? kept.digest
+  const args = redactedArgs(house, await sessions.handle(session), taken.args)
+  return { digest, binding, kept: { digest, args, edited: { was, sealed } } }
+}
+
+function voteOf(
+  { house }: Approvals,
+  row: ApprovalRow,
+  say: Say,
+  edit: Edit | undefined,
+): { vote: Vote; next: ApprovalChange } {
+  const kept: Kept = { ...keptIn(row), ...edit?.kept }
+  const vote: Vote = {
+    by: say.by,
+    at: house.clock.now(),
+    approve: say.approve,
+    ...(say.reason === undefined || say.reason === '' ? {} : { reason: say.reason }),
+    rules: countsFor({ ...kept, votes: [] }, say) as readonly string[],
+    digest: kept.digest,
+  }
+  const votes = [...kept.votes, vote]
+  const state = tally({ ...kept, votes })
+  const granted = state === 'approved' && say.grant && kept.grant ? { grantMs: kept.grant.forMs } : {}
+  const data = { ...kept, votes } as unknown as Record<string, unknown>
+  return { vote, next: { ...(state ? { state } : {}), ...(edit ? { binding: edit.binding } : {}), ...granted, data } }
+}
+
+function recorded({ by, approve, reason, rules, digest }: Vote, { grant }: Say): Record<string, unknown> {
+  return { by, approve, rules, ...(reason === undefined ? {} : { reason }), ...(grant ? { grant } : {}), digest }
+}
+
+async function refuse(
+  approvals: Approvals,
+  row: ApprovalRow | undefined,
+  refused: SayRefusal,
+  why: string,
+  say: Say,
+  id = row?.id,
+): Promise<Said> {
+  const by = typeof say?.by === 'string' ? { by: say.by } : {}
+  await approvals.reject('say', { why: refused, ...(typeof id === 'string' ? { id } : {}), ...by })
+  return { ok: false, refused, why, ...(row ? { approval: approvals.shown(row) } : {}) }
+}
+
+function whyOf(refused: SayRefusal, { state }: ApprovalRow): string {
+  if (refused === 'decided') return `This was ${state} already.`
+  return WHY[refused]
+}
+
+const WHY: Readonly<Record<SayRefusal, string>> = {
+  unknown: 'There is no such approval.',
+  decided: 'This was decided already.',
+  expired: 'This has expired: nobody decided in time.',
+  'not-approver': 'You are not among those who may decide this.',
+  'self-approval': 'Who asks for something does not approve it.',
+  voted: 'You have said so already; others have to say yes as well.',
+  'other-digest': 'This call is not the one that you were shown.',
+  invalid: 'This can not be decided like that.',
+}
+
+/** What comes from a channel is checked like anything else that comes from outside. */
+function wrongIn(say: Say): string | undefined {
+  const { by, groups = [], approve, reason = '', grant = false } = say ?? {}
+  if (typeof approve !== 'boolean') return '`approve` is true or false.'
+  if (typeof by !== 'string' || by.length === 0 || by.length > 200) return '`by` says who decides.'
+  if (!Array.isArray(groups) || !groups.every((group) => typeof group === 'string'))
+    return '`groups` is a list of names.'
+  if (typeof reason !== 'string' || reason.length > 1_000) return 'The reason has at most 1,000 characters.'
+  return typeof grant === 'boolean' ? undefined : '`grant` is true or false.'
+}
