@@ -213,6 +213,16 @@ describe('a card that was posted', () => {
     expect(slack.buttonsOf(slack.message())).toContain('haldir_approve')
   })
 
+  it('does not add up what several rules want', async () => {
+    const { ask, set, show, approver, slack } = scene()
+    const { id } = ask({ terms: ['money', 'night'].map((rule, at) => ({ rule, quorum: at + 1 })) })
+    await show(approver)
+    expect(slack.textOf(slack.message())).toContain('*Rule*\n`money, night (2 people)`')
+    set(id, { votes: ['U1', 'U2'].map((user) => ({ by: `slack:${user}`, approve: true, at: new Date(0) })) })
+    await show(approver)
+    expect(slack.textOf(slack.message())).toContain('2 have approved: <@U1>, <@U2>')
+  })
+
   it.each<[string, Partial<Approval>, string]>([
     ['approved', { votes: [{ by: 'slack:U123', approve: true, at: new Date(0) }] }, 'Approved by <@U123>'],
     [
@@ -415,6 +425,7 @@ describe('slackApprover', () => {
     ['path', { path: 'haldir' }],
     ['path', { path: '/' }],
     ['name', { name: '' }],
+    ['name', { name: 'slack:eu' }],
     ['signingsecret', { signingsecret: 'x' }],
   ])('names the option that is wrong: %s (%#)', (path, more) => {
     expect(made(more)).toThrow(expect.objectContaining({ name: 'ConfigError', code: 'invalid-option', path }))

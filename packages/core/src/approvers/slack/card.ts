@@ -58,9 +58,14 @@ function fieldsOf(approval: Approval): readonly (readonly [string, string])[] {
     ['Cost', cost.length > 0 ? inline(cost.join(', '), 300) : 'nothing'],
     ...(left.length > 0 ? [['Budget left', inline(left.join(', '), 300)] as const] : []),
     ...(others.length > 0 ? [['On behalf of', inline(others.join(', '), 300)] as const] : []),
-    ...(terms.length > 0 ? [['Rule', inline(terms.map(({ rule }) => rule).join(', '), 300)] as const] : []),
+    ...(terms.length > 0 ? [['Rule', inline(terms.map(whoseYes).join(', '), 300)] as const] : []),
     state === 'pending' ? ['Expires', date(expiresAt)] : ['Ended', date(decidedAt ?? expiresAt)],
   ]
+}
+
+/** A rule that asks, and how many people it wants if not one. */
+function whoseYes({ rule, quorum }: Approval['terms'][number]): string {
+  return quorum > 1 ? `${rule} (${quorum} people)` : rule
 }
 
 function argumentsOf(approval: Approval): Block {
@@ -74,11 +79,13 @@ function standingOf(approval: Approval): readonly string[] {
   const { state, votes, terms, grant, usedAt } = approval
   const yes = [...new Set(votes.filter(({ approve }) => approve).map(({ by }) => by))]
   const no = votes.findLast(({ approve }) => !approve)
-  const needed = Math.max(1, ...terms.map(({ quorum }) => quorum))
+  const [needed = 1, ...others] = terms.map(({ quorum }) => quorum)
+  // Of several rules each wants its own: who counts for which is not told.
+  const soFar = others.length > 0 ? `${yes.length} have` : `${yes.length} of ${needed} have`
   const because = (reason: string | undefined) => (reason === undefined ? '' : `\n${inline(reason, 200)}`)
   switch (state) {
     case 'pending':
-      return needed > 1 || yes.length > 0 ? [`${yes.length} of ${needed} have approved${namesOf(': ', yes)}`] : []
+      return needed > 1 || yes.length > 0 ? [`${soFar} approved${namesOf(': ', yes)}`] : []
     case 'approved': {
       const until = grant?.until ? `\nCalls like it run without asking until ${date(grant.until)}` : ''
       const used = usedAt ? `\nUsed ${date(usedAt)}` : ''

@@ -79,11 +79,7 @@ export function checkSlack(options: SlackApproverOptions): CheckedSlack {
   check('fetch', own === undefined || typeof own === 'function', 'is a function')
   const whole = typeof path === 'string' && /^(\/[A-Za-z0-9._~-]+)+$/.test(path)
   check('path', whole, 'is a path such as `/haldir/slack`')
-  check(
-    'name',
-    typeof name === 'string' && /^[A-Za-z0-9_.:-]{1,64}$/.test(name),
-    'is 1 to 64 letters, digits or `_.:-`',
-  )
+  check('name', typeof name === 'string' && /^[A-Za-z0-9_.-]{1,64}$/.test(name), 'is 1 to 64 letters, digits or `_.-`')
   return {
     token,
     channel,

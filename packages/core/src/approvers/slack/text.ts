@@ -2,12 +2,8 @@
  * Text for Slack's mrkdwn: models and customers wrote some of it, and Slack acts on what is marked up in the right way.
  * What is shown here mentions nobody, links nowhere and formats nothing.
  */
+import { printable, printableLines } from '../../printable.ts'
 
-/**
- * What does not show, or changes how other text shows: control characters, bidirectional and other invisible ones, every
- * blank but the space, what has no meaning yet.
- */
-const UNSEEN = /[\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\u2800]|(?! )\p{Zs}/gu
 /** The three characters that Slack's markup begins with: mentions, links and dates are all `<…>`. */
 const ENTITIES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;' }
 const USER = /^slack:([UW][A-Z0-9]{1,40})$/
@@ -32,7 +28,8 @@ export function inline(text: string, most: number): string {
 
 /** The same where nothing is marked up. */
 export function plain(text: string, most: number): string {
-  const shown = visible(text.slice(0, most + 1))
+  const read = text.slice(0, most + 1)
+  const shown = printable(read, read.length)
   return shown.length <= most ? shown : `${shown.slice(0, most - 1).toWellFormed()}…`
 }
 
@@ -42,11 +39,7 @@ export function fenced(text: string, room: number): Fitted {
   const close = '\n```'
   const left = room - open.length - close.length
   // No character gets shorter on the way: what is behind the room need not be looked at.
-  const shown = text
-    .slice(0, left + 1)
-    .split('\n')
-    .map(visible)
-    .join('\n')
+  const shown = printableLines(text.slice(0, left + 1))
   let body = ''
   let whole = text.length <= left
   // A run of backquotes may end the block; a single one may not.
@@ -81,8 +74,4 @@ export function duration(ms: number): string {
     ] as const
   ).find(([, size]) => ms >= size && ms % size === 0) ?? ['s', 1_000]
   return `${Math.ceil(ms / size)} ${unit}`
-}
-
-function visible(text: string): string {
-  return text.replace(UNSEEN, (one) => `\\u{${one.codePointAt(0)?.toString(16)}}`)
 }
