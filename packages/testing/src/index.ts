@@ -7,6 +7,7 @@ export {
   type DriveOptions,
   type Loop,
   type LoopOptions,
+  type NativePause,
   type ScriptedCall,
   type ToolBody,
 } from './adapter-contract.ts'

@@ -15,8 +15,13 @@ import type { Approvals } from './approvals.ts'
 import { askedOf, draftOf, type Kept, keptAmounts, redactedArgs } from './rows.ts'
 
 /** How a call waits for people. */
-export function waitingOf({ tool, house }: Pass): 'wait' | 'suspend' {
+export function waitingOf({ tool, house }: Pick<Pass, 'tool' | 'house'>): 'wait' | 'suspend' {
   return tool.waiting ?? house.approvals?.options.mode ?? 'wait'
+}
+
+/** A framework's id of a call, as approvals are found by it. It comes from the model: bounded. */
+export function refOf(ref: string): string {
+  return String(ref).slice(0, 200).toWellFormed()
 }
 
 export interface Question {
@@ -44,11 +49,6 @@ export function boundTo(
   tool: GovernedTool,
 ): { session: string; tool: string; toolHash: string | undefined } {
   return { session: session.id, tool: tool.name, toolHash: tool.hash }
-}
-
-/** What an approval is found by again; of an adapter or a model, so not at any length. */
-export function refKey(ref: string): string {
-  return ref.slice(0, 200).toWellFormed()
 }
 
 /** Puts the question: after the budget was checked, and not while too many are open already. */
@@ -83,7 +83,7 @@ export async function request(pass: Pass, approvals: Approvals, question: Questi
     session: session.id,
     agent: session.agent,
     tool: pass.tool.name,
-    ...(key === undefined ? {} : { ref: refKey(key) }),
+    ...(key === undefined ? {} : { ref: refOf(key) }),
     binding: question.binding,
     ...(grantBinding === undefined ? {} : { grant: { binding: grantBinding } }),
     ttlMs,
