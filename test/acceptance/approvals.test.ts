@@ -1,45 +1,14 @@
 /** A person decides: what a yes is for, and what it is not for. */
-import {
-  type Approver,
-  type ApproverPort,
-  Denied,
-  governed,
-  type HaldirOptions,
-  type Policy,
-  Suspended,
-  type ToolOptions,
-  usd,
-} from '@haldir/core'
+import { Denied, governed, type HaldirOptions, type Policy, Suspended, type ToolOptions, usd } from '@haldir/core'
 import { describe, expect, it } from 'vitest'
 import { proves } from '../promises.ts'
-import { fleet, type House, STORES } from './scene.ts'
+import { caughtBy, channel, type Pay, pendingOf } from './approval-scene.ts'
+import { fleet, STORES } from './scene.ts'
 
 const policy: Policy = {
   default: 'allow',
   allowByDefault: true,
   rules: [{ id: 'big', tools: 'pay', when: { 'args.amount': { gt: 10 } }, then: 'ask', because: 'large payments' }],
-}
-
-interface Pay {
-  amount: number
-  to?: string
-}
-
-/** A channel that keeps what it was shown. */
-function channel(name = 'desk') {
-  const shown: { state: string; id: string; version: number }[] = []
-  let port: ApproverPort | undefined
-  const approver: Approver = {
-    name,
-    open(given) {
-      port = given
-    },
-    show(approval, note) {
-      shown.push({ state: approval.state, id: approval.id, version: approval.votes.length })
-      return note ?? { card: approval.id }
-    },
-  }
-  return { approver, shown, port: () => port as ApproverPort }
 }
 
 async function scene(
@@ -62,21 +31,6 @@ async function scene(
   )
   return { fleet: house, haldir, entries, session, pay, paid, desk, pending: () => pendingOf(haldir) }
 }
-
-async function pendingOf(haldir: House['haldir']) {
-  for (let tries = 0; tries < 50; tries++) {
-    const [one] = await haldir.approvals.list({ state: 'pending' })
-    if (one) return one
-    await new Promise((resolve) => setImmediate(resolve))
-  }
-  throw new Error('nothing is pending')
-}
-
-const caught = (work: Promise<unknown>) =>
-  work.then(
-    () => undefined,
-    (error: unknown) => error,
-  )
 
 describe.each(STORES)('a call that waits (%s)', (kind) => {
   it('runs, once, after a yes; the trail tells the story', async () => {
@@ -112,7 +66,7 @@ describe.each(STORES)('a call that waits (%s)', (kind) => {
 
   it('does not run after a no, which tells the model why', async () => {
     const { pay, paid, pending, haldir, session } = await scene({}, kind)
-    const calling = caught(pay({ amount: 29.99 }))
+    const calling = caughtBy(pay({ amount: 29.99 }))
     const asked = await pending()
     await haldir.approvals.decide(asked.id, { approve: false, by: 'alice', reason: 'too much' })
     const error = await calling
@@ -134,7 +88,7 @@ describe.each(STORES)('a call that waits (%s)', (kind) => {
       entries,
       session,
     } = await scene({}, kind)
-    const calling = caught(pay({ amount: 29.99 }))
+    const calling = caughtBy(pay({ amount: 29.99 }))
     await pending()
     await clock.advance(299_000)
     expect((await session.budget())[0]?.held.toString()).toBe('29.99 USD')
@@ -157,7 +111,7 @@ describe.each(STORES)('a call that waits (%s)', (kind) => {
       fleet: { clock },
       haldir,
     } = await scene({}, kind)
-    const calling = caught(pay({ amount: 29.99 }))
+    const calling = caughtBy(pay({ amount: 29.99 }))
     const { id } = await pending()
     await session.revoke('stop')
     expect(await calling).toMatchObject({ code: 'session-revoked' })
@@ -186,7 +140,7 @@ describe.each(STORES)('a call that waits (%s)', (kind) => {
 
   it('is one of two equal calls: each needs a yes of its own', async () => {
     const { pay, paid, pending, haldir } = await scene({}, kind)
-    const both = [caught(pay({ amount: 20 })), caught(pay({ amount: 20 }))]
+    const both = [caughtBy(pay({ amount: 20 })), caughtBy(pay({ amount: 20 }))]
     await pending()
     await new Promise((resolve) => setTimeout(resolve, 20))
     const asked = await haldir.approvals.list({ state: 'pending' })
@@ -219,42 +173,42 @@ describe.each(STORES)('a call that is suspended (%s)', (kind) => {
 
   it('is resumed once, after a yes', async () => {
     const { pay, paid, haldir, session } = await suspended()
-    const error = await caught(pay({ amount: 30 }))
+    const error = await caughtBy(pay({ amount: 30 }))
     expect(Suspended.isInstance(error)).toBe(true)
     const { approvalId: id } = error as Suspended
     // Nothing is set aside.
     expect((await session.budget())[0]?.held.toString()).toBe('0 USD')
-    expect(await caught(haldir.approvals.resume(id))).toMatchObject({ code: 'approval-pending', approvalId: id })
+    expect(await caughtBy(haldir.approvals.resume(id))).toMatchObject({ code: 'approval-pending', approvalId: id })
     // Calling again asks nobody again.
-    expect(await caught(pay({ amount: 30 }))).toMatchObject({ approvalId: id })
+    expect(await caughtBy(pay({ amount: 30 }))).toMatchObject({ approvalId: id })
     await haldir.approvals.decide(id, { approve: true, by: 'alice' })
     expect(paid).toEqual([])
     expect(await haldir.approvals.resume(id)).toBe('paid 30')
     expect(paid).toEqual([{ amount: 30 }])
-    expect(await caught(haldir.approvals.resume(id))).toMatchObject({ code: 'duplicate-call' })
+    expect(await caughtBy(haldir.approvals.resume(id))).toMatchObject({ code: 'duplicate-call' })
     expect(paid).toHaveLength(1)
   })
 
   it('is not resumed with other arguments, after a revoke, or when today is against it', async () => {
     const { pay, paid, haldir, session } = await suspended()
-    const { approvalId: id } = (await caught(pay({ amount: 30 }))) as Suspended
+    const { approvalId: id } = (await caughtBy(pay({ amount: 30 }))) as Suspended
     await haldir.approvals.decide(id, { approve: true, by: 'alice' })
     // Other arguments are another call.
-    expect(await caught(pay({ amount: 31 }))).toMatchObject({ code: 'approval-pending' })
+    expect(await caughtBy(pay({ amount: 31 }))).toMatchObject({ code: 'approval-pending' })
     await haldir.loadPolicy({ ...policy, rules: [...policy.rules, { id: 'no', tools: 'pay', then: 'deny' }] })
-    expect(await caught(haldir.approvals.resume(id))).toMatchObject({ code: 'policy-denied', rule: 'no' })
+    expect(await caughtBy(haldir.approvals.resume(id))).toMatchObject({ code: 'policy-denied', rule: 'no' })
     await haldir.loadPolicy(policy)
     await session.revoke('stop')
-    expect(await caught(haldir.approvals.resume(id))).toMatchObject({ code: 'session-revoked' })
+    expect(await caughtBy(haldir.approvals.resume(id))).toMatchObject({ code: 'session-revoked' })
     expect(paid).toEqual([])
   })
 
   it('survives a failed admit: the yes is still there', async () => {
     const { pay, paid, haldir } = await suspended()
-    const { approvalId: id } = (await caught(pay({ amount: 95 }))) as Suspended
+    const { approvalId: id } = (await caughtBy(pay({ amount: 95 }))) as Suspended
     await haldir.approvals.decide(id, { approve: true, by: 'alice' })
     await pay({ amount: 8 })
-    expect(await caught(haldir.approvals.resume(id))).toMatchObject({ code: 'budget-exceeded' })
+    expect(await caughtBy(haldir.approvals.resume(id))).toMatchObject({ code: 'budget-exceeded' })
     expect((await haldir.approvals.get(id))?.usedBy).toBeUndefined()
     expect(paid).toHaveLength(1)
   })
@@ -267,7 +221,7 @@ describe.each(STORES)('a call that is suspended (%s)', (kind) => {
     } = await suspended()
     const heard: string[] = []
     haldir.approvals.onDecided(({ id, state }) => heard.push(`${id} ${state}`))
-    const { approvalId: id } = (await caught(pay({ amount: 30 }))) as Suspended
+    const { approvalId: id } = (await caughtBy(pay({ amount: 30 }))) as Suspended
     await haldir.approvals.decide(id, { approve: true, by: 'alice' })
     await clock.advance(10)
     expect(heard).toEqual([`${id} approved`])

@@ -3,7 +3,7 @@
  * this process knows only wakes it earlier.
  */
 import type { Approval, Approver } from '../approvers/approver.ts'
-import { ask, background, cancelTimer, type MaybePromise } from '../clock.ts'
+import { ask, background, cancelTimer, type MaybePromise, within } from '../clock.ts'
 import type { DigestKey } from '../digest-key.ts'
 import { Unavailable } from '../errors.ts'
 import type { Session } from '../gate/sessions.ts'
@@ -200,11 +200,19 @@ export class Approvals {
     await this.deliveries.settled()
   }
 
-  /** Whoever waits is woken and refused; channels are let go. */
-  async close(): Promise<void> {
+  /** Whoever waits is woken, and refused. */
+  stop(): void {
     this.#closed = true
     this.#ticking?.()
     for (const waiting of this.#waiting.values()) for (const wake of [...waiting]) wake()
+  }
+
+  /** Channels are told what is due, if they take it in time, and let go. What is owed then is another process's. */
+  async close(): Promise<void> {
+    const { clock, deadlineMs, faults } = this.house
+    await within(this.deliveries.settled(), deadlineMs, clock, 'approvers').catch((error) =>
+      faults.note('approvers', error),
+    )
     await this.deliveries.close()
     for (const approver of this.options.approvers) {
       try {

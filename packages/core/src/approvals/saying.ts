@@ -17,9 +17,10 @@ export async function speak(approvals: Approvals, id: string, say: Say): Promise
     if (!row) return refuse(approvals, undefined, 'unknown', 'There is no such approval.', say, id)
     const refused = whyNot(row, say)
     if (refused) return refuse(approvals, row, refused, whyOf(refused, row), say)
-    const edit = await editOf(approvals, row, say)
+    const redacted = await withoutSecrets(approvals, row, say)
+    const edit = await editOf(approvals, row, redacted)
     if (edit instanceof Hostile) return refuse(approvals, row, 'invalid', `The new arguments hold ${edit.what}.`, say)
-    const { vote, next } = voteOf(approvals, row, say, edit)
+    const { vote, next } = voteOf(approvals, row, redacted, edit)
     // Invariant: nothing is decided that is not on record.
     if (!voted) await approvals.house.trail.record(draftOf(row, 'approval-voted', recorded(vote, say)))
     voted = true
@@ -48,6 +49,14 @@ async function accept(approvals: Approvals, row: ApprovalRow): Promise<Said> {
   }
   approvals.changed(row.id)
   return { ok: true, approval: approvals.shown(row) }
+}
+
+/** What people type is kept and shown: a secret that the session knows is not. */
+async function withoutSecrets({ house, sessions }: Approvals, row: ApprovalRow, say: Say): Promise<Say> {
+  if (say.reason === undefined) return say
+  const session = await sessions.handle(row.session)
+  const redactor = session && house.belongings.get(session)?.redactor
+  return redactor ? { ...say, reason: redactor.text(say.reason) } : say
 }
 
 function whyNot(row: ApprovalRow, say: Say): SayRefusal | undefined {

@@ -1,0 +1,374 @@
+/** What approvals lean on, broken: no call runs without its yes, none waits for ever, and nobody is forgotten. */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import {
+  governed,
+  type Haldir,
+  type HaldirOptions,
+  type Policy,
+  type Session,
+  type Sink,
+  type Store,
+  type Suspended,
+  usd,
+} from '@haldir/core'
+import { memorySink } from '@haldir/core/sinks/memory'
+import { memoryStore } from '@haldir/core/stores/memory'
+import { fakeClock } from '@haldir/testing'
+import { afterEach, describe, expect, it } from 'vitest'
+import { proves } from '../promises.ts'
+import { caughtBy, channel, type Pay, pendingOf } from './approval-scene.ts'
+import { fleet, turns } from './scene.ts'
+
+const policy: Policy = {
+  default: 'allow',
+  allowByDefault: true,
+  rules: [{ id: 'big', tools: 'pay', when: { 'args.amount': { gt: 10 } }, then: 'ask' }],
+}
+
+const BROKEN: Record<string, () => unknown> = {
+  throws: () => {
+    throw new Error('password hunter2hunter2')
+  },
+  rejects: async () => {
+    throw new Error('password hunter2hunter2')
+  },
+  hangs: () => new Promise(() => {}),
+  'answers nothing': () => undefined,
+  'answers nonsense': () => ({ ok: 'yes', state: 'approved', id: 7 }),
+}
+
+function payFor(haldir: Haldir, session: Session, paid: Pay[]) {
+  return governed(
+    async (args: Pay) => {
+      paid.push(args)
+      return `paid ${args.amount}`
+    },
+    { name: 'pay', scope: 'spend', cost: ({ amount }: Pay) => usd(amount) },
+    { haldir, session },
+  )
+}
+
+/** A haldir on a store of which verbs can be broken while it works. */
+async function scene(options: HaldirOptions = {}) {
+  const clock = fakeClock()
+  const sound = memoryStore({ clock })
+  const breaks: Partial<Record<string, () => unknown>> = {}
+  const approval = new Proxy(sound.approval, {
+    get: (target, verb: string) => breaks[verb] ?? Reflect.get(target, verb),
+  })
+  const store: Store = new Proxy(
+    { ...sound, approval },
+    { get: (target, verb: string) => breaks[`store.${verb}`] ?? Reflect.get(target, verb) },
+  )
+  const sink = memorySink()
+  const sinks = { write: undefined as Sink['write'] | undefined }
+  const fleetOf = fleet('memory', clock)
+  const desk = channel()
+  const breakable = new Proxy<Sink>(sink, {
+    get: (target, verb) => (verb === 'write' && sinks.write) || Reflect.get(target, verb),
+  })
+  const { haldir } = fleetOf.house({ store, policy, approvers: [desk.approver], sinks: [breakable], ...options })
+  const session = await haldir.createSession({ agent: 'bot', scopes: ['spend:1000'], ttl: '2d' })
+  const paid: Pay[] = []
+  return { clock, breaks, sinks, haldir, session, paid, desk, pay: payFor(haldir, session, paid), fleet: fleetOf }
+}
+
+describe.each(Object.entries(BROKEN))('a store that %s', (_, broken) => {
+  it.each(['find', 'request', 'get', 'expire', 'store.reserve'])(
+    'in `%s`: the call is refused, in time',
+    async (verb) => {
+      proves('invariant-6')
+      const { breaks, pay, paid, clock, haldir, session } = await scene()
+      breaks[verb] = broken
+      // `find` is of a suspended call, or one that a grant may be for.
+      const suspends = verb === 'find'
+      const tool = governed(
+        async (args: Pay) => void paid.push(args),
+        {
+          name: 'pay',
+          scope: 'spend',
+          cost: ({ amount }: Pay) => usd(amount),
+          ...(suspends ? { approval: 'suspend' as const } : {}),
+        },
+        { haldir, session },
+      )
+      const calling = caughtBy((suspends ? tool : pay)({ amount: 50 }))
+      let error: unknown
+      void calling.then((told) => {
+        error = told
+      })
+      for (let second = 0; second < 320 && error === undefined; second++) await clock.advance(1_000)
+      // Where nothing but the look for what is over is broken, the call ends all the same: nobody has answered.
+      // A store that has lost all there was to look for has no approval of this call, and people are asked.
+      const codes = ['unavailable', 'approval-expired', 'approval-pending']
+      expect(codes).toContain((error as { code?: string })?.code)
+      expect(String(error)).not.toContain('hunter2')
+      expect(paid).toEqual([])
+    },
+  )
+
+  it('in `change`: nothing is decided', async () => {
+    const { breaks, pay, paid, haldir, clock } = await scene()
+    const calling = caughtBy(pay({ amount: 50 }))
+    const { id } = await pendingOf(haldir)
+    breaks.change = broken
+    const deciding = caughtBy(haldir.approvals.decide(id, { approve: true, by: 'alice' }))
+    await clock.advance(200_000)
+    const refused = await deciding
+    delete breaks.change
+    if (broken !== BROKEN['answers nonsense']) {
+      expect(refused).toBeDefined()
+      expect((await haldir.approvals.get(id))?.state).toBe('pending')
+    }
+    await clock.advance(200_000)
+    expect(await calling).toMatchObject({ code: 'approval-expired' })
+    expect(paid).toEqual([])
+  })
+
+  it('in `admit`, after the yes: refused, and the yes is not used', async () => {
+    const { breaks, pay, paid, haldir, clock } = await scene()
+    const calling = caughtBy(pay({ amount: 50 }))
+    const { id } = await pendingOf(haldir)
+    breaks['store.admit'] = broken
+    await haldir.approvals.decide(id, { approve: true, by: 'alice' })
+    await clock.advance(20_000)
+    expect(await calling).toMatchObject({ code: 'unavailable' })
+    expect(paid).toEqual([])
+  })
+})
+
+describe('a trail that accepts nothing', () => {
+  it('keeps a question from being asked, and what was asked is withdrawn', async () => {
+    const { sinks, pay, paid, haldir, desk } = await scene()
+    sinks.write = () => {
+      throw new Error('full')
+    }
+    expect(await caughtBy(pay({ amount: 50 }))).toMatchObject({ code: 'unavailable' })
+    expect(await haldir.approvals.list({ state: 'pending' })).toEqual([])
+    expect(desk.shown.map(({ state }) => state)).not.toContain('pending')
+    expect(paid).toEqual([])
+  })
+
+  it('keeps a decision from being made', async () => {
+    const { sinks, pay, paid, haldir, clock } = await scene()
+    const calling = caughtBy(pay({ amount: 50 }))
+    const { id } = await pendingOf(haldir)
+    sinks.write = () => {
+      throw new Error('full')
+    }
+    await expect(haldir.approvals.decide(id, { approve: true, by: 'alice' })).rejects.toMatchObject({
+      code: 'unavailable',
+    })
+    expect((await haldir.approvals.get(id))?.state).toBe('pending')
+    sinks.write = undefined
+    await clock.advance(301_000)
+    expect(await calling).toMatchObject({ code: 'approval-expired' })
+    expect(paid).toEqual([])
+  })
+
+  it('keeps a yes from being used for anything', async () => {
+    const { sinks, pay, paid, haldir, session } = await scene({ approvals: { mode: 'suspend' } })
+    const { approvalId: id } = (await caughtBy(pay({ amount: 50 }))) as Suspended
+    await haldir.approvals.decide(id, { approve: true, by: 'alice' })
+    sinks.write = () => {
+      throw new Error('full')
+    }
+    expect(await caughtBy(haldir.approvals.resume(id))).toMatchObject({ code: 'unavailable' })
+    expect(paid).toEqual([])
+    expect((await session.budget())[0]?.held.toString()).toBe('0 USD')
+  })
+})
+
+describe('a channel that is down', () => {
+  it('stalls nothing, and is told how it all ended when it is well again', async () => {
+    const { desk, pay, haldir, clock, paid } = await scene()
+    desk.fail(new Error('Slack is down, hunter2hunter2'))
+    const calling = pay({ amount: 50 })
+    const { id } = await pendingOf(haldir)
+    await clock.advance(10_000)
+    expect(desk.shown).toEqual([])
+    desk.fail(undefined)
+    await clock.advance(60_000)
+    expect(desk.shown.map(({ state }) => state)).toEqual(['pending'])
+    desk.fail(new Error('down again'))
+    await haldir.approvals.decide(id, { approve: true, by: 'alice' })
+    expect(await calling).toBe('paid 50')
+    desk.fail(undefined)
+    await clock.advance(60_000)
+    expect(desk.shown.map(({ state }) => state)).toEqual(['pending', 'approved'])
+    expect(paid).toHaveLength(1)
+    expect(JSON.stringify(haldir.health().faults)).not.toContain('hunter2')
+  })
+
+  it('that hangs holds up no other channel', async () => {
+    const other = channel('other')
+    const hangs = { name: 'hangs', show: () => new Promise(() => {}) }
+    const { pay, haldir, clock } = await scene({ approvers: [hangs, other.approver] })
+    const calling = pay({ amount: 50 })
+    const { id } = await pendingOf(haldir)
+    await clock.advance(1_000)
+    expect(other.shown.map(({ state }) => state)).toEqual(['pending'])
+    await haldir.approvals.decide(id, { approve: true, by: 'alice' })
+    expect(await calling).toBe('paid 50')
+    await clock.advance(1_000)
+    expect(other.shown.map(({ state }) => state)).toEqual(['pending', 'approved'])
+  })
+
+  it('waits as long as it has said', async () => {
+    const { desk, pay, haldir, clock } = await scene()
+    desk.fail(Object.assign(new Error('429'), { retryAfterMs: 30_000 }))
+    void caughtBy(pay({ amount: 50 }))
+    await pendingOf(haldir)
+    await clock.advance(100)
+    desk.fail(undefined)
+    await clock.advance(25_000)
+    expect(desk.shown).toEqual([])
+    await clock.advance(12_000)
+    expect(desk.shown).toHaveLength(1)
+  })
+})
+
+describe('an application that is told of decisions', () => {
+  it('is told again until it has taken it', async () => {
+    const { pay, haldir, clock } = await scene({ approvals: { mode: 'suspend' } })
+    let tries = 0
+    haldir.approvals.onDecided(async () => {
+      if (++tries < 3) throw new Error('not yet')
+    })
+    const { approvalId: id } = (await caughtBy(pay({ amount: 50 }))) as Suspended
+    await haldir.approvals.decide(id, { approve: true, by: 'alice' })
+    await clock.advance(30_000)
+    expect(tries).toBe(3)
+    await clock.advance(600_000)
+    expect(tries).toBe(3)
+  })
+
+  it('is told in another process, of what was decided while nobody listened', async () => {
+    const shared = fleet()
+    const one = shared.house({ policy, approvals: { mode: 'suspend', resume: ({ tool }) => ({ run: 7, tool }) } })
+    const session = await one.haldir.createSession({ agent: 'bot', scopes: ['spend:1000'], ttl: '2d' })
+    const { approvalId: id } = (await caughtBy(payFor(one.haldir, session, [])({ amount: 50 }))) as Suspended
+    await one.haldir.approvals.decide(id, { approve: true, by: 'alice' })
+    await one.haldir.close()
+    const other = shared.house({ policy, approvals: { mode: 'suspend' } })
+    const heard: unknown[] = []
+    other.haldir.approvals.onDecided((approval) => heard.push([approval.id, approval.state, approval.resume]))
+    await shared.clock.advance(10_000)
+    expect(heard).toEqual([[id, 'approved', { run: 7, tool: 'pay' }]])
+    const paid: Pay[] = []
+    const tool = payFor(other.haldir, await other.haldir.attach(session.token), paid)
+    expect(await other.haldir.approvals.resume(id)).toBe('paid 50')
+    expect(paid).toEqual([{ amount: 50 }])
+    expect(tool).toBeDefined()
+  })
+})
+
+describe('another process', () => {
+  it('learns of a revoke while its call waits', async () => {
+    proves('invariant-5')
+    const shared = fleet('sqlite')
+    const [here, there] = [shared.house({ policy, approvals: {} }), shared.house({ policy, approvals: {} })]
+    const session = await here.haldir.createSession({ agent: 'bot', scopes: ['spend:1000'] })
+    const paid: Pay[] = []
+    const calling = caughtBy(payFor(there.haldir, await there.haldir.attach(session.token), paid)({ amount: 50 }))
+    await pendingOf(here.haldir)
+    await session.revoke('stop')
+    await shared.clock.advance(1_000)
+    expect(await calling).toMatchObject({ code: 'session-revoked' })
+    expect(paid).toEqual([])
+  })
+
+  it('decides for a call that waits here', async () => {
+    const shared = fleet('sqlite')
+    const [here, there] = [shared.house({ policy, approvals: {} }), shared.house({ policy, approvals: {} })]
+    const session = await here.haldir.createSession({ agent: 'bot', scopes: ['spend:1000'] })
+    const calling = payFor(here.haldir, session, [])({ amount: 50 })
+    const { id } = await pendingOf(there.haldir)
+    await there.haldir.approvals.decide(id, { approve: true, by: 'alice' })
+    await shared.clock.advance(1_000)
+    expect(await calling).toBe('paid 50')
+  })
+
+  it('shows the end of what a dead one has asked', async () => {
+    const shared = fleet()
+    const desks = [channel(), channel()]
+    const dead = shared.house({ policy, approvers: [desks[0]?.approver as never] })
+    const session = await dead.haldir.createSession({ agent: 'bot', scopes: ['spend:1000'], ttl: '2d' })
+    void caughtBy(payFor(dead.haldir, session, [])({ amount: 50 }))
+    await pendingOf(dead.haldir)
+    await shared.clock.advance(100)
+    expect(desks[0]?.shown).toHaveLength(1)
+    // The next one looks for what is due; which of the two comes first does not matter, nor does either tell it twice.
+    const next = shared.house({ policy, approvers: [desks[1]?.approver as never] })
+    await shared.clock.advance(400_000)
+    expect([...(desks[0]?.shown ?? []), ...(desks[1]?.shown ?? [])].map(({ state }) => state)).toEqual([
+      'pending',
+      'expired',
+    ])
+    expect((await next.haldir.attach(session.token)).id).toBe(session.id)
+  })
+})
+
+describe('what is kept of a suspended call', () => {
+  const folders: string[] = []
+  afterEach(() => {
+    for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true })
+  })
+
+  it('is sealed, when there is a key, and opens for nobody else', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'haldir-sealed-'))
+    folders.push(folder)
+    const shared = fleet('sqlite')
+    const key = {
+      id: 'k',
+      wrap: (bytes: Uint8Array) => bytes.map((byte) => byte ^ 7),
+      unwrap: (bytes: Uint8Array) => bytes.map((byte) => byte ^ 7),
+    }
+    const { haldir } = shared.house({ policy, approvals: { mode: 'suspend' }, vault: { keys: [key] } })
+    await haldir.vault.put('iban', 'DE89370400440532013000', { scope: 'spend' })
+    const session = await haldir.createSession({ agent: 'bot', scopes: ['spend:1000'] })
+    const paid: Pay[] = []
+    const pay = governed(
+      async (args: Pay) => paid.push(args),
+      {
+        name: 'pay',
+        scope: 'spend',
+        cost: ({ amount }: Pay) => usd(amount),
+        secrets: ['iban'],
+      },
+      { haldir, session },
+    )
+    // Once revealed in the session, it is looked for in all that people and stores are shown.
+    await pay({ amount: 1 })
+    const { approvalId: id } = (await caughtBy(pay({ amount: 50, to: 'DE89370400440532013000' }))) as Suspended
+    expect(shared.bytes()).not.toContain('DE89370400440532013000')
+    expect((await haldir.approvals.get(id))?.argsText).not.toContain('DE89370400440532013000')
+    await haldir.approvals.decide(id, { approve: true, by: 'alice' })
+    await haldir.approvals.resume(id)
+    expect(paid.at(-1)).toEqual({ amount: 50, to: 'DE89370400440532013000' })
+  })
+
+  it('is dates, addresses and large integers again', async () => {
+    const { haldir, session } = await scene({ approvals: { mode: 'suspend' }, policy: { default: 'ask', rules: [] } })
+    const seen: unknown[] = []
+    const tool = governed(async (args: object) => seen.push(args), { name: 'odd', scope: [] }, { haldir, session })
+    const args = { at: new Date(5), to: new URL('https://example.test/x'), n: 2n ** 70n, list: [null, { a: -0 }] }
+    const { approvalId: id } = (await caughtBy(tool(args))) as Suspended
+    await haldir.approvals.decide(id, { approve: true, by: 'alice' })
+    await haldir.approvals.resume(id)
+    expect(seen).toEqual([{ ...args, list: [null, { a: 0 }] }])
+  })
+})
+
+describe('a haldir that closes', () => {
+  it('ends the calls that wait, and lets go of its channels', async () => {
+    const { pay, haldir, paid } = await scene()
+    const calling = caughtBy(pay({ amount: 50 }))
+    await pendingOf(haldir)
+    await Promise.race([haldir.close(), turns(200)])
+    expect(await calling).toMatchObject({ code: 'unavailable' })
+    expect(paid).toEqual([])
+  })
+})
