@@ -82,12 +82,13 @@ export class Callback {
   }
 
   #hear(mark: string, now: number): boolean {
+    if (this.#heard.has(mark)) return false
     for (const [old, until] of this.#heard) {
       if (until > now && this.#heard.size < MOST_MARKS) break
       this.#heard.delete(old)
     }
-    if (this.#heard.has(mark)) return false
-    this.#heard.set(mark, now + 2_000 * TOLERANCE)
+    // From the far end of what is let in to the near one; times are whole seconds.
+    this.#heard.set(mark, now + 1_000 * (2 * TOLERANCE + 1))
     return true
   }
 }
