@@ -63,13 +63,14 @@ export async function decide(pass: Pass, judged: () => Promise<Refusal | undefin
 }
 
 /**
- * For a framework that pauses by itself: makes sure that people are asked, without going on. Answers why the call can't
- * be asked about; nothing, when it is asked about now, or was before.
+ * For a framework that pauses by itself: makes sure that people are asked, without going on. Answers `asked` when they
+ * are now, or were before; `granted` when somebody has said yes to all calls of this kind; else why they can't be asked.
  */
-export async function pose(pass: Pass, approvals: Approvals): Promise<Refusal | undefined> {
+export async function pose(pass: Pass, approvals: Approvals): Promise<'asked' | 'granted' | Refusal> {
   try {
     const answered = await answerTo(pass, approvals, questionOf(pass), true)
-    return 'code' in answered && !answered.suspended ? answered : undefined
+    if ('code' in answered) return answered.suspended ? 'asked' : answered
+    return answered.grant ? 'granted' : 'asked'
   } catch (error) {
     pass.house.faults.note('approvals', error)
     return UNASKED
@@ -88,15 +89,16 @@ async function answerTo(
   question: Question,
   first: boolean,
 ): Promise<Answered | Refusal> {
+  // Invariant: what was asked of a call decides it, once. A grant is for calls that nobody was asked about.
+  const known = await find(pass, approvals, question, first)
+  if (known && 'code' in known) return known
+  if (known) return known.state === 'pending' ? paused(pass, known) : { row: known, grant: false }
   const { grantBinding } = question
   const { id: session } = pass.session
   if (grantBinding !== undefined) {
     const granted = await approvals.ask((verbs) => verbs.find({ session, grant: grantBinding }), 'find')
     if (granted) return { row: granted, grant: true }
   }
-  const known = await find(pass, approvals, question, first)
-  if (known && 'code' in known) return known
-  if (known) return known.state === 'pending' ? paused(pass, known) : { row: known, grant: false }
   const row = await request(pass, approvals, question)
   if ('code' in row) return row
   if (waitingOf(pass) === 'suspend') return paused(pass, row)
