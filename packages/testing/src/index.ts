@@ -7,9 +7,19 @@ export {
   type DriveOptions,
   type Loop,
   type LoopOptions,
+  type NativePause,
   type ScriptedCall,
   type ToolBody,
 } from './adapter-contract.ts'
+export {
+  type ApproverContract,
+  type ApproverWays,
+  approverContract,
+  type OpenedApprover,
+  type Person,
+  type PersonAnswer,
+  type Shown,
+} from './approver-contract.ts'
 export { type FakeClock, fakeClock, fakeIds } from './clock.ts'
 export {
   type ClickOptions,

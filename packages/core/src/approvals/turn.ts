@@ -5,15 +5,16 @@
 import { misfitOf } from '../adapter/misfit.ts'
 import { stillLive } from '../before.ts'
 import { Hostile, type Snapshot, snapshot } from '../call.ts'
-import { Suspended } from '../errors.ts'
+import { ASKED, Denied, Suspended } from '../errors.ts'
 import { bindingOf, fromCanonical } from '../gate/approvals/binding.ts'
 import { askingHash } from '../gate/approvals/terms.ts'
+import type { ApprovalStatus, CallRequest, GovernedTool, Identity } from '../governor.ts'
 import { nobodyToAsk, sentence } from '../judge.ts'
-import type { Ask, Pass, Refusal } from '../pass.ts'
+import { type Ask, type House, Pass, type Refusal } from '../pass.ts'
 import type { ApprovalRow } from '../stores/approvals.ts'
 import type { Charge } from '../stores/store.ts'
 import type { Approvals } from './approvals.ts'
-import { boundTo, type Question, questionOf, request, wait, waitingOf } from './asking.ts'
+import { boundTo, type Question, questionOf, refOf, request, wait, waitingOf } from './asking.ts'
 import { keptIn } from './rows.ts'
 
 /** Invariant: a broken store, trail or key refuses. */
@@ -118,8 +119,9 @@ async function find(
     return mismatch(approvals, request.approval)
   }
   if (waitingOf(pass) === 'wait') return undefined
-  const ref = request.ref?.slice(0, 200).toWellFormed()
-  const query = ref === undefined ? { session: session.id, binding } : { session: session.id, tool: tool.name, ref }
+  const { ref } = request
+  const query =
+    ref === undefined ? { session: session.id, binding } : { session: session.id, tool: tool.name, ref: refOf(ref) }
   const row = await approvals.ask((verbs) => verbs.find(query), 'find')
   if (!row) return undefined
   const { rules, toolHash } = keptIn(row)
@@ -146,9 +148,8 @@ async function mismatch(approvals: Approvals, id: string): Promise<Refusal> {
 
 function paused(pass: Pass, { id, expiresAt }: ApprovalRow): Refusal {
   const { rule, reason } = pass.ask as Ask
-  const why = `${sentence(pass, reason)}; a person has been asked, and nothing has run`
-  const suspended = new Suspended(why, id, pass.id, new Date(expiresAt))
-  return { code: 'approval-pending', reason: why, rule, suspended }
+  const suspended = new Suspended(sentence(pass, reason), id, pass.id, new Date(expiresAt))
+  return { code: 'approval-pending', reason: `${suspended.reason}; ${ASKED}`, rule, suspended }
 }
 
 /** Why a decided approval does not let the call go on. */
@@ -161,11 +162,38 @@ async function whyNot(pass: Pass, approvals: Approvals, row: ApprovalRow): Promi
   }
   // Told once. The same call by hand, later, is another question.
   if (state === 'denied' && ref === undefined) await approvals.ask((verbs) => verbs.use(row.id, pass.id), 'use')
-  if (state === 'expired') return { code: 'approval-expired', reason: 'nobody decided in time', rule }
-  if (state === 'withdrawn') return { code: 'approval-expired', reason: 'the request for approval was withdrawn', rule }
+  return { ...noYes(pass, row), rule }
+}
+
+/** That it ended without a yes, and how. */
+function noYes(pass: Pass, row: ApprovalRow): Refusal {
+  if (row.state === 'expired') return { code: 'approval-expired', reason: 'nobody decided in time' }
+  if (row.state === 'withdrawn') return { code: 'approval-expired', reason: 'the request for approval was withdrawn' }
   const said = keptIn(row).votes.findLast(({ approve }) => !approve)?.reason
   const reason = said === undefined ? 'a person has denied it' : `a person has denied it: ${sentence(pass, said)}`
-  return { code: 'approval-denied', reason, rule }
+  return { code: 'approval-denied', reason }
+}
+
+/**
+ * What has become of the question about a call, by what its framework calls it: for a framework that has paused, and is
+ * to be told. It decides nothing; the call is judged when it comes. Rejects `Unavailable` when the store does not answer.
+ */
+export async function answered(
+  house: House,
+  tool: GovernedTool,
+  request: CallRequest,
+  who: Identity,
+): Promise<ApprovalStatus | undefined> {
+  const { approvals } = house
+  if (!approvals || typeof who === 'string' || request.ref === undefined) return undefined
+  await approvals.expire(100)
+  const query = { session: who.id, tool: tool.name, ref: refOf(request.ref) }
+  const row = await approvals.ask((verbs) => verbs.find(query), 'find')
+  if (!row) return undefined
+  const approval = approvals.shown(row)
+  if (row.state === 'pending' || row.state === 'approved') return { status: row.state, approval }
+  const { code, reason } = noYes(new Pass(house, tool, request, who), row)
+  return { status: 'denied', approval, denial: new Denied(code, reason, keptIn(row).call) }
 }
 
 /** Takes the arguments that the approver wants instead. They are another call, and judged and priced as such. */

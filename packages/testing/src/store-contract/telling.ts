@@ -87,6 +87,9 @@ export const TELLING: readonly StoreCase[] = [
       await shown('p', 'slack', 2)
       await scene.clock.advance(MINUTE)
       await expectDue(scene, channels, [])
+      // Whoever had the first delivery comes late, and has perhaps just shown the old one over the new one.
+      await shown('p', 'slack', 1)
+      await expectDue(scene, channels, ['p→slack'])
     },
   },
   {
