@@ -300,6 +300,11 @@ describe('a card that was posted', () => {
 describe('when Slack does not do as it should, a card', () => {
   it.each<[string, Parameters<FakeSlack['fail']>[1], string]>([
     ['refuses', { error: 'not_in_channel' }, '`chat.postMessage` was refused: `not_in_channel`'],
+    [
+      'does not know the channel yet',
+      { error: 'channel_not_found' },
+      '`chat.postMessage` was refused: `channel_not_found`',
+    ],
     ['refuses in words of no kind', { error: 'x<script>' }, '`chat.postMessage` was refused: `unknown_error`'],
     ['has trouble', { status: 503 }, '`chat.postMessage` has trouble'],
     ['wants to be left alone', { status: 429 }, '`chat.postMessage` asks to be left alone for a while'],

@@ -10,8 +10,8 @@ const LARGE: Refused = { status: 413, why: 'the body is larger than 1 MB' }
 
 /** Reads it once, and no further than it may go. */
 export async function readRaw(request: Request): Promise<Uint8Array | Refused> {
-  const { body, bodyUsed, headers } = request
-  if (bodyUsed || !body || body.locked) return READ
+  const { body, headers } = request
+  if (!body) return READ
   if (Number(headers.get('content-length')) > MOST) return LARGE
   const chunks: Uint8Array[] = []
   let size = 0
@@ -23,7 +23,7 @@ export async function readRaw(request: Request): Promise<Uint8Array | Refused> {
       chunks.push(chunk)
     }
   } catch {
-    // What was read before by somebody else often shows only now.
+    // It was read before by somebody else.
     return READ
   }
   return size === 0 ? READ : Buffer.concat(chunks)

@@ -41,7 +41,7 @@ export function fenced(text: string, room: number): Fitted {
   // No character gets shorter on the way: what is behind the room need not be looked at.
   const shown = printableLines(text.slice(0, left + 1))
   let body = ''
-  let whole = text.length <= left
+  let whole = true
   // A run of backquotes may end the block; a single one may not.
   for (const one of shown.replace(/``+/g, (run) => '\\u{60}'.repeat(run.length))) {
     const piece = ENTITIES[one] ?? one
