@@ -2,29 +2,19 @@
  * `@haldir/core/adapter`: for those who write an adapter for a framework; users never need it. An adapter describes a
  * tool once, hands over each call, and tells its framework what came of it. It cannot change the order of the path.
  */
+import { type AdapterRequest, checkWhere, find, foretold, governorAt, through, type Where } from './adapter/whose.ts'
 import {
   currentFrame,
   listTool,
   markWrapped,
-  onlyHaldir,
+  openHaldirs,
   refuseTwice,
   type WrappedTool,
   wrappedWith,
 } from './context.ts'
-import { ConfigError, Denied } from './errors.ts'
-import { isSession, type Session } from './gate/sessions.ts'
-import {
-  type CallRequest,
-  type Executed,
-  type Governor,
-  governorOf,
-  type Identity,
-  type NotRun,
-  type Prepared,
-  type Spending,
-  type Streamed,
-} from './governor.ts'
-import type { Haldir } from './haldir.ts'
+import { ConfigError, type Denied } from './errors.ts'
+import type { Session } from './gate/sessions.ts'
+import type { ApprovalStatus, Executed, Governor, NotRun, Prepared, Spending, Streamed } from './governor.ts'
 import type { Amount } from './money.ts'
 import { checkKeys } from './options.ts'
 import { compileTool, TOOL_NAME, type ToolDefinition, type ToolOptions } from './tool-options.ts'
@@ -34,10 +24,19 @@ export { refuseForeign } from './adapter/frameworks.ts'
 export { isGeneratorFunction, isIterable, lastItem, onlyItem, withoutItems } from './adapter/items.ts'
 export { type Misfit, misfitFrom, misfitOf, UNREADABLE } from './adapter/misfit.ts'
 export { type PermitsOf, permittedOf } from './adapter/permitted.ts'
+export { type AdapterRequest, carriedIn, type Where } from './adapter/whose.ts'
 export { nameIn, type Wrapping, wrapAny, wrapEach } from './adapter/wrap-each.ts'
 export { keepFrame } from './context.ts'
 export { isSession } from './gate/sessions.ts'
-export { type Executed, type NotRun, type Prepared, type Spending, type Streamed, thrownFor } from './governor.ts'
+export {
+  type ApprovalStatus,
+  type Executed,
+  type NotRun,
+  type Prepared,
+  type Spending,
+  type Streamed,
+  thrownFor,
+} from './governor.ts'
 export { jsonSchemaOf } from './json-schema.ts'
 export type { Amounts, ToolAnnotations, ToolDefinition, ToolOptions } from './tool-options.ts'
 export { checkKeys, markWrapped, refuseTwice }
@@ -51,17 +50,6 @@ export function definitionOf(tool: unknown, name: string, schema: unknown): obje
 /** The handle that something was marked as wrapped with. */
 export function handleOf(tool: unknown): GovernedHandle | undefined {
   return wrappedWith(tool) as GovernedHandle | undefined
-}
-
-/** Where a wrapped tool's haldir and session come from when the call itself does not say. */
-export interface Where {
-  readonly haldir?: Haldir
-  readonly session?: Session
-}
-
-/** A call as the adapter hands it over. `session` is what the framework's own context carried, whatever that is. */
-export interface AdapterRequest extends CallRequest {
-  readonly session?: unknown
 }
 
 /** A governed tool, as its adapter uses it. None of these rejects but for a bug. */
@@ -79,6 +67,18 @@ export interface GovernedHandle {
    * denial is final and recorded. Anything else takes and records nothing, and the call is judged again when it comes.
    */
   preempt(request: AdapterRequest): Promise<Prepared | NotRun>
+  /**
+   * The same, for a framework's own gate that can do nothing but pause: where the answer is `ask` and `suspends`, people
+   * have been asked. A denial is recorded when the call comes.
+   */
+  askAhead(request: AdapterRequest): Promise<Prepared>
+  /**
+   * What has become of the question about a call that its framework has paused: by its `ref` and its session. Nothing,
+   * where nobody was asked. Rejects `Unavailable` when the store does not answer.
+   */
+  answered(request: AdapterRequest): Promise<ApprovalStatus | undefined>
+  /** Whether calls are suspended where a person has to decide, as far as can be told before there is a session. */
+  suspends(): boolean
   /**
    * Whether a session could make any call of this tool, as far as that can be told without arguments, meters, guards
    * and people. In doubt it could; what it may do is decided when it calls.
@@ -105,10 +105,15 @@ export function governTool(definition: ToolDefinition, where: Where = {}): Gover
     stream: (request) => through(where, request, (governor, who) => governor.stream(tool, request, who)),
     executeOrStream: (request) =>
       through(where, request, (governor, who) => governor.executeOrStream(tool, request, who)),
-    prepare: async (request) => {
+    prepare: (request) => foretold(where, request, (governor, who) => governor.prepare(tool, request, who)),
+    askAhead: (request) => foretold(where, request, (governor, who) => governor.askAhead(tool, request, who)),
+    answered: async (request) => {
       const { governor, who } = find(where, request.session)
-      if (governor) return governor.prepare(tool, request, who)
-      return { verdict: 'deny', code: 'no-session', reason: who as string }
+      return governor?.answered(tool, request, who)
+    },
+    suspends: () => {
+      const governor = governorAt(where) ?? currentFrame()?.session.governor
+      return (governor ? [governor] : openHaldirs()).some((one) => one.suspends(tool))
     },
     preempt: (request) => through(where, request, (governor, who) => governor.preempt(tool, request, who)),
     permits: (session) => {
@@ -220,54 +225,4 @@ export function unknownTool(framework: string, called: unknown, where: Where = {
 function checkName(name: string): void {
   if (!OWN_TOOLS.has(name)) return
   throw new ConfigError('invalid-option', 'name', `\`${name}\` is the name of a tool of Haldir's own`)
-}
-
-function checkWhere(where: Where): void {
-  checkKeys(where, ['haldir', 'session'], 'places a tool can belong to')
-  if (where.session !== undefined && !isSession(where.session)) {
-    throw new ConfigError('invalid-option', 'session', '`session` is what `createSession` or `attach` answered')
-  }
-  if (where.haldir !== undefined && !governorOf(where.haldir)) {
-    throw new ConfigError('invalid-option', 'haldir', '`haldir` is what `createHaldir` answered')
-  }
-}
-
-/** The haldir that a tool belongs to, where that is known when it is wrapped. */
-function governorAt({ haldir, session }: Where): Governor | undefined {
-  return (haldir && governorOf(haldir)) ?? session?.governor
-}
-
-/**
- * Whose call it is: explicit, then the framework's context, then ambient. Sources that disagree are refused: one of
- * them is wrong, and nobody can tell which.
- */
-function find(where: Where, carried: unknown): { governor: Governor | undefined; who: Identity } {
-  const named = where.haldir && governorOf(where.haldir)
-  const handles = [where.session, carried, currentFrame()?.session].filter(
-    (handle) => handle !== undefined && handle !== null,
-  )
-  const [session] = handles
-  if (session === undefined) return { governor: named ?? onlyHaldir(), who: 'there is no session' }
-  // Only a handle counts: a string may have come from a client.
-  if (!handles.every(isSession)) return { governor: named ?? onlyHaldir(), who: 'the context holds no session handle' }
-  const { id, governor } = session as Session
-  if (named && named !== governor) return { governor: named, who: 'the session belongs to another haldir' }
-  if (handles.some((handle) => (handle as Session).id !== id)) return { governor, who: 'two different sessions apply' }
-  return { governor, who: session as Session }
-}
-
-/** Takes a call to its governor. Without one there is nobody to record it, and it is refused. */
-function through<T>(
-  where: Where,
-  request: AdapterRequest,
-  way: (governor: Governor, who: Identity) => Promise<T>,
-): Promise<T | NotRun> {
-  const { governor, who } = find(where, request.session)
-  if (governor) return way(governor, who)
-  return Promise.resolve({ status: 'denied', denial: new Denied('no-session', who as string, '') })
-}
-
-/** The session that a framework's own context carries, whatever stands there. */
-export function carriedIn(context: unknown): unknown {
-  return (context as { readonly haldirSession?: unknown } | null | undefined)?.haldirSession
 }

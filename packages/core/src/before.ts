@@ -119,7 +119,7 @@ export function enter(pass: Pass): void {
   const { house, session, id, tool, request } = pass
   // In shadow mode the end of a session stops nothing that runs: then the signal is that of one that never ends.
   const signal = (house.nobody ?? session).callSignal(request.signal)
-  pass.current = new CurrentCall(id, tool.name, session, signal)
+  pass.current = new CurrentCall(id, tool.name, session, signal, pass.consent?.id)
   pass.frame = { session, call: pass.current }
   pass.began = pass.house.clock.monotonic()
 }

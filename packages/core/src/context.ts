@@ -140,14 +140,18 @@ export function joinHaldirs(governor: Governor): () => void {
 
 /** The one haldir that is open in this process; `undefined` when there is none, or more than one. */
 export function onlyHaldir(): Governor | undefined {
-  let only: Governor | undefined
+  const [only, ...others] = openHaldirs()
+  return others.length > 0 ? undefined : only
+}
+
+export function openHaldirs(): Governor[] {
+  const open: Governor[] = []
   for (const held of haldirs) {
     const governor = held.deref()
-    if (!governor) haldirs.delete(held)
-    else if (only) return undefined
-    else only = governor
+    if (governor) open.push(governor)
+    else haldirs.delete(held)
   }
-  return only
+  return open
 }
 
 /** Remembers what was wrapped; throws when it was before. */

@@ -45,16 +45,19 @@ export class CurrentCall {
   readonly id: string
   readonly tool: string
   readonly session: Session
+  /** The id of the approval that has let it through, where a person had to decide. */
+  declare readonly approval?: string
   readonly #signal: CallSignal
   readonly #secrets = new Map<string, HeldSecret>()
   #spent: readonly Amount[] | undefined
   #ended = false
 
-  constructor(id: string, tool: string, session: Session, signal: CallSignal) {
+  constructor(id: string, tool: string, session: Session, signal: CallSignal, approval?: string) {
     this.id = id
     this.tool = tool
     this.session = session
     this.#signal = signal
+    if (approval !== undefined) this.approval = approval
   }
 
   /** Aborts when the caller aborts, and when the session is revoked or expires. */

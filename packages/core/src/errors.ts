@@ -51,6 +51,9 @@ const NEXT_STEP: Record<DenialCode, string> = {
   unavailable: 'Do not retry this call.',
 }
 
+/** How a call stands that waits for a person. */
+export const ASKED = 'a person has been asked, and nothing has run'
+
 const BRAND = Symbol.for('haldir.error')
 
 /** The root of every error Haldir throws. Test with `HaldirError.isInstance`: it holds across two copies of the package. */
@@ -113,14 +116,17 @@ export class Denied extends HaldirError {
 export class Suspended extends HaldirError {
   declare readonly code: 'approval-pending'
   readonly approvalId: string
+  /** Why a person has to decide. */
+  readonly reason: string
   /** The id of the paused call, as it stands in the trail. */
   readonly callId: string
   /** When nobody can approve it any more. */
   readonly expiresAt: Date
 
   constructor(reason: string, approvalId: string, callId: string, expiresAt: Date) {
-    super('approval-pending', `Suspended (approval-pending): ${reason}. ${NEXT_STEP['approval-pending']}`)
+    super('approval-pending', `Suspended (approval-pending): ${reason}; ${ASKED}. ${NEXT_STEP['approval-pending']}`)
     this.approvalId = approvalId
+    this.reason = reason
     this.callId = callId
     this.expiresAt = expiresAt
   }

@@ -2,6 +2,7 @@
  * The seam between a wrapped tool and the haldir that governs its calls. A tool may have been wrapped by another copy
  * of this package than the one that made the haldir; they meet in these shapes.
  */
+import type { Approval } from './approvers/approver.ts'
 import type { CurrentCall } from './current-call.ts'
 import type { DenialCode, Denied, Suspended } from './errors.ts'
 import type { ToolFacts } from './gate/policy/policy.ts'
@@ -110,6 +111,12 @@ export interface Prepared {
   readonly suspends?: boolean
 }
 
+/** What people have said of a call that its framework has paused. */
+export type ApprovalStatus =
+  | { readonly status: 'pending' | 'approved'; readonly approval: Approval }
+  /** By a person, or because nobody answered in time. `denial` is what the model may read. */
+  | { readonly status: 'denied'; readonly approval: Approval; readonly denial: Denied }
+
 /** Something that costs and is no tool call, while it goes on. */
 export interface Spending {
   /**
@@ -130,6 +137,12 @@ export interface Governor {
   prepare(tool: GovernedTool, request: CallRequest, identity: Identity): Promise<Prepared>
   /** As `prepare`; a call that it turns away is refused for good, and on record. */
   preempt(tool: GovernedTool, request: CallRequest, identity: Identity): Promise<Prepared | NotRun>
+  /** As `prepare`; where people have to be asked and the call would be suspended for that, they are asked now. */
+  askAhead(tool: GovernedTool, request: CallRequest, identity: Identity): Promise<Prepared>
+  /** What has become of the question about a call, by its `ref`. */
+  answered(tool: GovernedTool, request: CallRequest, identity: Identity): Promise<ApprovalStatus | undefined>
+  /** Whether calls of a tool are suspended where a person has to decide. */
+  suspends(tool: GovernedTool): boolean
   /** Whether a session could make any call of a tool. */
   permits(tool: GovernedTool, session: Session): boolean
   /** Sets aside what something that is no tool call will cost at most. */

@@ -2,7 +2,6 @@
 import { Approvals as Asked } from './approvals/approvals.ts'
 import { type Approvals, answerRequest, approvalsFace } from './approvals/face.ts'
 import { paymentFragment } from './authorization.ts'
-import { spendAhead } from './charge.ts'
 import { ask, type MaybePromise } from './clock.ts'
 import { joinHaldirs, toolsOf } from './context.ts'
 import { ConfigError, Unavailable, Unplaced } from './errors.ts'
@@ -12,14 +11,12 @@ import { compilePolicy } from './gate/policy/compile.ts'
 import { LoadedPolicy } from './gate/policy/loaded.ts'
 import type { Policy } from './gate/policy/policy.ts'
 import type { Session } from './gate/sessions.ts'
+import { governorOver } from './governing.ts'
 import { type GovernedTool, type Governor, setGovernor } from './governor.ts'
 import { type CheckedOptions, checkHaldirOptions, type HaldirOptions } from './haldir-options.ts'
 import { assemble, leaveStore } from './house.ts'
 import type { House } from './pass.ts'
 import { PAYMENT, type Payments, paymentsOf } from './payments.ts'
-import { permits } from './permits.ts'
-import { execute, executeOrStream, stream } from './pipeline.ts'
-import { preempt, prepare } from './prepare.ts'
 import type { SessionOptions } from './session-options.ts'
 import { Sessions } from './sessions.ts'
 import { standIn } from './shadow.ts'
@@ -77,18 +74,7 @@ export class Haldir {
     const house = assemble(options)
     const { shadow, trail, vault } = house
     this.#house = house
-    this.#governor = {
-      name: options.name,
-      shadow,
-      execute: (tool, request, who) => execute(house, tool, request, who),
-      stream: (tool, request, who) => stream(house, tool, request, who),
-      executeOrStream: (tool, request, who) => executeOrStream(house, tool, request, who),
-      prepare: (tool, request, who) => prepare(house, tool, request, who),
-      preempt: (tool, request, who) => preempt(house, tool, request, who),
-      permits: (tool, session) => permits(house, tool, session),
-      spend: (session, name, estimate) => spendAhead(house, session, name, estimate),
-      check: (tool) => checkFit(house.policy, tool),
-    }
+    this.#governor = governorOver(house, options.name, (tool) => checkFit(house.policy, tool))
     this.#sessions = new Sessions({
       house,
       governor: this.#governor,
@@ -210,8 +196,12 @@ export class Haldir {
     return expired
   }
 
-  /** Resolves when everything recorded so far is accepted, and every settle taken; rejects `Unavailable` if it is not. */
+  /**
+   * Resolves when everything recorded so far is accepted, every settle taken, and channels have been tried; rejects
+   * `Unavailable` if entries or settles are still owed.
+   */
   async flush(): Promise<void> {
+    await this.#house.approvals?.deliveries.settled()
     await this.#house.holds.flush()
     await this.#house.trail.flush()
     if (this.#house.holds.owed > 0) throw new Unavailable('the store did not take every settle')
@@ -226,8 +216,9 @@ export class Haldir {
   async #close(): Promise<void> {
     this.#house.open = false
     this.#leave()
-    await this.#house.approvals?.close()
+    this.#house.approvals?.stop()
     await this.#idle()
+    await this.#house.approvals?.close()
     // What still runs is told to stop; its outcome will find the trail closed, and is counted.
     for (const { current } of this.#house.running) current?.abort(new Unavailable('this haldir is closed'))
     await this.#house.holds.flush()

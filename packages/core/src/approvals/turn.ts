@@ -5,15 +5,16 @@
 import { misfitOf } from '../adapter/misfit.ts'
 import { stillLive } from '../before.ts'
 import { Hostile, type Snapshot, snapshot } from '../call.ts'
-import { Suspended } from '../errors.ts'
+import { ASKED, Denied, Suspended } from '../errors.ts'
 import { bindingOf, fromCanonical } from '../gate/approvals/binding.ts'
 import { askingHash } from '../gate/approvals/terms.ts'
+import type { ApprovalStatus, CallRequest, GovernedTool, Identity } from '../governor.ts'
 import { nobodyToAsk, sentence } from '../judge.ts'
-import type { Ask, Pass, Refusal } from '../pass.ts'
+import { type Ask, type House, Pass, type Refusal } from '../pass.ts'
 import type { ApprovalRow } from '../stores/approvals.ts'
 import type { Charge } from '../stores/store.ts'
 import type { Approvals } from './approvals.ts'
-import { boundTo, type Question, questionOf, request, wait, waitingOf } from './asking.ts'
+import { boundTo, type Question, questionOf, refOf, request, wait, waitingOf } from './asking.ts'
 import { keptIn } from './rows.ts'
 
 /** Invariant: a broken store, trail or key refuses. */
@@ -62,13 +63,14 @@ export async function decide(pass: Pass, judged: () => Promise<Refusal | undefin
 }
 
 /**
- * For a framework that pauses by itself: makes sure that people are asked, without going on. Answers why the call can't
- * be asked about; nothing, when it is asked about now, or was before.
+ * For a framework that pauses by itself: makes sure that people are asked, without going on. Answers `asked` when they
+ * are now, or were before; `granted` when somebody has said yes to all calls of this kind; else why they can't be asked.
  */
-export async function pose(pass: Pass, approvals: Approvals): Promise<Refusal | undefined> {
+export async function pose(pass: Pass, approvals: Approvals): Promise<'asked' | 'granted' | Refusal> {
   try {
     const answered = await answerTo(pass, approvals, questionOf(pass), true)
-    return 'code' in answered && !answered.suspended ? answered : undefined
+    if ('code' in answered) return answered.suspended ? 'asked' : answered
+    return answered.grant ? 'granted' : 'asked'
   } catch (error) {
     pass.house.faults.note('approvals', error)
     return UNASKED
@@ -87,15 +89,16 @@ async function answerTo(
   question: Question,
   first: boolean,
 ): Promise<Answered | Refusal> {
+  // Invariant: what was asked of a call decides it, once. A grant is for calls that nobody was asked about.
+  const known = await find(pass, approvals, question, first)
+  if (known && 'code' in known) return known
+  if (known) return known.state === 'pending' ? paused(pass, known) : { row: known, grant: false }
   const { grantBinding } = question
   const { id: session } = pass.session
   if (grantBinding !== undefined) {
     const granted = await approvals.ask((verbs) => verbs.find({ session, grant: grantBinding }), 'find')
     if (granted) return { row: granted, grant: true }
   }
-  const known = await find(pass, approvals, question, first)
-  if (known && 'code' in known) return known
-  if (known) return known.state === 'pending' ? paused(pass, known) : { row: known, grant: false }
   const row = await request(pass, approvals, question)
   if ('code' in row) return row
   if (waitingOf(pass) === 'suspend') return paused(pass, row)
@@ -118,8 +121,9 @@ async function find(
     return mismatch(approvals, request.approval)
   }
   if (waitingOf(pass) === 'wait') return undefined
-  const ref = request.ref?.slice(0, 200).toWellFormed()
-  const query = ref === undefined ? { session: session.id, binding } : { session: session.id, tool: tool.name, ref }
+  const { ref } = request
+  const query =
+    ref === undefined ? { session: session.id, binding } : { session: session.id, tool: tool.name, ref: refOf(ref) }
   const row = await approvals.ask((verbs) => verbs.find(query), 'find')
   if (!row) return undefined
   const { rules, toolHash } = keptIn(row)
@@ -146,9 +150,8 @@ async function mismatch(approvals: Approvals, id: string): Promise<Refusal> {
 
 function paused(pass: Pass, { id, expiresAt }: ApprovalRow): Refusal {
   const { rule, reason } = pass.ask as Ask
-  const why = `${sentence(pass, reason)}; a person has been asked, and nothing has run`
-  const suspended = new Suspended(why, id, pass.id, new Date(expiresAt))
-  return { code: 'approval-pending', reason: why, rule, suspended }
+  const suspended = new Suspended(sentence(pass, reason), id, pass.id, new Date(expiresAt))
+  return { code: 'approval-pending', reason: `${suspended.reason}; ${ASKED}`, rule, suspended }
 }
 
 /** Why a decided approval does not let the call go on. */
@@ -161,11 +164,38 @@ async function whyNot(pass: Pass, approvals: Approvals, row: ApprovalRow): Promi
   }
   // Told once. The same call by hand, later, is another question.
   if (state === 'denied' && ref === undefined) await approvals.ask((verbs) => verbs.use(row.id, pass.id), 'use')
-  if (state === 'expired') return { code: 'approval-expired', reason: 'nobody decided in time', rule }
-  if (state === 'withdrawn') return { code: 'approval-expired', reason: 'the request for approval was withdrawn', rule }
+  return { ...noYes(pass, row), rule }
+}
+
+/** That it ended without a yes, and how. */
+function noYes(pass: Pass, row: ApprovalRow): Refusal {
+  if (row.state === 'expired') return { code: 'approval-expired', reason: 'nobody decided in time' }
+  if (row.state === 'withdrawn') return { code: 'approval-expired', reason: 'the request for approval was withdrawn' }
   const said = keptIn(row).votes.findLast(({ approve }) => !approve)?.reason
   const reason = said === undefined ? 'a person has denied it' : `a person has denied it: ${sentence(pass, said)}`
-  return { code: 'approval-denied', reason, rule }
+  return { code: 'approval-denied', reason }
+}
+
+/**
+ * What has become of the question about a call, by what its framework calls it: for a framework that has paused, and is
+ * to be told. It decides nothing; the call is judged when it comes. Rejects `Unavailable` when the store does not answer.
+ */
+export async function answered(
+  house: House,
+  tool: GovernedTool,
+  request: CallRequest,
+  who: Identity,
+): Promise<ApprovalStatus | undefined> {
+  const { approvals } = house
+  if (!approvals || typeof who === 'string' || request.ref === undefined) return undefined
+  await approvals.expire(100)
+  const query = { session: who.id, tool: tool.name, ref: refOf(request.ref) }
+  const row = await approvals.ask((verbs) => verbs.find(query), 'find')
+  if (!row) return undefined
+  const approval = approvals.shown(row)
+  if (row.state === 'pending' || row.state === 'approved') return { status: row.state, approval }
+  const { code, reason } = noYes(new Pass(house, tool, request, who), row)
+  return { status: 'denied', approval, denial: new Denied(code, reason, keptIn(row).call) }
 }
 
 /** Takes the arguments that the approver wants instead. They are another call, and judged and priced as such. */
