@@ -44,6 +44,8 @@ export interface Ask {
   readonly rule: string
   readonly reason: string
   readonly asking: readonly Asking[]
+  /** Of a call that is resumed though nothing asks any more: hash of the rules that asked. */
+  readonly rules?: string
 }
 
 /** A step failed in a way nobody foresaw. */
