@@ -114,7 +114,7 @@ describe('a callback', () => {
 
   it.each<string | object>([
     'nonsense',
-    '',
+    ' ',
     '[]',
     'null',
     '"text"',
@@ -255,7 +255,8 @@ describe('a callback', () => {
       body: null,
       headers: { 'content-length': '2' },
     })
-    for (const request of [read, parsed]) {
+    const empty = new Request(CALLBACK, signed(''))
+    for (const request of [read, parsed, empty]) {
       const answer = await told((await approver.fetch?.(request)) as Response)
       expect(answer).toMatchObject({ status: 400, detail: expect.stringContaining('before what parses bodies') })
     }
