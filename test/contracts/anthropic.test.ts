@@ -80,6 +80,7 @@ function driverFor(version: Version, streaming: boolean): AdapterDriver<AnyTool>
         : {
             "the framework's own id of a call stands in its entries": NO_ID,
             "the caller's signal reaches the running tool": NO_SIGNAL,
+            'a caller who gives up while it waits has it called off': NO_SIGNAL,
             'a call whose caller gave up before it ran does not run': NO_SIGNAL,
           }),
     },

@@ -4,6 +4,7 @@
  */
 import { describe, expect, it } from 'vitest'
 import { aborted } from './adapter/aborted.ts'
+import { awaited } from './adapter/awaited.ts'
 import type { AdapterDriver } from './adapter/driver.ts'
 import { gated } from './adapter/gated.ts'
 import type { Cases } from './adapter/house.ts'
@@ -11,6 +12,7 @@ import { identity } from './adapter/identity.ts'
 import { items } from './adapter/items.ts'
 import { misfits } from './adapter/misfits.ts'
 import { secrets } from './adapter/secrets.ts'
+import { suspended } from './adapter/suspended.ts'
 import { transparent } from './adapter/transparent.ts'
 
 export type {
@@ -19,6 +21,7 @@ export type {
   DriveOptions,
   Loop,
   LoopOptions,
+  NativePause,
   ScriptedCall,
   ToolBody,
 } from './adapter/driver.ts'
@@ -32,6 +35,8 @@ export const ADAPTER_CHAPTERS: Readonly<Record<string, Cases>> = {
   'ending a call': aborted,
   'tools that answer with items': items,
   'secrets stay inside': secrets,
+  'a person decides, and the call waits': awaited,
+  'a person decides, and the call is suspended': suspended,
 }
 
 /** Registers the suite with vitest. A case that a framework can't pass is skipped by its title, with the reason shown. */

@@ -56,6 +56,32 @@ export interface Loop {
   readonly everything: string
 }
 
+/**
+ * How a framework pauses its loop by itself when a person has to decide (`approvals: { mode: 'suspend' }`). A driver
+ * without it says that the framework does not: there the model reads the sentence of the `Suspended` in place of a
+ * result, the loop goes on to its end, and `haldir.approvals.resume(id)` runs the call later. The contract then does
+ * all of that by `loop` alone.
+ */
+export interface NativePause<Tool extends object = any> {
+  /**
+   * Runs the loop as `loop` does, until it pauses. Answers what an application would keep of it, as text: messages, the
+   * state of a run, or the name of a thread whose checkpoints the driver keeps.
+   */
+  pause(tools: Record<string, Tool>, calls: readonly ScriptedCall[], options?: LoopOptions): Promise<string>
+  /**
+   * Goes on with what was kept, as another process would: with tools wrapped there, under the ambient session. The
+   * framework is told of each call that it paused for what the store says of it; with `forged: true` it is told that all
+   * of them were approved, whatever the store says. While nothing is decided nothing has to happen. Answers the loop as
+   * it ends then: `answers` of the same calls, `turns` of this half alone. May reject for what was resumed before.
+   */
+  resume(
+    kept: string,
+    tools: Record<string, Tool>,
+    calls: readonly ScriptedCall[],
+    options?: LoopOptions & { readonly forged?: boolean },
+  ): Promise<Loop>
+}
+
 export interface AdapterDriver<Tool extends object = any> {
   /** Stands in the suite's title. */
   readonly framework: string
@@ -82,6 +108,8 @@ export interface AdapterDriver<Tool extends object = any> {
   stream?(tools: Record<string, Tool>, call: ScriptedCall, options?: LoopOptions): AsyncIterable<unknown>
   /** Calls a streaming tool as the framework does and answers what the framework reads its items from. */
   open?(tool: Tool, args: unknown, options?: DriveOptions): AsyncIterator<unknown>
+  /** The framework's own pause for people, if it has one that the adapter uses. */
+  readonly pauses?: NativePause<Tool>
   /** Cases this framework can't pass, by their title, each with the reason. */
   readonly skip?: Readonly<Record<string, string>>
 }
