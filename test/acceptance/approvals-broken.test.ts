@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import {
+  type Entry,
   governed,
   type Haldir,
   type HaldirOptions,
@@ -17,7 +18,7 @@ import { memorySink } from '@haldir/core/sinks/memory'
 import { memoryStore } from '@haldir/core/stores/memory'
 import { fakeClock } from '@haldir/testing'
 import { afterEach, describe, expect, it } from 'vitest'
-import { proves } from '../promises.ts'
+import { entriesOf, proves } from '../promises.ts'
 import { caughtBy, channel, type Pay, pendingOf } from './approval-scene.ts'
 import { fleet, turns } from './scene.ts'
 
@@ -69,10 +70,28 @@ async function scene(options: HaldirOptions = {}) {
   const breakable = new Proxy<Sink>(sink, {
     get: (target, verb) => (verb === 'write' && sinks.write) || Reflect.get(target, verb),
   })
-  const { haldir } = fleetOf.house({ store, policy, approvers: [desk.approver], sinks: [breakable], ...options })
+  const entries = (type: Entry['type']) => entriesOf(sink.lines).filter((entry) => entry.type === type)
+  const { haldir } = fleetOf.house({
+    store,
+    policy,
+    approvers: [desk.approver],
+    sinks: [breakable],
+    ...options,
+  })
   const session = await haldir.createSession({ agent: 'bot', scopes: ['spend:1000'], ttl: '2d' })
   const paid: Pay[] = []
-  return { clock, breaks, sinks, haldir, session, paid, desk, pay: payFor(haldir, session, paid), fleet: fleetOf }
+  return {
+    clock,
+    breaks,
+    sinks,
+    haldir,
+    entries,
+    session,
+    paid,
+    desk,
+    pay: payFor(haldir, session, paid),
+    fleet: fleetOf,
+  }
 }
 
 describe.each(Object.entries(BROKEN))('a store that %s', (_, broken) => {
@@ -370,5 +389,21 @@ describe('a haldir that closes', () => {
     await Promise.race([haldir.close(), turns(200)])
     expect(await calling).toMatchObject({ code: 'unavailable' })
     expect(paid).toEqual([])
+  })
+})
+
+it('lets strangers fill no trail: what is left out is counted', async () => {
+  const { haldir, entries, desk, clock } = await scene()
+  for (let n = 0; n < 500; n++) await desk.port().reject({ why: 'a wrong signature' })
+  expect(entries('approval-rejected')).toHaveLength(100)
+  await clock.advance(1_000)
+  for (let n = 0; n < 3; n++) await desk.port().reject({ why: 'a wrong signature' })
+  expect(
+    entries('approval-rejected')
+      .map(({ data }) => data.unrecorded)
+      .filter(Boolean),
+  ).toEqual([400])
+  await expect(haldir.approvals.decide('nothing', { approve: true, by: 'eve' })).rejects.toMatchObject({
+    code: 'unknown',
   })
 })

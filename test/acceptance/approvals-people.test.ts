@@ -59,18 +59,15 @@ describe.each(STORES)('who decides (%s)', (kind) => {
     ['someone who grants what no rule lets him', {}, { by: 'alice', grant: true }, 'invalid'],
     ['someone with hostile arguments', {}, { by: 'alice', args: { then: () => 1 } }, 'invalid'],
   ])('refuses %s, on record, and nothing changes', async (_, rule, say, code) => {
-    const { pay, haldir, pending, entries, paid } = await scene(asks(rule as Partial<Rule>), {}, kind)
+    const { pay, haldir, pending, entries, paid, shared } = await scene(asks(rule as Partial<Rule>), {}, kind)
     const calling = caughtBy(pay({ amount: 50 }))
     const { id } = await pending()
     await expect(haldir.approvals.decide(id, { approve: true, ...say } as never)).rejects.toMatchObject({ code })
     expect(await haldir.approvals.get(id)).toMatchObject({ state: 'pending', votes: [] })
     expect(entries('approval-rejected').at(-1)?.data).toMatchObject({ approval: id, why: code })
     expect(entries('approval-voted')).toEqual([])
-    await haldir.approvals
-      .decide(id, { approve: false, by: (rule as Partial<Rule>).approvers?.[0] ?? 'alice' })
-      .catch(() => {})
-    await haldir.close()
-    await calling
+    await shared.clock.advance(301_000)
+    expect(await calling).toMatchObject({ code: 'approval-expired' })
     expect(paid).toEqual([])
   })
 

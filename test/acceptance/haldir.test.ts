@@ -85,6 +85,8 @@ describe('wrapping', () => {
 
   it.each([
     ['store', { store: {} }],
+    ['store', { store: { ...memoryStore(), approval: undefined } }],
+    ['store', { store: { ...memoryStore(), approval: { ...memoryStore().approval, later: undefined } } }],
     ['sinks', { sinks: [] }],
     ['sinks', { sinks: [memorySink({ required: false })] }],
     ['sinks.0', { sinks: [{}] }],

@@ -3,6 +3,7 @@ import type { Store } from '@haldir/core'
 import type { FakeClock } from '@haldir/testing'
 import fc from 'fast-check'
 import { expect } from 'vitest'
+import type { Consent } from './approval-reference.ts'
 import {
   type Cap,
   type Charge,
@@ -25,7 +26,7 @@ export interface Real {
 }
 
 /** One command: what it does to both, and then the comparison of everything that can be read. */
-function command<A extends readonly unknown[]>(
+export function command<A extends readonly unknown[]>(
   name: string,
   apply: (model: Reference, real: Real, ...args: A) => Promise<void>,
   check: (model: Reference, ...args: A) => boolean = () => true,
@@ -64,6 +65,14 @@ async function compare(model: Reference, store: Store): Promise<void> {
     const row = await store.session.get({ id })
     expected.push({ id, expiresAt, revokedAt })
     found.push({ id, expiresAt: row?.expiresAt, revokedAt: row?.revokedAt })
+  }
+  expected.push(...model.approvals.kept.map(({ row }) => row).reverse())
+  found.push(...(await store.approval.list({ limit: 99 })))
+  for (const { row, told } of model.approvals.kept) {
+    for (const { channel, note } of told) {
+      expected.push(note)
+      found.push(await store.approval.note(row.id, channel))
+    }
   }
   // All at once: to compare them one by one would take most of the time of a run.
   expect(found).toEqual(expected)
@@ -120,22 +129,31 @@ export const take = command(
     id: string,
     charges: readonly Charge[],
     leaseMs: number,
-    { once, memo }: { readonly once?: string; readonly memo?: string },
+    { once, memo, consent }: { readonly once?: string; readonly memo?: string; readonly consent?: Consent },
   ) => {
-    const request = { call, session: id, charges, leaseMs, ...(once ? { once } : {}), ...(memo ? { memo } : {}) }
+    const more = { ...(once ? { once } : {}), ...(memo ? { memo } : {}), ...(consent ? { consent } : {}) }
+    const request = { call, session: id, charges, leaseMs, ...more }
     const admission = await store[verb](request)
     const no = (refusal: object) => expect(admission).toEqual({ ok: false, ...refusal })
     const session = model.session(id)
     if (!session) return no({ refused: 'no-session' })
     if (session.revokedAt !== undefined) return no({ refused: 'session-revoked' })
     if (session.expiresAt <= model.time) return no({ refused: 'session-expired' })
+    const presented = verb === 'admit' ? consent : undefined
+    const refused = presented && model.approvals.refusal(presented, call, id, model.time)
+    if (refused) return no({ refused })
+    const yes = () => {
+      // Invariant 8: whoever is admitted uses it, and who is refused does not.
+      if (presented && !presented.grant) model.approvals.use(presented.id, call, model.time)
+      expect(admission).toEqual({ ok: true, at: model.time })
+    }
     const hold = model.hold(call)
     if (hold) {
       const lives = hold.state === 'running' || (hold.state === 'reserved' && hold.lease > model.time)
       if (!lives || hold.session !== id) return no({ refused: 'unavailable' })
       if (hold.state === 'reserved' && verb === 'admit')
         Object.assign(hold, { state: 'running', lease: model.time + leaseMs })
-      return expect(admission).toEqual({ ok: true, at: model.time })
+      return yes()
     }
     if (once && model.taken(once, call)) return no({ refused: 'duplicate-call' })
     const refusal = model.refusal(charges)
@@ -153,7 +171,7 @@ export const take = command(
       const { used, held } = model.sum(meter.key, windowAt(meter, model.time))
       if (!meter.rate) expect(used + held <= (model.limitOf(meter) as bigint)).toBe(true)
     }
-    expect(admission).toEqual({ ok: true, at: model.time })
+    yes()
   },
   (model, _verb, call) => model.remembers(call),
 )

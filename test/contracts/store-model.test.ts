@@ -1,11 +1,4 @@
 /** Random commands on a store and on a naive reference, side by side: every answer and every sum is the same. */
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import type { Store } from '@haldir/core'
-import { memoryStore } from '@haldir/core/stores/memory'
-import { sqliteStore } from '@haldir/core/stores/sqlite'
-import { type FakeClock, fakeClock } from '@haldir/testing'
 import fc from 'fast-check'
 import { describe, it } from 'vitest'
 import { proves } from '../promises.ts'
@@ -23,7 +16,8 @@ import {
   setWall,
   take,
 } from './store-commands.ts'
-import { type Cap, DAY, HOUR, type MeterKey, RATE, Reference, SESSIONS, STANDING } from './store-reference.ts'
+import { followsInFiles, followsInMemory } from './store-following.ts'
+import { type Cap, DAY, HOUR, type MeterKey, RATE, SESSIONS, STANDING } from './store-reference.ts'
 
 proves('invariant-3', 'invariant-4', 'invariant-5', 'invariant-9', 'invariant-10')
 
@@ -75,49 +69,10 @@ const commands = fc.commands(
   { size: '+1' },
 )
 
-interface Opened {
-  readonly store: Store
-  readonly reopen?: () => Store
-  close(): void
-}
-
-function follows(open: (clock: FakeClock) => Opened, numRuns: number): Promise<void> {
-  const property = fc.asyncProperty(commands, async (list) => {
-    // Shortly before Lord Howe puts its clocks back by half an hour, on a Saturday.
-    const clock = fakeClock(Date.UTC(2026, 3, 4, 13, 20))
-    const opened = open(clock)
-    try {
-      const setup = () => ({ model: new Reference(clock.now()), real: { clock, ...opened } })
-      const begin = [create(['s0', 30 * HOUR, []]), create(['s3', 90 * HOUR, []])]
-      await fc.asyncModelRun(setup, [...begin, ...list])
-    } finally {
-      opened.close()
-    }
-  })
-  return fc.assert(property, { numRuns })
-}
-
 describe('a store, against a naive reference', () => {
-  it('memory: every answer and every sum is the same', { timeout: 480_000 }, () =>
-    follows((clock) => ({ store: memoryStore({ clock }), close() {} }), 2_000),
-  )
+  it('memory: every answer and every sum is the same', { timeout: 480_000 }, () => followsInMemory(commands, 2_000))
 
-  it('sqlite: every answer and every sum is the same, whenever the process dies', { timeout: 480_000 }, async () => {
-    const directory = mkdtempSync(join(tmpdir(), 'haldir-model-'))
-    let files = 0
-    try {
-      await follows((clock) => {
-        const path = join(directory, `${files++}.db`)
-        const stores: Store[] = []
-        const reopen = () => {
-          const store = sqliteStore(path, { clock })
-          stores.push(store)
-          return store
-        }
-        return { store: reopen(), reopen, close: () => stores.forEach((store) => void store.close?.()) }
-      }, 1_000)
-    } finally {
-      rmSync(directory, { recursive: true })
-    }
-  })
+  it('sqlite: every answer and every sum is the same, whenever the process dies', { timeout: 480_000 }, () =>
+    followsInFiles(commands, 1_000),
+  )
 })

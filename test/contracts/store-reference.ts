@@ -3,6 +3,7 @@
  * has counted, and adds it all up anew whenever it is asked.
  */
 import type { Store } from '@haldir/core'
+import { ApprovalReference } from './approval-reference.ts'
 
 export type Request = Parameters<Store['admit']>[0]
 export type Charge = Request['charges'][number]
@@ -72,6 +73,7 @@ export class Reference {
   time: number
   readonly sessions: Session[] = []
   readonly holds: Held[] = []
+  readonly approvals = new ApprovalReference()
   readonly counted: { readonly key: string; readonly at: number; readonly micros: bigint }[] = []
   /** The limit that each row of a standing meter was last charged with. */
   readonly limits = new Map<string, bigint>()

@@ -1,32 +1,9 @@
 /** The store contract notices a store that breaks any one of these promises. */
-import type { Clock, Store } from '@haldir/core'
+import type { Store } from '@haldir/core'
 import { memoryStore } from '@haldir/core/stores/memory'
-import { fakeClock } from '@haldir/testing'
 import { describe, expect, it } from 'vitest'
-import { Scene } from '../../packages/testing/src/store-contract/scene.ts'
 import { STORE_CHAPTERS } from '../../packages/testing/src/store-contract.ts'
-import { failing } from './broken.ts'
-
-type Break = (store: Store, clock: Clock) => Partial<Store>
-
-const run = (broken: Break = () => ({}), only?: readonly string[]) =>
-  failing(
-    STORE_CHAPTERS,
-    async () => {
-      const clock = fakeClock()
-      const store = memoryStore({ clock })
-      const wrong = { ...store, ...broken(store, clock) }
-      return { scene: new Scene(wrong, clock), close: async () => {} }
-    },
-    () => true,
-    only,
-  )
-
-/** An answer of the store, one turn later. */
-const later = async <T>(answer: T): Promise<Awaited<T>> => {
-  await new Promise((resolve) => setImmediate(resolve))
-  return await answer
-}
+import { type Break, later, run } from './store-breaking.ts'
 
 /** What each does wrong, and a case that fails for it. */
 const BROKEN: readonly (readonly [wrong: string, broken: Break, caught: string])[] = [

@@ -88,6 +88,15 @@ const KEYS = [
   'random',
 ] as const
 const STORE_VERBS = ['admit', 'reserve', 'settle', 'cancel', 'renew', 'expire'] as const
+/** What a store must be able to do beside that, by the group it stands in. */
+const GROUPED_VERBS = {
+  session: ['create', 'get', 'extend', 'revokeTree'],
+  meters: ['read'],
+  hold: ['get'],
+  approval: ['request', 'get', 'find', 'list', 'change', 'use', 'expire', 'due', 'shown', 'later', 'note'],
+  secret: ['put', 'get', 'list', 'rewrap', 'used', 'delete'],
+  writer: ['put'],
+} as const satisfies { readonly [G in keyof Store]?: readonly (keyof Store[G])[] }
 const ID = /^[A-Za-z0-9_-]{1,64}$/
 
 export interface CheckedOptions {
@@ -124,23 +133,10 @@ export function checkHaldirOptions(options: HaldirOptions): CheckedOptions {
   if (options.ids !== undefined && typeof options.ids !== 'function') throw invalid('ids', 'is a function')
   const store = options.store ?? memoryStore({ clock })
   for (const verb of STORE_VERBS) if (typeof store?.[verb] !== 'function') throw invalid('store', 'is not a store')
-  const { session, meters, hold, secret, writer } = store
-  const grouped = [
-    session?.create,
-    session?.get,
-    session?.extend,
-    session?.revokeTree,
-    meters?.read,
-    hold?.get,
-    secret?.put,
-    secret?.get,
-    secret?.list,
-    secret?.rewrap,
-    secret?.used,
-    secret?.delete,
-    writer?.put,
-  ]
-  if (!grouped.every((verb) => typeof verb === 'function')) throw invalid('store', 'is not a store')
+  for (const [group, verbs] of Object.entries(GROUPED_VERBS)) {
+    const of = store[group as keyof typeof GROUPED_VERBS] as unknown as Readonly<Record<string, unknown>> | undefined
+    if (!verbs.every((verb) => typeof of?.[verb] === 'function')) throw invalid('store', 'is not a store')
+  }
   const apart = mode === 'shadow' ? 'shadow|' : ''
   return {
     name,

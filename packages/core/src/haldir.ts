@@ -196,8 +196,12 @@ export class Haldir {
     return expired
   }
 
-  /** Resolves when everything recorded so far is accepted, and every settle taken; rejects `Unavailable` if it is not. */
+  /**
+   * Resolves when everything recorded so far is accepted, every settle taken, and channels have been tried; rejects
+   * `Unavailable` if entries or settles are still owed.
+   */
   async flush(): Promise<void> {
+    await this.#house.approvals?.deliveries.settled()
     await this.#house.holds.flush()
     await this.#house.trail.flush()
     if (this.#house.holds.owed > 0) throw new Unavailable('the store did not take every settle')
@@ -212,8 +216,9 @@ export class Haldir {
   async #close(): Promise<void> {
     this.#house.open = false
     this.#leave()
-    await this.#house.approvals?.close()
+    this.#house.approvals?.stop()
     await this.#idle()
+    await this.#house.approvals?.close()
     // What still runs is told to stop; its outcome will find the trail closed, and is counted.
     for (const { current } of this.#house.running) current?.abort(new Unavailable('this haldir is closed'))
     await this.#house.holds.flush()

@@ -44,6 +44,8 @@ export interface Ask {
   readonly rule: string
   readonly reason: string
   readonly asking: readonly Asking[]
+  /** Of a call that is resumed though nothing asks any more: hash of the rules that asked. */
+  readonly rules?: string
 }
 
 /** A step failed in a way nobody foresaw. */
@@ -210,12 +212,8 @@ export class Pass {
 
   /** An entry about this call. */
   draft(type: Draft['type'], rest: Omit<Draft, 'type' | 'session' | 'call'>): Draft {
-    const { belongings, digest, id, request, tool } = this
-    this.#fragment ||= callFragment(
-      { id, ref: this.#ref(request.ref), digest },
-      tool.fragment,
-      belongings?.digestKey.id,
-    )
+    const { belongings, digest, id, tool } = this
+    this.#fragment ||= callFragment({ id, ref: this.ref, digest }, tool.fragment, belongings?.digestKey.id)
     const { policyHash } = this
     return { ...rest, type, policyHash, session: belongings?.fragment ?? NOBODY, call: this.#fragment }
   }
@@ -226,7 +224,8 @@ export class Pass {
   }
 
   /** The framework's id of a call comes from the model: it is recorded, but bounded and never trusted. */
-  #ref(ref: unknown): string | undefined {
+  get ref(): string | undefined {
+    const { ref } = this.request
     if (typeof ref !== 'string') return undefined
     return this.belongings?.redactor.text(ref).slice(0, MAX_REF).toWellFormed() ?? ref.slice(0, MAX_REF).toWellFormed()
   }

@@ -31,3 +31,14 @@ export function printableLines(text: string): string {
     .map((line) => printable(line, line.length))
     .join('\n')
 }
+
+/** Whether what is written there should be in colour: see https://no-color.org. `FORCE_COLOR` wants it anywhere. */
+export function wantsColour(
+  stream: { readonly isTTY?: boolean | undefined },
+  env: Readonly<Record<string, string | undefined>>,
+): boolean {
+  const { NO_COLOR = '', FORCE_COLOR, TERM } = env
+  if (NO_COLOR !== '') return false
+  if (FORCE_COLOR !== undefined) return FORCE_COLOR !== '0' && FORCE_COLOR !== 'false'
+  return stream.isTTY === true && TERM !== 'dumb'
+}

@@ -6,9 +6,9 @@ import type { Clock, MaybePromise, Store } from '@haldir/core'
 import { afterEach, describe, expect, test } from 'vitest'
 import { fakeClock } from './clock.ts'
 import { ADMIT } from './store-contract/admit.ts'
-import { APPROVALS } from './store-contract/approvals.ts'
 import { CAPS } from './store-contract/caps.ts'
 import { CONSENTS } from './store-contract/consents.ts'
+import { DECIDING } from './store-contract/deciding.ts'
 import { EXPIRY } from './store-contract/expiry.ts'
 import { EXTENDING } from './store-contract/extending.ts'
 import { FINDING_APPROVALS } from './store-contract/finding-approvals.ts'
@@ -16,6 +16,7 @@ import { HOLDS } from './store-contract/holds.ts'
 import { ONCE } from './store-contract/once.ts'
 import { PERSISTENCE } from './store-contract/persistence.ts'
 import { RATES } from './store-contract/rates.ts'
+import { REQUESTING } from './store-contract/requesting.ts'
 import { Scene, type StoreCase } from './store-contract/scene.ts'
 import { SECRETS } from './store-contract/secrets.ts'
 import { SESSIONS } from './store-contract/sessions.ts'
@@ -55,7 +56,8 @@ export const STORE_CHAPTERS: Readonly<Record<string, readonly StoreCase[]>> = {
   'standing meters': STANDING,
   rates: RATES,
   '`once` keys': ONCE,
-  approvals: APPROVALS,
+  'asking for approvals': REQUESTING,
+  'deciding approvals': DECIDING,
   'finding and forgetting approvals': FINDING_APPROVALS,
   'telling channels of approvals': TELLING,
   'admits that present an approval': CONSENTS,

@@ -3,7 +3,7 @@
  * this process knows only wakes it earlier.
  */
 import type { Approval, Approver } from '../approvers/approver.ts'
-import { ask, background, cancelTimer, type MaybePromise } from '../clock.ts'
+import { ask, background, cancelTimer, type MaybePromise, within } from '../clock.ts'
 import type { DigestKey } from '../digest-key.ts'
 import { Unavailable } from '../errors.ts'
 import type { Session } from '../gate/sessions.ts'
@@ -13,6 +13,7 @@ import { NOBODY } from '../watch/chain.ts'
 import { Deliveries } from './delivery.ts'
 import { draftOf, keptIn, shownApproval, TRIES } from './rows.ts'
 import { speak } from './saying.ts'
+import { Strangers } from './strangers.ts'
 
 /** How people are asked, checked. */
 export interface CheckedApprovals {
@@ -44,6 +45,7 @@ export class Approvals {
   readonly sessions: ApprovalSessions
   readonly deliveries: Deliveries
   readonly #waiting = new Map<string, Set<() => void>>()
+  readonly #strangers: Strangers
   #ticking: (() => void) | undefined
   #closed = false
 
@@ -57,10 +59,11 @@ export class Approvals {
     this.options = options
     this.sessions = sessions
     this.deliveries = new Deliveries(this)
+    this.#strangers = new Strangers(house.clock)
     for (const approver of options.approvers) {
       const { name } = approver
       approver.open?.({
-        say: (id, say) => speak(this, id, say),
+        say: (id, say) => speak(this, name, id, say),
         get: (id) => this.get(id),
         note: (id) => this.ask((verbs) => verbs.note(id, name), 'note'),
         reject: (what) => this.reject(name, what),
@@ -180,9 +183,12 @@ export class Approvals {
     try {
       const row = id === undefined ? undefined : await this.row(id).catch(() => undefined)
       const data = { channel, why: cut(why), ...(by === undefined ? {} : { by: cut(by) }) }
-      await this.house.trail.conclude(
-        row ? draftOf(row, 'approval-rejected', data) : { type: 'approval-rejected', session: NOBODY, data },
-      )
+      const { trail } = this.house
+      if (row) return await trail.conclude(draftOf(row, 'approval-rejected', data))
+      const told = this.#strangers.next()
+      if (!told) return
+      const all = told.unrecorded > 0 ? { ...data, ...told } : data
+      await trail.conclude({ type: 'approval-rejected', session: NOBODY, data: all })
     } catch (error) {
       this.house.faults.note('approvals', error)
     }
@@ -200,11 +206,19 @@ export class Approvals {
     await this.deliveries.settled()
   }
 
-  /** Whoever waits is woken and refused; channels are let go. */
-  async close(): Promise<void> {
+  /** Whoever waits is woken, and refused. */
+  stop(): void {
     this.#closed = true
     this.#ticking?.()
     for (const waiting of this.#waiting.values()) for (const wake of [...waiting]) wake()
+  }
+
+  /** Channels are told what is due, if they take it in time, and let go. What is owed then is another process's. */
+  async close(): Promise<void> {
+    const { clock, deadlineMs, faults } = this.house
+    await within(this.deliveries.settled(), deadlineMs, clock, 'approvers').catch((error) =>
+      faults.note('approvers', error),
+    )
     await this.deliveries.close()
     for (const approver of this.options.approvers) {
       try {

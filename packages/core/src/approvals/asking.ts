@@ -66,6 +66,7 @@ export async function request(pass: Pass, approvals: Approvals, question: Questi
   const kept: Kept = {
     ...question.asked,
     call: pass.id,
+    ...(pass.ref === undefined ? {} : { ref: pass.ref }),
     waiting,
     args: redactedArgs(house, session, pass.snapshot.args),
     cost: keptAmounts(pass.amounts),
@@ -74,7 +75,7 @@ export async function request(pass: Pass, approvals: Approvals, question: Questi
     ...(await carried(pass, approvals, id, waiting)),
   }
   // A call that waits is nobody else's to go on with, whatever its framework calls it.
-  const ref = waiting === 'wait' ? `call:${pass.id}` : request.ref
+  const key = waiting === 'wait' ? `call:${pass.id}` : request.ref
   const { grantBinding } = question
   const approval: NewApproval = {
     id,
@@ -82,7 +83,7 @@ export async function request(pass: Pass, approvals: Approvals, question: Questi
     session: session.id,
     agent: session.agent,
     tool: pass.tool.name,
-    ...(ref === undefined ? {} : { ref: refOf(ref) }),
+    ...(key === undefined ? {} : { ref: refOf(key) }),
     binding: question.binding,
     ...(grantBinding === undefined ? {} : { grant: { binding: grantBinding } }),
     ttlMs,
@@ -193,6 +194,8 @@ const POLL_MS = 500
 export async function wait(pass: Pass, approvals: Approvals, asked: ApprovalRow): Promise<ApprovalRow | Refusal> {
   const { house, session, request } = pass
   const { clock, deadlineMs } = house
+  // Whoever closes the haldir waits until this call has been told.
+  house.running.add(pass)
   const end = clock.monotonic() + (asked.expiresAt - asked.createdAt)
   // Invariant: nothing waits for ever, whatever has become of store, trail and channels.
   const last = end + deadlineMs
@@ -206,7 +209,7 @@ export async function wait(pass: Pass, approvals: Approvals, asked: ApprovalRow)
       const left = end - clock.monotonic()
       if (left <= 0) await approvals.expire(1_000)
       const row = await approvals.row(asked.id)
-      if (!row || row.state !== 'pending') return row ?? LOST
+      if (row?.state !== 'pending') return row ?? LOST
       if (clock.monotonic() >= last) break
     } catch (error) {
       house.faults.note('approvals', error)

@@ -69,7 +69,7 @@ export function approvalsFace(asked: () => Asked | undefined, governor: Governor
       return approvals.get(String(id))
     },
     async decide(id: string, say: Say) {
-      const said = await speak(open(), id, say)
+      const said = await speak(open(), 'api', id, say)
       if (said.ok) return said.approval
       throw new HaldirError(CODES[said.refused] ?? said.refused, said.why)
     },

@@ -18,6 +18,8 @@ interface KeptAmount {
 export interface Kept {
   /** The call that has asked; in `wait` also that of the hold. */
   readonly call: string
+  /** The framework's own id of it, as entries have it. */
+  readonly ref?: string
   readonly waiting: 'wait' | 'suspend'
   readonly chain: readonly string[]
   readonly toolHash?: string
@@ -47,18 +49,18 @@ export function keptIn(row: ApprovalRow): Kept {
 }
 
 /** The part of it that is the question itself. */
-export type Asked = Omit<Kept, 'call' | 'waiting' | 'args' | 'cost' | 'left' | 'resume' | 'sealed' | 'edited'>
+export type Asked = Omit<Kept, 'call' | 'ref' | 'waiting' | 'args' | 'cost' | 'left' | 'resume' | 'sealed' | 'edited'>
 
 /** What is the same for every approval of a call: who has to say yes, to what. */
 export function askedOf({ ask, session, tool, digest, belongings, policyHash }: Pass): Asked {
-  const { reason, asking } = ask as Ask
+  const { reason, asking, rules = askingHash(asking) } = ask as Ask
   const grant = grantOf(asking)
   return {
     chain: session.chain,
     ...(tool.hash === undefined ? {} : { toolHash: tool.hash }),
     digest: digest as string,
     digestKey: belongings?.digestKey.id as string,
-    rules: askingHash(asking),
+    rules,
     ...(policyHash === undefined ? {} : { policyHash }),
     reason,
     terms: termsOf(asking),
@@ -93,8 +95,8 @@ function amountsIn(kept: readonly KeptAmount[]): readonly Amount[] {
 
 /** An approval as it is shown. */
 export function shownApproval(row: ApprovalRow, url: ((id: string) => string) | undefined): Approval {
-  const { id, state, tenant, session, agent, tool, ref, createdAt, expiresAt, decidedAt, usedBy, usedAt } = row
-  const { digest, reason, terms, requester, votes, args, cost, left, grant, resume, edited } = keptIn(row)
+  const { id, state, tenant, session, agent, tool, createdAt, expiresAt, decidedAt, usedBy, usedAt } = row
+  const { ref, digest, reason, terms, requester, votes, args, cost, left, grant, resume, edited } = keptIn(row)
   const until = row.grant?.until
   return Object.freeze({
     id,
@@ -132,8 +134,8 @@ export function shownApproval(row: ApprovalRow, url: ((id: string) => string) | 
 
 /** An entry about an approval, by whoever has the row: maybe long after, in another process. */
 export function draftOf(row: ApprovalRow, type: Draft['type'], data: Record<string, unknown>): Draft {
-  const { tenant, agent, session, tool, id: approval, ref } = row
-  const { chain, call, digest, digestKey, toolHash } = keptIn(row)
+  const { tenant, agent, session, tool, id: approval } = row
+  const { chain, call, ref, digest, digestKey, toolHash } = keptIn(row)
   return {
     type,
     session: sessionFragment({ tenant, agent, id: session, chain }),

@@ -8,20 +8,23 @@ import type { Approvals } from './approvals.ts'
 import { draftOf, type Kept, keptIn, redactedArgs, TRIES } from './rows.ts'
 
 /** Rejects `Unavailable` when the store or the trail does not take it; then nothing is decided. */
-export async function speak(approvals: Approvals, id: string, say: Say): Promise<Said> {
+export async function speak(approvals: Approvals, channel: string, id: string, say: Say): Promise<Said> {
+  const refuse = (row: ApprovalRow | undefined, refused: SayRefusal, why: string) =>
+    refuseWord(approvals, channel, { row, refused, why, say, id })
   const wrong = wrongIn(say)
-  if (wrong) return refuse(approvals, undefined, 'invalid', wrong, say, id)
+  if (wrong) return refuse(undefined, 'invalid', wrong)
   let voted = false
   for (let tries = 0; tries < TRIES; tries++) {
     const row = await approvals.row(String(id))
-    if (!row) return refuse(approvals, undefined, 'unknown', 'There is no such approval.', say, id)
+    if (!row) return refuse(undefined, 'unknown', WHY.unknown)
     const refused = whyNot(row, say)
-    if (refused) return refuse(approvals, row, refused, whyOf(refused, row), say)
-    const edit = await editOf(approvals, row, say)
-    if (edit instanceof Hostile) return refuse(approvals, row, 'invalid', `The new arguments hold ${edit.what}.`, say)
-    const { vote, next } = voteOf(approvals, row, say, edit)
+    if (refused) return refuse(row, refused, whyOf(refused, row))
+    const redacted = await withoutSecrets(approvals, row, say)
+    const edit = await editOf(approvals, row, redacted)
+    if (edit instanceof Hostile) return refuse(row, 'invalid', `The new arguments hold ${edit.what}.`)
+    const { vote, next } = voteOf(approvals, row, redacted, edit)
     // Invariant: nothing is decided that is not on record.
-    if (!voted) await approvals.house.trail.record(draftOf(row, 'approval-voted', recorded(vote, say)))
+    if (!voted) await approvals.house.trail.record(draftOf(row, 'approval-voted', { channel, ...recorded(vote, say) }))
     voted = true
     const changed = await approvals.ask((verbs) => verbs.change(row.id, row.version, next), 'change')
     if (changed) return accept(approvals, changed)
@@ -29,10 +32,10 @@ export async function speak(approvals: Approvals, id: string, say: Say): Promise
     const now = await approvals.row(row.id)
     if (now?.version === row.version) {
       await approvals.expire(TRIES)
-      return refuse(approvals, row, 'expired', whyOf('expired', row), say)
+      return refuse(row, 'expired', WHY.expired)
     }
   }
-  return refuse(approvals, undefined, 'decided', 'Others were faster again and again; look at how it stands.', say, id)
+  return refuse(undefined, 'decided', 'Others were faster again and again; look at how it stands.')
 }
 
 async function accept(approvals: Approvals, row: ApprovalRow): Promise<Said> {
@@ -48,6 +51,14 @@ async function accept(approvals: Approvals, row: ApprovalRow): Promise<Said> {
   }
   approvals.changed(row.id)
   return { ok: true, approval: approvals.shown(row) }
+}
+
+/** What people type is kept and shown: a secret that the session knows is not. */
+async function withoutSecrets({ house, sessions }: Approvals, row: ApprovalRow, say: Say): Promise<Say> {
+  if (say.reason === undefined) return say
+  const session = await sessions.handle(row.session)
+  const redactor = session && house.belongings.get(session)?.redactor
+  return redactor ? { ...say, reason: redactor.text(say.reason) } : say
 }
 
 function whyNot(row: ApprovalRow, say: Say): SayRefusal | undefined {
@@ -112,16 +123,17 @@ function recorded({ by, approve, reason, rules, digest }: Vote, { grant }: Say):
   return { by, approve, rules, ...(reason === undefined ? {} : { reason }), ...(grant ? { grant } : {}), digest }
 }
 
-async function refuse(
-  approvals: Approvals,
-  row: ApprovalRow | undefined,
-  refused: SayRefusal,
-  why: string,
-  say: Say,
-  id = row?.id,
-): Promise<Said> {
+interface Word {
+  readonly row: ApprovalRow | undefined
+  readonly refused: SayRefusal
+  readonly why: string
+  readonly say: Say
+  readonly id: unknown
+}
+
+async function refuseWord(approvals: Approvals, channel: string, { row, refused, why, say, id }: Word): Promise<Said> {
   const by = typeof say?.by === 'string' ? { by: say.by } : {}
-  await approvals.reject('say', { why: refused, ...(typeof id === 'string' ? { id } : {}), ...by })
+  await approvals.reject(channel, { why: refused, ...(typeof id === 'string' ? { id } : {}), ...by })
   return { ok: false, refused, why, ...(row ? { approval: approvals.shown(row) } : {}) }
 }
 

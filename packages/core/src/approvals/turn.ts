@@ -28,6 +28,7 @@ export async function decide(pass: Pass, judged: () => Promise<Refusal | undefin
   const { approvals } = pass.house
   if (!approvals) return nobodyToAsk(pass)
   try {
+    pass.ask ??= await askOf(pass, approvals)
     for (let turn = 0; turn < MOST_TURNS; turn++) {
       const question = questionOf(pass)
       const answered = await answerTo(pass, approvals, question, turn === 0)
@@ -77,6 +78,14 @@ export async function pose(pass: Pass, approvals: Approvals): Promise<'asked' | 
   }
 }
 
+/** Nothing asks any more. What is resumed uses its yes up all the same, so that it runs once. */
+async function askOf({ request }: Pass, approvals: Approvals): Promise<Ask> {
+  const row = await approvals.row(request.approval as string)
+  if (!row) return { rule: 'approval', reason: 'a person has to decide', asking: [] }
+  const { reason, rules, terms } = keptIn(row)
+  return { rule: terms[0]?.rule ?? 'approval', reason, asking: [], rules }
+}
+
 interface Answered {
   readonly row: ApprovalRow
   readonly grant: boolean
@@ -117,8 +126,11 @@ async function find(
   const { asked, binding } = question
   if (request.approval !== undefined && first) {
     const row = await approvals.row(request.approval)
-    if (row?.session === session.id && row.tool === tool.name && isFor(row, asked.digest)) return row
-    return mismatch(approvals, request.approval)
+    if (row?.session !== session.id || row.tool !== tool.name || !isFor(row, asked.digest)) {
+      return mismatch(approvals, request.approval)
+    }
+    const open = row.state === 'pending' || isOpen(row)
+    return open && keptIn(row).rules !== asked.rules ? undefined : row
   }
   if (waitingOf(pass) === 'wait') return undefined
   const { ref } = request

@@ -6,7 +6,7 @@
 import { styleText } from 'node:util'
 import { ConfigError } from '../errors.ts'
 import { checkKeys } from '../options.ts'
-import { cut, printable, widthOf } from '../printable.ts'
+import { cut, printable, wantsColour, widthOf } from '../printable.ts'
 import { readEntry } from './pretty-entry.ts'
 import { type Columns, Lines, type Tone } from './pretty-lines.ts'
 import type { Sink } from './sink.ts'
@@ -116,11 +116,4 @@ function paint(columns: Columns, most: number, coloured: boolean): string {
     left -= width
   }
   return line
-}
-
-function wantsColour(stream: PrettyStream, env: Readonly<Record<string, string | undefined>>): boolean {
-  const { NO_COLOR = '', FORCE_COLOR, TERM } = env
-  if (NO_COLOR !== '') return false
-  if (FORCE_COLOR !== undefined) return FORCE_COLOR !== '0' && FORCE_COLOR !== 'false'
-  return stream.isTTY === true && TERM !== 'dumb'
 }

@@ -30,10 +30,8 @@ export class MemoryDeliveries {
   /** The approval has changed: everyone is due at once. */
   again(id: string, at: number): void {
     for (const told of this.#byApproval.get(id)?.values() ?? []) {
-      told.due = at
       told.attempt = 0
-      const untold = this.#untold.get(told.channel) ?? new Set()
-      this.#untold.set(told.channel, untold.add(told))
+      this.#begin(told, at)
     }
   }
 
@@ -70,7 +68,7 @@ export class MemoryDeliveries {
     const text = JSON.stringify(note) as string | undefined
     if (text !== undefined) told.note = text
     if (current) this.#end(told)
-    else told.due = at
+    else this.#begin(told, at)
   }
 
   later(id: string, channel: string, due: number): void {
@@ -85,6 +83,12 @@ export class MemoryDeliveries {
 
   #told(id: string, channel: string): Told | undefined {
     return this.#byApproval.get(id)?.get(channel)
+  }
+
+  #begin(told: Told, due: number): void {
+    told.due = due
+    const untold = this.#untold.get(told.channel) ?? new Set()
+    this.#untold.set(told.channel, untold.add(told))
   }
 
   #end(told: Told): void {

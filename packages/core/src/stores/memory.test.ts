@@ -62,6 +62,32 @@ describe('the memory store stays flat', () => {
     })
   })
 
+  it('forgets approvals that ended more than 30 days ago, and what channels noted of them', async () => {
+    const clock = fakeClock()
+    const store = memoryStore({ clock })
+    await store.session.create({ ...row('s'), ttlMs: 999 * 24 * HOUR }, [])
+    const grant = { binding: 'g' }
+    const days: number[] = [used()]
+    for (let day = 1; day <= 90; day++) {
+      for (let n = 0; n < 300; n++) {
+        const id = `${day} ${n}`
+        const about = { id, tenant: 't', session: 's', agent: 'a', tool: 'x', binding: `the binding of ${id}`, grant }
+        await store.approval.request({ ...about, data: {}, ttlMs: HOUR }, { session: 999, agent: 999 }, ['slack'])
+        await store.approval.shown(id, 'slack', 1, `the card of ${id}`)
+        if (n % 2) await store.approval.change(id, 1, { state: 'approved', grantMs: HOUR })
+      }
+      for (let hour = 0; hour < 24; hour++) {
+        await clock.advance(HOUR)
+        await store.approval.expire(1_000)
+      }
+      if (day % 30 === 0) days.push(used())
+    }
+    const [begin = 0, first = 0, second = 0, third = 0] = days
+    expect(third - second).toBeLessThan((first - begin) / 4)
+    expect(await store.approval.list({ limit: 99_999 })).toHaveLength(30 * 300)
+    expect(await store.approval.note('1 1', 'slack')).toBeUndefined()
+  })
+
   it('never forgets a total, nor the window it is in', async () => {
     const clock = fakeClock()
     const store = memoryStore({ clock })

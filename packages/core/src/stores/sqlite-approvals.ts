@@ -87,12 +87,10 @@ export function sqliteApprovals(sql: Statements, { atomically, patiently }: Tran
 
     list: ({ tenant = null, session = null, agent = null, state = null, limit }) =>
       patiently(() => {
-        const whose = [tenant, tenant, session, session, agent, agent]
-        const rows =
-          state === 'pending'
-            ? sql.listPending.all(...whose, limit)
-            : sql.listApprovals.all(...whose, state, state, limit)
-        return (rows as unknown as KeptApproval[]).map(approvalFrom)
+        const whose = [tenant, tenant, agent, agent]
+        if (session !== null) return found(sql.listOfSession.all(session, ...whose, state, state, limit))
+        if (state === 'pending') return found(sql.listPending.all(...whose, limit))
+        return found(sql.listApprovals.all(...whose, state, state, limit))
       }),
 
     change: (id, version, what) =>
@@ -152,6 +150,10 @@ export function consume(sql: Statements, request: AdmitRequest, at: number): Con
   const refused = consentRefusal(kept && approvalFrom(kept), consent, request, at)
   if (!refused && !consent.grant) sql.useApproval.run(call, at, consent.id)
   return refused
+}
+
+function found(rows: unknown): readonly ApprovalRow[] {
+  return (rows as KeptApproval[]).map(approvalFrom)
 }
 
 function noteFrom(note: string | null | undefined): { readonly note?: unknown } {

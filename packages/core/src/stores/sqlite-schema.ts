@@ -40,7 +40,7 @@ export const SCHEMA: string = `
     expires_at INTEGER NOT NULL, decided_at INTEGER, used_by TEXT, used_at INTEGER, forget_at INTEGER, data TEXT NOT NULL
   ) STRICT;
   CREATE INDEX approvals_pending ON approvals (expires_at) WHERE state = 'pending';
-  CREATE INDEX approvals_of_session ON approvals (session, expires_at) WHERE state = 'pending';
+  CREATE INDEX approvals_of_session ON approvals (session, state, expires_at);
   CREATE INDEX approvals_of_agent ON approvals (tenant, agent, expires_at) WHERE state = 'pending';
   CREATE INDEX approvals_by_ref ON approvals (session, tool, ref) WHERE ref IS NOT NULL;
   CREATE INDEX approvals_by_binding ON approvals (session, binding) WHERE ref IS NULL AND used_by IS NULL;
@@ -136,11 +136,13 @@ export const STATEMENTS = {
     AND (state = 'denied' OR (state IN ('pending', 'approved') AND expires_at > ?)) ORDER BY row DESC LIMIT 1`,
   approvalByGrant: `SELECT * FROM approvals WHERE session = ? AND grant_binding = ? AND grant_until > ?
     AND state = 'approved' ORDER BY row DESC LIMIT 1`,
-  listApprovals: `SELECT * FROM approvals WHERE (? IS NULL OR tenant = ?) AND (? IS NULL OR session = ?)
-    AND (? IS NULL OR agent = ?) AND (? IS NULL OR state = ?) ORDER BY row DESC LIMIT ?`,
-  // The same of those that are pending, who are few.
+  // `+row`: sorted, so that the few rows are found first; else all there are would be read in their order.
+  listApprovals: `SELECT * FROM approvals WHERE (? IS NULL OR tenant = ?) AND (? IS NULL OR agent = ?)
+    AND (? IS NULL OR state = ?) ORDER BY row DESC LIMIT ?`,
   listPending: `SELECT * FROM approvals WHERE state = 'pending' AND (? IS NULL OR tenant = ?)
-    AND (? IS NULL OR session = ?) AND (? IS NULL OR agent = ?) ORDER BY row DESC LIMIT ?`,
+    AND (? IS NULL OR agent = ?) ORDER BY +row DESC LIMIT ?`,
+  listOfSession: `SELECT * FROM approvals WHERE session = ? AND (? IS NULL OR tenant = ?) AND (? IS NULL OR agent = ?)
+    AND (? IS NULL OR state = ?) ORDER BY +row DESC LIMIT ?`,
   pendingOfSession: `SELECT count(*) AS count FROM approvals WHERE session = ? AND state = 'pending' AND expires_at > ?`,
   pendingOfAgent: `SELECT count(*) AS count FROM approvals
     WHERE tenant = ? AND agent = ? AND state = 'pending' AND expires_at > ?`,
