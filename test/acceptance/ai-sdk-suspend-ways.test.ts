@@ -160,7 +160,7 @@ describe.each(PAUSING)('$name', (version) => {
     const result = await version.sdk.generateText({
       model: version.model(),
       tools: toolsOf(there),
-      messages: [...messages, answer as never],
+      messages: [...messages, ...(answer ? [answer] : [])],
       ...version.carrying({ pay: 1 }, { haldirSession: elsewhere }),
     })
     expect([result.text, paid]).toEqual(['done', [50]])
@@ -437,7 +437,7 @@ it('a conversation of `useChat` is resumed on the server, in the same message', 
     const said = await convertToModelMessages(messages)
     const answer = await approvalResponses(said, { session: as })
     const tools = toolsOf(at)
-    const result = as.run(() => streamText({ model, tools, messages: answer ? [...said, answer as never] : said }))
+    const result = as.run(() => streamText({ model, tools, messages: answer ? [...said, answer] : said }))
     const stream = toUIMessageStream({ stream: result.fullStream, tools, originalMessages: messages })
     const before = messages.at(-1)
     let last: UIMessage | undefined
