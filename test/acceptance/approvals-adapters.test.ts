@@ -100,6 +100,33 @@ function broken(): () => string {
   }
 }
 
+describe.each(STORES)('a yes for a while (%s)', (kind) => {
+  const rules = policy.rules.map((rule) => (rule.id === 'big' ? { ...rule, grant: { for: '15m', args: [] } } : rule))
+
+  it('lets later calls of the kind pass without a pause, and the one that was asked about run once', async () => {
+    const { tool, haldir, pending, ran } = await scene(kind)
+    await haldir.loadPolicy({ ...policy, rules })
+    await tool.askAhead(call)
+    await tool.askAhead({ ...call, ref: 'also-asked' })
+    const asked = (await pending()).find(({ ref }) => ref === call.ref)
+    await haldir.approvals.decide(asked?.id as string, { approve: true, by: 'alice', grant: true })
+    // It has paused, so it goes on as a call that has.
+    expect(await tool.askAhead(call)).toMatchObject({ verdict: 'ask', suspends: true })
+    expect(await tool.execute(call)).toMatchObject({ status: 'ran' })
+    expect(await tool.execute(call)).toMatchObject({ denial: { code: 'duplicate-call' } })
+    expect(await haldir.approvals.resume(asked?.id as string).catch(({ code }) => code)).toBe('duplicate-call')
+    // Of another one people were asked, and have not said anything yet.
+    expect(await tool.execute({ ...call, ref: 'also-asked' })).toMatchObject({ status: 'suspended' })
+    const later = { ...call, ref: 'later' }
+    for (const way of ['askAhead', 'preempt'] as const) {
+      expect(await tool[way](later)).toMatchObject({ verdict: 'allow', rule: 'big' })
+    }
+    expect(await tool.answered(later)).toBeUndefined()
+    expect(await tool.execute(later)).toMatchObject({ status: 'ran' })
+    expect(ran).toHaveLength(2)
+  })
+})
+
 describe.each(STORES)('what has become of a question (%s)', (kind) => {
   it('is nothing, pending, approved or denied, by session, tool and ref', async () => {
     const { tool, haldir, pending, shared, session } = await scene(kind)

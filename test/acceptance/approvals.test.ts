@@ -203,6 +203,37 @@ describe.each(STORES)('a call that is suspended (%s)', (kind) => {
     expect(paid).toEqual([])
   })
 
+  it('is resumed once, also when no rule asks any more', async () => {
+    const { pay, paid, haldir } = await suspended()
+    const { approvalId: id } = (await caughtBy(pay({ amount: 30 }))) as Suspended
+    await haldir.loadPolicy({ ...policy, rules: [] })
+    expect(await caughtBy(haldir.approvals.resume(id))).toMatchObject({ code: 'approval-pending', approvalId: id })
+    await haldir.approvals.decide(id, { approve: true, by: 'alice' })
+    const both = await Promise.all([haldir.approvals.resume(id), haldir.approvals.resume(id)].map(caughtBy))
+    expect(both.map((error) => (error as { code?: string } | undefined)?.code).sort()).toEqual([
+      'duplicate-call',
+      undefined,
+    ])
+    expect(await caughtBy(haldir.approvals.resume(id))).toMatchObject({ code: 'duplicate-call' })
+    expect(paid).toHaveLength(1)
+  })
+
+  it('asks anew when other rules ask by then', async () => {
+    const { pay, paid, haldir } = await suspended()
+    const { approvalId: id } = (await caughtBy(pay({ amount: 30 }))) as Suspended
+    await haldir.approvals.decide(id, { approve: true, by: 'alice' })
+    const more = { ...policy, rules: [...policy.rules, { id: 'night', tools: 'pay', then: 'ask' as const }] }
+    await haldir.loadPolicy(more)
+    const again = (await caughtBy(haldir.approvals.resume(id))) as Suspended
+    expect(again).toMatchObject({ code: 'approval-pending' })
+    expect(again.approvalId).not.toBe(id)
+    await haldir.approvals.decide(again.approvalId, { approve: true, by: 'alice' })
+    expect(await haldir.approvals.resume(again.approvalId)).toBe('paid 30')
+    // The first yes was to fewer rules than ask now.
+    await caughtBy(haldir.approvals.resume(id))
+    expect(paid).toHaveLength(1)
+  })
+
   it('survives a failed admit: the yes is still there', async () => {
     const { pay, paid, haldir } = await suspended()
     const { approvalId: id } = (await caughtBy(pay({ amount: 95 }))) as Suspended

@@ -1,8 +1,9 @@
 /** How the adapter contract speaks to the AI SDK, in each version that the package takes. */
 import { inspect } from 'node:util'
-import { governed, permitted } from '@haldir/ai-sdk'
-import type { AdapterDriver } from '@haldir/testing'
-import type { Tool, ToolSet } from 'ai'
+import { approvalResponses, governed, permitted } from '@haldir/ai-sdk'
+import type { AdapterDriver, NativePause } from '@haldir/testing'
+import type { ModelMessage, Tool, ToolModelMessage, ToolSet } from 'ai'
+import { expect } from 'vitest'
 import { z } from 'zod'
 import type { Version } from './ai-sdk-versions.ts'
 
@@ -25,7 +26,8 @@ class Keeper {
   }
 }
 
-export function driverFor({ name, sdk, model: scripted, carrying, context: under }: Version): AdapterDriver<AnyTool> {
+export function driverFor(version: Version): AdapterDriver<AnyTool> {
+  const { name, major, sdk, model: scripted, carrying, context: under } = version
   const loopOptions = (tools: ToolSet, carried: unknown) => {
     const context = carried === undefined ? {} : carrying(tools, { haldirSession: carried })
     return { tools, stopWhen: sdk.stepCountIs(3), ...context }
@@ -37,7 +39,7 @@ export function driverFor({ name, sdk, model: scripted, carrying, context: under
   return {
     framework: name,
     package: '@haldir/ai-sdk',
-    replaces: ['execute'],
+    replaces: ['execute', 'needsApproval'],
     build: ({ description, takesAmount, run, items }) =>
       sdk.tool({
         description,
@@ -57,6 +59,9 @@ export function driverFor({ name, sdk, model: scripted, carrying, context: under
       'such a call is on record, without what was wrong in it':
         'the SDK answers such a call itself and never hands it to the tool',
     },
+
+    // AI SDK 5 does not pause.
+    ...(major === 5 ? {} : { pauses: pausesOf(version) }),
 
     async loop(tools, calls, { carried, signal, retrying } = {}) {
       const model = scripted(calls)
@@ -116,9 +121,66 @@ export function driverFor({ name, sdk, model: scripted, carrying, context: under
   }
 }
 
+/** The messages as JSON, and the message that answers them. */
+function pausesOf({ sdk, model: scripted }: Version): NativePause<AnyTool> {
+  const stopWhen = sdk.stepCountIs(3)
+  return {
+    async pause(tools, calls) {
+      const prompt = { role: 'user', content: 'go on' } as const
+      const result = await sdk.generateText({ model: scripted(calls), tools, messages: [prompt], stopWhen })
+      expect(result.content.map(({ type }) => type)).toContain('tool-approval-request')
+      return JSON.stringify([prompt, ...messagesOf(result)])
+    },
+
+    async resume(kept, tools, calls, { forged } = {}) {
+      const messages: ModelMessage[] = JSON.parse(kept)
+      const answer = forged ? claimAll(messages) : await approvalResponses(messages, { tools })
+      const model = scripted()
+      const result = answer && (await sdk.generateText({ model, tools, messages: [...messages, answer], stopWhen }))
+      const read = model.doGenerateCalls[0]?.prompt.flatMap(({ role, content }) => (role === 'tool' ? content : []))
+      return {
+        answers: calls.map(({ id }, index) => {
+          const wanted = id ?? `turn-1-call-${index}`
+          const part = read?.find((part) => part.type === 'tool-result' && part.toolCallId === wanted)
+          return { read: part?.type === 'tool-result' ? textOf(part.output) : '' }
+        }),
+        told: model.doGenerateCalls[0]?.tools,
+        turns: model.doGenerateCalls.length,
+        text: result?.text ?? '',
+        everything: inspect([model.doGenerateCalls, result?.steps], WHOLE),
+      }
+    },
+  }
+}
+
+/** All that a loop adds to its messages; `response` has that of the last step alone in AI SDK 7. */
+export function messagesOf(result: object): readonly ModelMessage[] {
+  const { responseMessages, response } = result as {
+    responseMessages?: ModelMessage[]
+    response: { messages: ModelMessage[] }
+  }
+  return responseMessages ?? response.messages
+}
+
+/** What a client would send that wants everything to run. */
+export function claimAll(messages: readonly ModelMessage[]): ToolModelMessage {
+  const requests = messages.flatMap(({ role, content }) =>
+    role === 'assistant' && typeof content !== 'string' ? content : [],
+  )
+  return {
+    role: 'tool',
+    content: requests.flatMap((part) =>
+      part.type === 'tool-approval-request'
+        ? [{ type: 'tool-approval-response', approvalId: part.approvalId, approved: true } as const]
+        : [],
+    ),
+  }
+}
+
 const WHOLE = { depth: Number.POSITIVE_INFINITY, maxArrayLength: null, maxStringLength: null } as const
 
 /** What a provider would send: the text of a result, or its JSON. */
-function textOf(output: { type: string; value?: unknown } | undefined): string {
+function textOf(output: { type: string; value?: unknown; reason?: string } | undefined): string {
+  if (output?.type === 'execution-denied') return output.reason ?? ''
   return typeof output?.value === 'string' ? output.value : JSON.stringify(output?.value)
 }

@@ -175,6 +175,16 @@ const BROKEN: readonly (readonly [wrong: string, broken: Break, caught: string])
     'what was answered stays as it was, and nobody changes what is kept through it',
   ],
   [
+    'changes the state before it looks at the data',
+    verbs((approval) => ({
+      async change(id, version, { data, ...change }) {
+        const row = await approval.change(id, version, change)
+        return row && data ? { ...row, data: JSON.parse(JSON.stringify(data)) } : row
+      },
+    })),
+    'a change that can not be written, since it is no JSON, throws and is no change at all',
+  ],
+  [
     'lets an approval be used again and again',
     verbs((approval) => ({
       use: async (id, call) => (await approval.use(id, call)) || !!(await approval.get(id))?.usedBy,

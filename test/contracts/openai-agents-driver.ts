@@ -53,7 +53,7 @@ export function driverFor({ name, sdk, testing }: Version): AdapterDriver<AnyToo
   return {
     framework: name,
     package: '@haldir/openai/agents',
-    replaces: ['invoke'],
+    replaces: ['invoke', 'needsApproval'],
     build: ({ name, description, takesAmount, run }) => {
       const rest = {
         name,

@@ -27,6 +27,7 @@ import {
 } from '@haldir/core/adapter'
 import { withHints } from './hints.ts'
 import { isMastra, lendSignal, type MastraContext, misfitFor, requestSession } from './mastra.ts'
+import { addPause } from './pause.ts'
 
 /**
  * Any tool of the AI SDK: built with `tool()`, `dynamicTool()`, an object, an instance of a class; or of Mastra, which
@@ -110,10 +111,18 @@ function wrap(tool: GovernableTool, name: string, rule: ToolRule, where: Where):
   const execute = streaming ? streamingExecute(handle) : plainExecute(handle, tool)
   markWrapped(execute, handle)
   const { experimental_toolCaller: caller } = tool as { experimental_toolCaller?: ToolCaller }
-  if (caller?.type !== 'local' || !caller.bind) return copyTool(tool, { execute })
-  // The SDK does not run this tool, but what `bind` makes of it for each step.
-  const bind = (tools: unknown) => wrap(caller.bind?.(tools) as GovernableTool, name, rule, where)
-  return copyTool(tool, { execute, experimental_toolCaller: { ...caller, bind } })
+  // The SDK does not run a caller of tools, but what `bind` makes of it for each step.
+  const bind = (tools: unknown) => wrap(caller?.bind?.(tools) as GovernableTool, name, rule, where)
+  const bound = caller?.type === 'local' && caller.bind ? { experimental_toolCaller: { ...caller, bind } } : {}
+  const copy = copyTool(tool, { execute, ...bound })
+  // Mastra has a pause of its own, and no id of the call in it that people could be asked about.
+  if (!mastra && maySuspend(handle, where)) addPause(copy, handle, requestOf)
+  return copy
+}
+
+/** In doubt they may: a tool can belong to a haldir that is not made yet. */
+function maySuspend(handle: GovernedHandle, { haldir, session }: Where): boolean {
+  return (!haldir && !session) || handle.suspends()
 }
 
 /** A tool that calls other tools for the model: code mode. */

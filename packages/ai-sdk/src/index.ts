@@ -1,5 +1,12 @@
 /** Haldir for the Vercel AI SDK. */
 export type { Where } from '@haldir/core/adapter'
+export {
+  type ApprovalResponse,
+  type ApprovalResponses,
+  type ApprovalResponsesOptions,
+  approvalResponses,
+  type PausedCall,
+} from './approval-responses.ts'
 export { type GovernableTool, governed, type ToolRule } from './governed.ts'
 export {
   type MeterableModel,

@@ -1,6 +1,7 @@
 /** `toolApproval`: the verdict as AI SDK 7 asks for it, before a call. The gate in `execute` is asked again. */
 import { ConfigError } from '@haldir/core'
 import { carriedIn, handleOf } from '@haldir/core/adapter'
+import { asksItself } from './pause.ts'
 
 /** What the SDK says of a call when it asks. */
 export interface ToolApprovalQuestion {
@@ -20,8 +21,9 @@ export type ToolApproval = (question: ToolApprovalQuestion) => Promise<ToolAppro
 
 /**
  * For the option `toolApproval` of `generateText`, `streamText` and `ToolLoopAgent` (AI SDK 7). A call of a governed
- * tool that would be refused is denied at once, with the safe sentence as the reason, and recorded as refused; where the
- * policy asks for a person, the SDK asks its user. A tool's own `needsApproval` is heeded as without it.
+ * tool that would be refused is denied at once, with the safe sentence as the reason, and recorded as refused. Where the
+ * policy asks for a person, the loop pauses if calls are suspended for that, or if nobody can be asked but the SDK's user;
+ * a call that waits does so when it runs. A tool's own `needsApproval` is heeded as without it.
  */
 export function toolApproval(): ToolApproval {
   return async ({ toolCall, tools, toolsContext, messages }) => {
@@ -32,13 +34,10 @@ export function toolApproval(): ToolApproval {
     const context = await contextFor(tool, own(toolsContext, toolName))
     const said = await handleOf(tool.execute)?.preempt({ args: input, ref: toolCallId, session: carriedIn(context) })
     if (said && 'status' in said) return said.status === 'denied' ? denied(said.denial) : NOT_APPLICABLE
-    if (said?.verdict === 'ask') return { type: 'user-approval', reason: said.reason }
+    // What waits for people does so when it runs.
+    if (said?.verdict === 'ask' && said.suspends !== false) return { type: 'user-approval', reason: said.reason }
     // The SDK asks a tool's `needsApproval` only when nobody was asked here. `approved` would pass over it, too.
-    const { needsApproval } = tool
-    const needed =
-      typeof needsApproval === 'function'
-        ? await Reflect.apply(needsApproval, tool, [input, { toolCallId, messages, context }])
-        : needsApproval
+    const needed = await asksItself(tool, input, { toolCallId, messages, context })
     return needed ? { type: 'user-approval' } : NOT_APPLICABLE
   }
 }

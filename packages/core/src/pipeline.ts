@@ -86,7 +86,8 @@ async function gate(pass: Pass): Promise<Refusal | undefined> {
   if (denied) return denied
 
   // A person decides where one has to. Then everything is judged again.
-  const undecided = pass.ask ? await decide(pass, async () => judged(pass)) : undefined
+  const asks = pass.ask !== undefined || pass.request.approval !== undefined
+  const undecided = asks ? await decide(pass, async () => judged(pass)) : undefined
   if (undecided) return undecided
 
   // 4 admit: one atomic step of the store takes everything, or nothing.

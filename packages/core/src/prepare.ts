@@ -33,8 +33,8 @@ export async function preempt(
   const unnamed = named(pass)
   if (unnamed) return pass.refuse(unnamed)
   // People are asked now: the framework does not come this far again before there is an answer.
-  const unasked = asks ? await pose(pass, asks) : refused
-  return unasked ? pass.refuse(unasked) : said
+  const posed = asks ? await pose(pass, asks) : (refused as Refusal)
+  return typeof posed === 'string' ? told(said, posed) : pass.refuse(posed)
 }
 
 /** The same, for a gate that can do nothing but pause: what is denied is refused, and recorded, when the call comes. */
@@ -48,13 +48,20 @@ export async function askAhead(
   const said = foreseen(pass, await foresee(pass))
   const { approvals } = house
   if (said.verdict !== 'ask' || !said.suspends || !approvals) return said
-  const unasked = named(pass) ?? (await pose(pass, approvals))
-  return unasked ? foreseen(pass, unasked) : said
+  const posed = named(pass) ?? (await pose(pass, approvals))
+  return typeof posed === 'string' ? told(said, posed) : foreseen(pass, posed)
 }
 
 /** Whether calls of a tool pause for people, where one has to decide. */
 export function suspends(house: House, tool: GovernedTool): boolean {
   return !house.shadow && house.approvals !== undefined && waitingOf({ house, tool }) === 'suspend'
+}
+
+/** Where somebody has said yes to all calls of its kind, this one need not pause. */
+function told(said: Prepared, posed: 'asked' | 'granted'): Prepared {
+  if (posed === 'asked') return said
+  const { suspends: _, ...rest } = said
+  return { ...rest, verdict: 'allow', reason: 'a person has allowed calls of this kind for a while' }
 }
 
 function named(pass: Pass): Refusal | undefined {

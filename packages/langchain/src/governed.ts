@@ -2,6 +2,7 @@
  * `governed` for tools of LangChain and LangGraph. The gate sits as far inside a tool as LangChain parses, so that what
  * is judged is what runs; everything else of the tool stays as it is.
  */
+import type { CurrentCall } from '@haldir/core'
 import {
   definitionOf,
   governTool,
@@ -15,8 +16,8 @@ import {
   wrapAny,
 } from '@haldir/core/adapter'
 import type { StructuredTool } from '@langchain/core/tools'
-import { type AnyTool, gate, gatesOf } from './gates.ts'
-import { runThrough } from './pass.ts'
+import { type AnyTool, gate, gatesOf, startOf } from './gates.ts'
+import { runAlone, runThrough } from './pass.ts'
 
 /** Any tool of LangChain: made with `tool()` or `asTool()`, an instance of a class. */
 export type GovernableTool =
@@ -95,7 +96,10 @@ function wrap(tool: any, name: string, rule: ToolRule, where: Where): AnyTool {
   const schema = jsonSchemaOf(tool.schema)
   const definition = definitionOf(tool, tool.name, schema)
   for (const one of gatesOf(tool)) refuseTwice(one, name)
-  const handle = governTool({ framework: FRAMEWORK, name, options, definition, schema, run: runThrough }, where)
+  const start = startOf(tool)
+  const run = (args: unknown, call: CurrentCall, context: unknown): unknown =>
+    context === undefined ? runAlone(args, call, start) : runThrough(args, call, context)
+  const handle = governTool({ framework: FRAMEWORK, name, options, definition, schema, run }, where)
   return gate(tool, handle)
 }
 

@@ -1,14 +1,14 @@
 /** One call of a tool through its gate, and how LangChain is told what came of it. */
-import { type CurrentCall, Denied } from '@haldir/core'
+import { type CurrentCall, Denied, Suspended } from '@haldir/core'
 import { carriedIn, type GovernedHandle, isIterable, onlyItem, thrownFor } from '@haldir/core/adapter'
 import { ToolMessage } from '@langchain/core/messages'
+import { type Pausable, pauseOf, refIn, takeWakes } from './pause.ts'
 
 /** What LangChain hands to a tool beside its arguments, as far as the gate looks at it. */
-export interface Config {
+export interface Config extends Pausable {
   readonly toolCall?: { readonly id?: unknown; readonly args?: unknown }
   /** The same id, where newer versions put it. */
   readonly toolCallId?: unknown
-  readonly configurable?: object
   readonly signal?: AbortSignal
 }
 
@@ -49,22 +49,29 @@ export function idOf(config: Config | undefined): string | undefined {
 /** Takes a call through the gate. A denial is answered as a message where there is a call to answer, else thrown. */
 export async function pass(handle: GovernedHandle, name: string, asked: Asked): Promise<unknown> {
   const { args, misfit, config } = asked
-  const [ref, session] = [idOf(config), carriedIn(config?.configurable)]
+  const [id, session] = [idOf(config), carriedIn(config?.configurable)]
+  const ref = refIn(handle, id, config)
   const request = { args, misfit, ref, session, signal: config?.signal, context: asked }
   const outcome = await handle.executeOrStream(request)
   try {
     if (outcome.status !== 'ran') throw thrownFor(outcome)
     return 'items' in outcome ? await resultOf(outcome.items, asked) : outcome.value
   } catch (why) {
+    const pause = Suspended.isInstance(why) ? pauseOf(why, name, config) : undefined
     // Thrown, a denial would be run again by retries, end some runs, and reach the model with a plea to try once more.
     // A call that came without an id is one all the same.
-    if (Denied.isInstance(why) && (ref !== undefined || config?.toolCall)) {
-      const message = new ToolMessage({ status: 'error', content: why.message, tool_call_id: ref ?? '', name })
+    if (!pause && isRefusal(why) && (id !== undefined || config?.toolCall)) {
+      const message = new ToolMessage({ status: 'error', content: why.message, tool_call_id: id ?? '', name })
       return asked.paired ? [message, undefined] : message
     }
-    if (typeof why === 'object' && why !== null) passed.add(why)
-    throw why
+    const thrown = pause ?? why
+    if (typeof thrown === 'object' && thrown !== null) passed.add(thrown)
+    throw thrown
   }
+}
+
+function isRefusal(why: unknown): why is Denied | Suspended {
+  return Denied.isInstance(why) || Suspended.isInstance(why)
 }
 
 /** Tells of the events, and answers the result, which comes after them. */
@@ -80,12 +87,23 @@ async function resultOf(items: AsyncIterable<unknown>, asked: Asked): Promise<un
 /** For `governTool`: what the tool answers, or, of a generator, its events and last its result. */
 export async function runThrough(args: unknown, call: CurrentCall, context: unknown): Promise<unknown> {
   const asked = context as Asked
+  if (call.approval !== undefined) takeWakes(asked.config)
   const result = await asked.start(args, innerConfig(asked.config, args, call))
   if (asked.listens && isStepped(result)) return steps(result, asked)
   if (!isIterable(result)) return result
   // What LangChain does not read by itself is a result like another.
   asked.events = 0
   return onlyItem(result)
+}
+
+/** The same for a call that is resumed without its framework: no one listens to events. */
+export async function runAlone(args: unknown, call: CurrentCall, start: Asked['start']): Promise<unknown> {
+  const result = await start(args, { signal: call.signal })
+  if (!isStepped(result)) return result
+  for (;;) {
+    const { done, value } = await result.next()
+    if (done) return value
+  }
 }
 
 async function* steps(source: AsyncIterator<unknown>, asked: Asked): AsyncGenerator<unknown> {

@@ -53,14 +53,14 @@ export type Asked = Omit<Kept, 'call' | 'ref' | 'waiting' | 'args' | 'cost' | 'l
 
 /** What is the same for every approval of a call: who has to say yes, to what. */
 export function askedOf({ ask, session, tool, digest, belongings, policyHash }: Pass): Asked {
-  const { reason, asking } = ask as Ask
+  const { reason, asking, rules = askingHash(asking) } = ask as Ask
   const grant = grantOf(asking)
   return {
     chain: session.chain,
     ...(tool.hash === undefined ? {} : { toolHash: tool.hash }),
     digest: digest as string,
     digestKey: belongings?.digestKey.id as string,
-    rules: askingHash(asking),
+    rules,
     ...(policyHash === undefined ? {} : { policyHash }),
     reason,
     terms: termsOf(asking),

@@ -8,9 +8,9 @@ import { Hostile, type Snapshot, snapshot } from '../call.ts'
 import { ASKED, Denied, Suspended } from '../errors.ts'
 import { bindingOf, fromCanonical } from '../gate/approvals/binding.ts'
 import { askingHash } from '../gate/approvals/terms.ts'
-import type { ApprovalStatus, CallRequest, GovernedTool, Identity } from '../governor.ts'
+import type { ApprovalStatus, Identity } from '../governor.ts'
 import { nobodyToAsk, sentence } from '../judge.ts'
-import { type Ask, type House, Pass, type Refusal } from '../pass.ts'
+import { type Ask, type House, type Pass, type Refusal, shownBy } from '../pass.ts'
 import type { ApprovalRow } from '../stores/approvals.ts'
 import type { Charge } from '../stores/store.ts'
 import type { Approvals } from './approvals.ts'
@@ -28,6 +28,7 @@ export async function decide(pass: Pass, judged: () => Promise<Refusal | undefin
   const { approvals } = pass.house
   if (!approvals) return nobodyToAsk(pass)
   try {
+    pass.ask ??= await askOf(pass, approvals)
     for (let turn = 0; turn < MOST_TURNS; turn++) {
       const question = questionOf(pass)
       const answered = await answerTo(pass, approvals, question, turn === 0)
@@ -63,17 +64,26 @@ export async function decide(pass: Pass, judged: () => Promise<Refusal | undefin
 }
 
 /**
- * For a framework that pauses by itself: makes sure that people are asked, without going on. Answers why the call can't
- * be asked about; nothing, when it is asked about now, or was before.
+ * For a framework that pauses by itself: makes sure that people are asked, without going on. Answers `asked` when they
+ * are now, or were before; `granted` when somebody has said yes to all calls of this kind; else why they can't be asked.
  */
-export async function pose(pass: Pass, approvals: Approvals): Promise<Refusal | undefined> {
+export async function pose(pass: Pass, approvals: Approvals): Promise<'asked' | 'granted' | Refusal> {
   try {
     const answered = await answerTo(pass, approvals, questionOf(pass), true)
-    return 'code' in answered && !answered.suspended ? answered : undefined
+    if ('code' in answered) return answered.suspended ? 'asked' : answered
+    return answered.grant ? 'granted' : 'asked'
   } catch (error) {
     pass.house.faults.note('approvals', error)
     return UNASKED
   }
+}
+
+/** Nothing asks any more. What is resumed uses its yes up all the same, so that it runs once. */
+async function askOf({ request }: Pass, approvals: Approvals): Promise<Ask> {
+  const row = await approvals.row(request.approval as string)
+  if (!row) return { rule: 'approval', reason: 'a person has to decide', asking: [] }
+  const { reason, rules, terms } = keptIn(row)
+  return { rule: terms[0]?.rule ?? 'approval', reason, asking: [], rules }
 }
 
 interface Answered {
@@ -88,15 +98,16 @@ async function answerTo(
   question: Question,
   first: boolean,
 ): Promise<Answered | Refusal> {
+  // Invariant: what was asked of a call decides it, once. A grant is for calls that nobody was asked about.
+  const known = await find(pass, approvals, question, first)
+  if (known && 'code' in known) return known
+  if (known) return known.state === 'pending' ? paused(pass, known) : { row: known, grant: false }
   const { grantBinding } = question
   const { id: session } = pass.session
   if (grantBinding !== undefined) {
     const granted = await approvals.ask((verbs) => verbs.find({ session, grant: grantBinding }), 'find')
     if (granted) return { row: granted, grant: true }
   }
-  const known = await find(pass, approvals, question, first)
-  if (known && 'code' in known) return known
-  if (known) return known.state === 'pending' ? paused(pass, known) : { row: known, grant: false }
   const row = await request(pass, approvals, question)
   if ('code' in row) return row
   if (waitingOf(pass) === 'suspend') return paused(pass, row)
@@ -115,8 +126,11 @@ async function find(
   const { asked, binding } = question
   if (request.approval !== undefined && first) {
     const row = await approvals.row(request.approval)
-    if (row?.session === session.id && row.tool === tool.name && isFor(row, asked.digest)) return row
-    return mismatch(approvals, request.approval)
+    if (row?.session !== session.id || row.tool !== tool.name || !isFor(row, asked.digest)) {
+      return mismatch(approvals, request.approval)
+    }
+    const open = row.state === 'pending' || isOpen(row)
+    return open && keptIn(row).rules !== asked.rules ? undefined : row
   }
   if (waitingOf(pass) === 'wait') return undefined
   const { ref } = request
@@ -166,7 +180,7 @@ async function whyNot(pass: Pass, approvals: Approvals, row: ApprovalRow): Promi
 }
 
 /** That it ended without a yes, and how. */
-function noYes(pass: Pass, row: ApprovalRow): Refusal {
+function noYes(pass: Pick<Pass, 'shown'>, row: ApprovalRow): Refusal {
   if (row.state === 'expired') return { code: 'approval-expired', reason: 'nobody decided in time' }
   if (row.state === 'withdrawn') return { code: 'approval-expired', reason: 'the request for approval was withdrawn' }
   const said = keptIn(row).votes.findLast(({ approve }) => !approve)?.reason
@@ -180,19 +194,19 @@ function noYes(pass: Pass, row: ApprovalRow): Refusal {
  */
 export async function answered(
   house: House,
-  tool: GovernedTool,
-  request: CallRequest,
+  tool: string,
+  ref: string | undefined,
   who: Identity,
 ): Promise<ApprovalStatus | undefined> {
   const { approvals } = house
-  if (!approvals || typeof who === 'string' || request.ref === undefined) return undefined
+  if (!approvals || typeof who === 'string' || ref === undefined) return undefined
   await approvals.expire(100)
-  const query = { session: who.id, tool: tool.name, ref: refOf(request.ref) }
+  const query = { session: who.id, tool, ref: refOf(ref) }
   const row = await approvals.ask((verbs) => verbs.find(query), 'find')
   if (!row) return undefined
   const approval = approvals.shown(row)
   if (row.state === 'pending' || row.state === 'approved') return { status: row.state, approval }
-  const { code, reason } = noYes(new Pass(house, tool, request, who), row)
+  const { code, reason } = noYes({ shown: (told) => shownBy(house.belongings.get(who), told) }, row)
   return { status: 'denied', approval, denial: new Denied(code, reason, keptIn(row).call) }
 }
 

@@ -32,7 +32,8 @@ export class LinkPages {
     }
     const link = approval && TOKEN.test(token) ? this.#links.read(approval, token) : undefined
     if (!approval || !link) {
-      await port.reject({ why: 'a decision link is not valid', ...(approval && { id: approval.id }) })
+      // Whoever has no valid link is a stranger, whatever approval the address names.
+      await port.reject({ why: 'a decision link is not valid' })
       return sayPage(404, 'This link is not valid', OLD)
     }
     const by = `${this.#name}:${link.by ?? 'link'}`

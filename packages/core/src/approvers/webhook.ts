@@ -51,11 +51,12 @@ class WebhookApprover implements Approver {
     const port = this.#opened()
     const message = eventOf(this.name, approval, this.#links, this.#options.approvers)
     if ((note as { sent?: unknown } | null | undefined)?.sent === message.id) return undefined
-    const status = await this.#post(message, signal, port)
+    const { status, headers } = await this.#post(message, signal, port)
     // A question has to reach somebody; news for one who has asked not to get them is no longer owed.
     const done = (status >= 200 && status < 300) || (approval.state !== 'pending' && FINAL(status))
-    if (!done) throw new Unavailable(`\`${this.name}\` answered with status ${status}`)
-    return { sent: message.id }
+    if (done) return { sent: message.id }
+    const retryAfterMs = waitIn(headers.get('retry-after'), port.clock.now())
+    throw Object.assign(new Unavailable(`\`${this.name}\` answered with status ${status}`), { retryAfterMs })
   }
 
   /** Its own are `<path>/callback` and `<path>/<approval>/<token>`, whatever a mount has put before. */
@@ -71,7 +72,7 @@ class WebhookApprover implements Approver {
     return problem(404, 'there is nothing here')
   }
 
-  async #post(message: Message, signal: AbortSignal, { clock }: ApproverPort): Promise<number> {
+  async #post(message: Message, signal: AbortSignal, { clock }: ApproverPort): Promise<Response> {
     const { url, secrets, timeoutMs, post = globalThis.fetch } = this.#options
     const stop = new AbortController()
     const late = Promise.withResolvers<never>()
@@ -91,7 +92,7 @@ class WebhookApprover implements Approver {
       const answer = await Promise.race([sent, late.promise])
       // The status is all that is wanted; a body that nobody reads would hold the connection.
       answer.body?.cancel().catch(() => {})
-      return answer.status
+      return answer
     } catch (error) {
       if (error instanceof Unavailable) throw error
       // What was thrown may hold the request, and with it the links: only its code goes on.
@@ -121,6 +122,13 @@ function restOf(pathname: string, segments: readonly string[]): readonly string[
     }
   }
   return undefined
+}
+
+/** How long a receiver wants to be left alone, in milliseconds (RFC 9110, section 10.2.3). */
+function waitIn(value: string | null, now: number): number | undefined {
+  if (value === null) return undefined
+  const ms = /^\d{1,9}$/.test(value) ? Number(value) * 1_000 : Date.parse(value) - now
+  return ms > 0 ? ms : undefined
 }
 
 function codeOf(error: unknown): string {

@@ -56,7 +56,7 @@ export type Requested =
 export interface ApprovalChange {
   readonly state?: Exclude<ApprovalState, 'pending'>
   readonly binding?: string
-  /** Gives the grant, for so long from now. */
+  /** Gives the grant, if one was asked for, for so long from now. */
   readonly grantMs?: number
   readonly data?: Readonly<Record<string, unknown>>
 }
@@ -90,7 +90,7 @@ export interface ApprovalVerbs {
   /**
    * Makes a pending approval that ends after `ttlMs`, or with its session, whichever is first; each of the channels is
    * due to be told. Refuses when the session is over, and when as many as `limits` allow are pending already. The same
-   * id again is the same approval.
+   * id again is the same approval; throws when another session or tool has it.
    */
   request(approval: NewApproval, limits: PendingLimits, channels: readonly string[]): MaybePromise<Requested>
   get(id: string): MaybePromise<ApprovalRow | undefined>
@@ -109,8 +109,8 @@ export interface ApprovalVerbs {
   /** Marks an approval that was decided as used by a call, without admitting anything; `false`: it was used already. */
   use(id: string, call: string): MaybePromise<boolean>
   /**
-   * Ends up to `limit` pending approvals whose time is over; answers them. Also forgets approvals that ended more than
-   * 30 days ago, some at a time.
+   * Ends up to `limit` pending approvals whose time is over, the longest over first; answers them. Also forgets those
+   * that ended, and could be used by nobody any more, more than 30 days ago, some at a time.
    */
   expire(limit: number): MaybePromise<readonly ApprovalRow[]>
   /** Hands out up to `limit` deliveries of these channels that are due, the longest due first; to nobody else for `leaseMs`. */
@@ -120,7 +120,7 @@ export interface ApprovalVerbs {
    * since, it is due again at once.
    */
   shown(id: string, channel: string, version: number, note?: unknown): MaybePromise<void>
-  /** A delivery did not succeed: due again after `delayMs`. */
+  /** A delivery did not succeed: due again after `delayMs`, unless it was shown or has changed since it was handed out. */
   later(id: string, channel: string, delayMs: number): MaybePromise<void>
   /** What a channel has noted. */
   note(id: string, channel: string): MaybePromise<unknown>

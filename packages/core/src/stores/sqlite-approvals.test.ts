@@ -68,14 +68,3 @@ it('forgets approvals with their deliveries some at a time, each only once', asy
   for (let turn = 0; turn < 4; turn++) await store.approval.expire(9)
   expect([count('approvals'), count('deliveries')]).toEqual([1, 1])
 })
-
-it('a change that can not be written is no change at all', async () => {
-  await ask('p', ['slack'])
-  const before = await store.approval.get('p')
-  await store.approval.shown('p', 'slack', 1)
-  expect(() => store.approval.change('p', 1, { state: 'approved', data: { amount: 1n } })).toThrow()
-  expect(() => store.approval.shown('p', 'slack', 0, { amount: 1n })).toThrow()
-  expect(await store.approval.get('p')).toEqual(before)
-  expect(await store.approval.due(['slack'], 9, 1)).toEqual([])
-  expect(await store.approval.change('p', 1, { state: 'denied' })).toMatchObject({ state: 'denied' })
-})

@@ -1,5 +1,5 @@
 import { expect } from 'vitest'
-import { ask, decided } from './asking.ts'
+import { ask, decided, request } from './asking.ts'
 import { HOUR, MINUTE, type Scene, type StoreCase } from './scene.ts'
 
 /** Asserts that nothing of an approval was changed. */
@@ -128,6 +128,24 @@ export const DECIDING: readonly StoreCase[] = [
       expect(second).toMatchObject({ version: 2, state: 'pending' })
       expect(second).not.toHaveProperty('usedBy')
       expect(await get('p')).toMatchObject({ data: { votes: ['ann'] } })
+    },
+  },
+  {
+    title: 'a change that can not be written, since it is no JSON, throws and is no change at all',
+    async run(scene) {
+      await scene.session()
+      const row = await ask(scene, { channels: ['c'] })
+      const { change, get, shown, due, note } = scene.store.approval
+      await shown('p', 'c', 1)
+      const amount = { amount: 1n }
+      await expect((async () => request(scene, { id: 'q', data: amount }))()).rejects.toThrow()
+      await expect((async () => change('p', 1, { state: 'approved', data: amount }))()).rejects.toThrow()
+      await expect((async () => shown('p', 'c', 0, amount))()).rejects.toThrow()
+      expect(await scene.store.approval.list({ limit: 9 })).toEqual([row])
+      expect(await get('p')).toEqual(row)
+      expect(await note('p', 'c')).toBeUndefined()
+      expect(await due(['c'], 9, MINUTE)).toEqual([])
+      expect(await change('p', 1, { state: 'denied' })).toMatchObject({ version: 2 })
     },
   },
   {

@@ -216,6 +216,11 @@ export const FINDING_APPROVALS: readonly StoreCase[] = [
       await ask(scene, { id: 'denied', channels })
       expect(await scene.store.approval.note('denied', 'c')).toBeUndefined()
       expect(await scene.store.approval.due(channels, 9, MINUTE)).toMatchObject([{ attempt: 1, row: { version: 1 } }])
+      // What nobody has ended yet is never forgotten: whoever waits for it has not been told.
+      await ask(scene, { id: 'later' })
+      await scene.clock.advance(31 * DAY)
+      expect(await scene.store.approval.expire(1)).toMatchObject([{ id: 'denied', state: 'expired' }])
+      expect(await ids(scene, { limit: 9 })).toBe('later denied')
     },
   },
 ]

@@ -47,8 +47,8 @@ export const TELLING: readonly StoreCase[] = [
       const take = async (limit: number) =>
         (await scene.store.approval.due(['web', 'slack', 'web'], limit, MINUTE)).map(({ row }) => row.id)
       expect(await take(0)).toEqual([])
-      expect(await take(2)).toEqual(['2', '3'])
-      expect(await take(1)).toEqual(['4'])
+      expect(await take(1)).toEqual(['2'])
+      expect(await take(2)).toEqual(['3', '4'])
       expect(await take(9)).toEqual(['1'])
       expect(await take(9)).toEqual([])
     },
