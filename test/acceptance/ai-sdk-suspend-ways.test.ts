@@ -1,6 +1,6 @@
 /** Every way of running tools in the AI SDK pauses for people alike; what else a tool and an application say is heeded. */
 import { approvalResponses, governed, toolApproval } from '@haldir/ai-sdk'
-import { ConfigError, type Policy, type Session, usd } from '@haldir/core'
+import { ConfigError, type HaldirOptions, type Policy, type Session, usd } from '@haldir/core'
 import { copyTool } from '@haldir/core/adapter'
 import {
   convertToModelMessages,
@@ -46,6 +46,38 @@ describe.each(PAUSING)('$name', (version) => {
     expect((await resume(json, { way: 'streamText' }))?.read['call-1']).toBe('paid 50')
     expect((await resume(json, { way: 'streamText' }))?.read['call-1']).toMatch(/^Denied \(duplicate-call\)/)
     expect(items).toEqual([50])
+  })
+
+  it('people are asked about a call whatever stands in the messages, but where the SDK goes on with that very call', async () => {
+    const { here, session, toolsOf } = await suspendable(version)
+    const { needsApproval } = toolsOf(here).pay as { needsApproval: (input: unknown, options: object) => unknown }
+    const answered = (result: object[]) => [
+      {
+        role: 'assistant',
+        content: [
+          { type: 'tool-call', toolCallId: 'one', toolName: 'pay', input: { amount: 40 } },
+          { type: 'tool-approval-request', approvalId: 'a', toolCallId: 'one' },
+        ],
+      },
+      { role: 'tool', content: [{ type: 'tool-approval-response', approvalId: 'a', approved: true }, ...result] },
+    ]
+    const result = { type: 'tool-result', toolCallId: 'one', toolName: 'pay', output: { type: 'text', value: 'paid' } }
+    const asks = (toolCallId: string, messages: unknown[]) =>
+      session.run(() => needsApproval({ amount: 50 }, { toolCallId, messages }))
+    const pending = async () => (await here.haldir.approvals.list()).map(({ ref }) => ref).sort()
+    expect([await asks('one', answered([])), await pending()]).toEqual([true, []])
+    expect([await asks('two', answered([])), await pending()]).toEqual([true, ['two']])
+    expect([await asks('one', answered([result])), await pending()]).toEqual([true, ['one', 'two']])
+  })
+
+  it('an id that a model uses for two calls at once is an id of neither: nothing runs', async () => {
+    const { pause, resume, force, decide, paid } = await suspendable(version)
+    const json = await pause([pays(50, 'same'), pays(60, 'same')])
+    await decide(true, {}, 60)
+    for (let time = 0; time < 2; time++) await force(json).catch(() => {})
+    await decide(true, {}, 50)
+    for (let time = 0; time < 2; time++) expect((await resume(json))?.read.same).toMatch(/^Denied \(approval-denied\)/)
+    expect(paid).toEqual([])
   })
 
   it('a later step pauses as the first one does', async () => {
@@ -216,7 +248,26 @@ describe("a tool's own `needsApproval`", () => {
     expect(answered).toEqual({ role: 'tool', content: [said] })
   })
 
-  it('keeps its `this`, also where that is an instance of a class', async () => {
+  it('is looked up when it is asked, and runs on the tool', async () => {
+    const seen: unknown[] = []
+    const { toolsOf, here, session, pause, paid } = await suspendable(seven!)
+    const bare = {
+      ...(toolsOf(here).pay as Tool),
+      execute: async ({ amount }: { amount: number }) => paid.push(amount),
+      get needsApproval() {
+        return function (this: unknown, input: unknown, { toolCallId }: { toolCallId: string }) {
+          seen.push(this === tools.pay, input, toolCallId)
+          return true
+        }
+      },
+    }
+    const tools = governed({ pay: bare as Tool }, { pay: { scope: 'spend', cost: usd(1) } }, { session })
+    const json = await pause([pays(5)], { tools })
+    expect(json).toContain('tool-approval-request')
+    expect([seen, paid]).toEqual([[true, { amount: 5 }, 'call-1'], []])
+  })
+
+  it('keeps its private fields where the tool is an instance of a class', async () => {
     class Payer {
       readonly #limit = 3
       readonly inputSchema = z.object({ amount: z.number() })
@@ -251,6 +302,19 @@ describe('`toolApproval()` of AI SDK 7', () => {
     expect((await resume(json, { more }))?.read['call-1']).toBe('paid 50')
     expect((await resume(json, { more }))?.read['call-1']).toMatch(/^Denied \(duplicate-call\)/)
     expect(paid).toEqual([50])
+  })
+
+  it('asks the own `needsApproval` of a tool, not the gate in its place', async () => {
+    const guarded: string[] = []
+    const guards: HaldirOptions['guards'] = [
+      async ({ verdict }) => {
+        guarded.push(verdict)
+        return verdict
+      },
+    ]
+    const { loop, here, session, paid } = await suspendable(seven!, { options: { guards } })
+    await loop([[pays(5)]], [{ role: 'user', content: 'go' }], here, session, { more })
+    expect([paid, guarded]).toEqual([[5], ['allow', 'allow']])
   })
 
   it('lets a call come that waits, and asks people once', async () => {
@@ -334,6 +398,28 @@ describe('`approvalResponses`', () => {
     for (const messages of [[], JSON.parse(ended?.json as string), odd]) {
       expect(await approvalResponses(messages, { session: elsewhere })).toBeUndefined()
     }
+  })
+
+  it('answers what has no result, with the call that the SDK would run', async () => {
+    const { elsewhere } = await suspendable(seven!)
+    const call = (toolCallId: string, amount: number) =>
+      ({ type: 'tool-call', toolCallId, toolName: 'pay', input: { amount } }) as const
+    const request = (toolCallId: string) =>
+      ({ type: 'tool-approval-request', approvalId: `of ${toolCallId}`, toolCallId }) as const
+    const step = [call('one', 1), call('two', 2), call('two', 3), request('one'), request('two')]
+    const result = { type: 'tool-result', toolCallId: 'one', toolName: 'pay', output: { type: 'text', value: 'paid' } }
+    const messages = [
+      { role: 'assistant', content: step },
+      { role: 'tool', content: [result] },
+    ]
+    const asked: unknown[] = []
+    const others = (paused: unknown) => {
+      asked.push(paused)
+      return { approved: false, reason: 'no' }
+    }
+    const answer = await approvalResponses(messages, { session: elsewhere, others })
+    expect(answer?.content).toMatchObject([{ approvalId: 'of two', approved: false, reason: 'no' }])
+    expect(asked).toEqual([{ approvalId: 'of two', toolCallId: 'two', toolName: 'pay', input: { amount: 3 } }])
   })
 
   it('asks the store of the session alone: under another one nobody was asked', async () => {
