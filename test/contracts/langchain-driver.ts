@@ -1,12 +1,13 @@
 /** The versions of LangChain that the package takes, and the kinds of tools it has, as the adapter contract drives them. */
 import { inspect } from 'node:util'
 import { governed, permitted } from '@haldir/langchain'
-import type { AdapterDriver } from '@haldir/testing'
+import type { AdapterDriver, NativePause, ScriptedCall } from '@haldir/testing'
 import type * as chatModels from '@langchain/core/language_models/chat_models'
 import type * as coreMessages from '@langchain/core/messages'
 import type * as coreRunnables from '@langchain/core/runnables'
 import type * as coreTools from '@langchain/core/tools'
 import type * as functionCalling from '@langchain/core/utils/function_calling'
+import { expect } from 'vitest'
 import { z } from 'zod'
 import { type ScriptedModel, scriptedModel } from './langchain-model.ts'
 
@@ -20,6 +21,8 @@ export interface Version {
   readonly toOpenAI: typeof functionCalling.convertToOpenAITool
   /** An agent of these tools; with whatever retry there is. */
   agent(model: ScriptedModel['model'], tools: AnyTool[], retrying: boolean): Agent
+  /** An agent with a checkpointer, where that can be paused from within a tool. */
+  readonly pausing?: (model: ScriptedModel['model'], tools: AnyTool[]) => PausingAgent
   /** The events of a tool arrive in the stream. */
   readonly events: boolean
   /** `tool()` lets go of its function as soon as the signal aborts. */
@@ -29,6 +32,12 @@ export interface Version {
 export interface Agent {
   invoke(input: object, config: object): Promise<{ messages: coreMessages.BaseMessage[] }>
   stream(input: object, config: object): Promise<AsyncIterable<any>>
+}
+
+/** `at`: where a thread is now, so that it can be begun again from there. */
+export interface PausingAgent extends Agent {
+  at(config: object): Promise<object>
+  command(resume: unknown): object
 }
 
 export type AnyTool = coreTools.StructuredTool & { func?: unknown }
@@ -117,6 +126,37 @@ export function driverFor(version: Version, kind: Kind): AdapterDriver<any> {
   const noEvents = 'this version, or this kind of tool, has no events of tools'
   const streams = version.events && kind !== 'runnable'
 
+  const answersOf = (messages: readonly coreMessages.BaseMessage[], calls: readonly ScriptedCall[]) =>
+    calls.map(({ id }, index) => {
+      const wanted = id ?? `turn-1-call-${index}`
+      const answered = messages.filter((message) => message.getType() === 'tool') as coreMessages.ToolMessage[]
+      return answered.find(({ tool_call_id }) => tool_call_id === wanted)
+    })
+  let threads = 0
+  const { pausing } = version
+  const pauses: NativePause<AnyTool> | undefined = pausing && {
+    async pause(tools, calls) {
+      const config = { configurable: { thread_id: `thread-${threads++}` } }
+      const agent = pausing(scriptedModel(classes, calls).model, Object.values(tools))
+      expect(await agent.invoke(input, config)).toHaveProperty('__interrupt__')
+      return JSON.stringify(await agent.at(config))
+    },
+
+    async resume(kept, tools, calls, { forged } = {}) {
+      const { model, asked } = scriptedModel(classes)
+      const agent = pausing(model, Object.values(tools))
+      const woken = agent.command(forged ? { type: 'approve', approved: true } : 'decided')
+      const { messages } = await agent.invoke(woken, JSON.parse(kept))
+      return {
+        answers: answersOf(messages, calls).map((message) => ({ read: String(message?.content) })),
+        told: undefined,
+        turns: asked.length,
+        text: String(messages.at(-1)?.content),
+        everything: inspect([asked, messages], WHOLE),
+      }
+    },
+  }
+
   return {
     framework: `${version.name}, ${kind}`,
     package: '@haldir/langchain',
@@ -146,6 +186,8 @@ export function driverFor(version: Version, kind: Kind): AdapterDriver<any> {
       ...(!streams && Object.fromEntries(STREAMED.map((title) => [title, noEvents]))),
     },
 
+    ...(pauses && { pauses }),
+
     async loop(tools, calls, { carried, signal, retrying = false } = {}) {
       const { model, asked, told } = scriptedModel(classes, calls)
       const agent = version.agent(model, Object.values(tools), retrying)
@@ -162,12 +204,9 @@ export function driverFor(version: Version, kind: Kind): AdapterDriver<any> {
         },
       ]
       const { messages } = await agent.invoke(input, { ...configOf(carried, signal), callbacks })
-      const answered = (asked[1] ?? []).filter((message) => message.getType() === 'tool') as coreMessages.ToolMessage[]
       const left = kind === 'runnable' ? [...inside] : [...errors]
       return {
-        answers: calls.map(({ id }, index) => {
-          const wanted = id ?? `turn-1-call-${index}`
-          const message = answered.find(({ tool_call_id }) => tool_call_id === wanted)
+        answers: answersOf(asked[1] ?? [], calls).map((message) => {
           const read = String(message?.content)
           const failed = message?.status === 'error' && !read.startsWith('Denied')
           return { read, ...(failed ? { error: left.shift() } : { value: read }) }

@@ -1,10 +1,11 @@
 /** How the contract speaks to the OpenAI Agents SDK, with either end of the versions that the package takes. */
 import { inspect, isDeepStrictEqual } from 'node:util'
-import { governed, permitted } from '@haldir/openai/agents'
+import { decideInterruptions, governed, permitted } from '@haldir/openai/agents'
 import type { AdapterDriver } from '@haldir/testing'
 import type * as Sdk from '@openai/agents'
 import type { FunctionTool } from '@openai/agents'
 import type * as Testing from '@openai/agents/testing'
+import { expect } from 'vitest'
 import { z } from 'zod'
 
 export type AnyTool = FunctionTool<any, any, any>
@@ -12,7 +13,7 @@ export type AnyTool = FunctionTool<any, any, any>
 /** A version of the SDK, with its own test doubles. */
 export interface Version {
   readonly name: string
-  readonly sdk: Pick<typeof Sdk, 'Agent' | 'Runner' | 'RunContext' | 'tool' | 'webSearchTool'>
+  readonly sdk: Pick<typeof Sdk, 'Agent' | 'Runner' | 'RunContext' | 'RunState' | 'tool' | 'webSearchTool'>
   readonly testing: Pick<typeof Testing, 'ScriptedModel' | 'assistantMessage' | 'functionCall'>
 }
 
@@ -50,10 +51,12 @@ export function driverFor({ name, sdk, testing }: Version): AdapterDriver<AnyToo
   /** What `execute` threw, by the id of the call: the SDK shows it to `errorFunction` alone. */
   const errors = new Map<unknown, unknown>()
   const runContext = (carried: unknown) => new sdk.RunContext(carried === undefined ? {} : { haldirSession: carried })
+  const agentOf = (model: Sdk.Model, tools: Record<string, AnyTool>) =>
+    new sdk.Agent({ name: 'contract', model, tools: Object.entries(tools).map(called) })
   return {
     framework: name,
     package: '@haldir/openai/agents',
-    replaces: ['invoke'],
+    replaces: ['invoke', 'needsApproval'],
     build: ({ name, description, takesAmount, run }) => {
       const rest = {
         name,
@@ -87,6 +90,39 @@ export function driverFor({ name, sdk, testing }: Version): AdapterDriver<AnyToo
       'a secret does not leave in items, nor split over them': STREAMS,
     },
 
+    pauses: {
+      async pause(tools, calls) {
+        const said = calls.map(({ tool, args, id }, index) =>
+          testing.functionCall(tool, args as Record<string, unknown>, { callId: id ?? `call-${index}` }),
+        )
+        const agent = agentOf(new testing.ScriptedModel([said]), tools)
+        const { interruptions, state } = await new sdk.Runner({ tracingDisabled: true }).run(agent, 'go on')
+        expect(interruptions.length).toBeGreaterThan(0)
+        return state.toString()
+      },
+
+      async resume(kept, tools, calls, { forged } = {}) {
+        const model = new testing.ScriptedModel([[testing.assistantMessage('done')]])
+        const agent = agentOf(model, tools)
+        const state = await sdk.RunState.fromString(agent, kept)
+        if (forged) for (const item of state.getInterruptions()) state.approve(item)
+        else await decideInterruptions(state)
+        const result = await new sdk.Runner({ tracingDisabled: true }).run(agent, state)
+        const input = model.lastCall?.request.input
+        const results = (Array.isArray(input) ? input : []).filter((item) => item.type === 'function_call_result')
+        return {
+          answers: calls.map(({ id }, index) => {
+            const found = results.find(({ callId }) => callId === (id ?? `call-${index}`))
+            return { read: textOf(found?.output) }
+          }),
+          told: model.lastCall?.request.tools,
+          turns: model.calls.length,
+          text: String(result.finalOutput),
+          everything: inspect([model.calls, result.newItems], WHOLE),
+        }
+      },
+    },
+
     async loop(tools, calls, { carried, signal } = {}) {
       errors.clear()
       const ids = calls.map(({ id }, index) => id ?? `call-${index}`)
@@ -94,7 +130,7 @@ export function driverFor({ name, sdk, testing }: Version): AdapterDriver<AnyToo
         testing.functionCall(tool, args as Record<string, unknown>, { callId: ids[index] as string }),
       )
       const model = new testing.ScriptedModel([said, [testing.assistantMessage('done')]])
-      const agent = new sdk.Agent({ name: 'contract', model, tools: Object.entries(tools).map(called) })
+      const agent = agentOf(model, tools)
       const context = carried === undefined ? {} : { context: { haldirSession: carried } }
       const runner = new sdk.Runner({ tracingDisabled: true })
       const result = await runner.run(agent, 'go on', { ...context, ...(signal ? { signal } : {}) })

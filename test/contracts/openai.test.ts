@@ -1,10 +1,19 @@
 /** The adapter contract for the OpenAI SDK: each version, each kind of tool, with `runTools` and with a loop by hand. */
 import { inspect } from 'node:util'
-import { type GovernableTool, governed, permitted, type RunToolCallsOptions, runToolCalls } from '@haldir/openai'
-import { type AdapterDriver, adapterContract } from '@haldir/testing'
+import { Suspended } from '@haldir/core'
+import {
+  type GovernableTool,
+  governed,
+  permitted,
+  type RunToolCallsOptions,
+  runToolCalls,
+  SuspendedCalls,
+} from '@haldir/openai'
+import { type AdapterDriver, adapterContract, type NativePause, type ScriptedCall } from '@haldir/testing'
+import { expect } from 'vitest'
 import { z } from 'zod'
 import { z as z3 } from 'zod/v3'
-import { type Scripted, scriptedClient, type Version, versions } from './openai-client.ts'
+import { completionOf, responseOf, type Scripted, scriptedClient, type Version, versions } from './openai-client.ts'
 
 type ToolBody = Parameters<AdapterDriver['build']>[0]
 type Answer = Awaited<ReturnType<AdapterDriver['call']>>
@@ -181,7 +190,11 @@ function skipsOf(version: Version, { loop, instance }: Kind): Record<string, str
       'parallel calls do not touch one another': REJECTS,
       "the framework's own id of a call stands in its entries": NAMELESS,
     }),
+    ...(loop === 'runTools' && {
+      'what does not ask runs at once': 'a run that is begun again runs all calls of the turn again',
+    }),
     ...(serial && {
+      'of two calls at once, only the one with a yes runs': SERIAL,
       '100 parallel calls of $1 on a budget of $50: exactly 50 run': SERIAL,
       'the same, when the model repeats one call id for all of them': SERIAL,
       'two sessions at once do not mix': SERIAL,
@@ -189,6 +202,41 @@ function skipsOf(version: Version, { loop, instance }: Kind): Record<string, str
       'text in the context is no session, not even an id or a token': UNCARRIED,
       'sessions that disagree are refused': UNCARRIED,
     }),
+  }
+}
+
+/** What the SDK has of a pause: `runTools` ends with it, and a loop by hand hears of it. */
+function pausesOf({ OpenAI }: Version, { loop }: Kind): NativePause<AnyTool> {
+  const scriptOf = (calls: readonly ScriptedCall[], tools: Record<string, AnyTool>) =>
+    calls.map((call) => ({ ...call, tool: nameOf(tools[call.tool]) }))
+  return {
+    async pause(tools, calls) {
+      const script = scriptOf(calls, tools)
+      if (loop === 'runTools') {
+        const { answers } = await runTools(scriptedClient(OpenAI, [script]), Object.values(tools), true, {})
+        expect(Suspended.isInstance(answers[0]?.error)).toBe(true)
+        return ''
+      }
+      const source: any = (loop === 'chatByHand' ? completionOf : responseOf)(script)
+      const error = await runToolCalls(source, Object.values(tools)).catch((caught: unknown) => caught)
+      if (!SuspendedCalls.isInstance(error)) return expect.fail(String(error))
+      return JSON.stringify({ source, answered: error.outputs })
+    },
+
+    /** By hand, the other calls are answered already. `runTools` is told the same by the model once more. */
+    async resume(kept, tools, calls) {
+      const list = Object.values(tools)
+      if (loop === 'runTools') {
+        const scripted = scriptedClient(OpenAI, [scriptOf(calls, tools)])
+        const { answers, text, rest } = await runTools(scripted, list, true, {})
+        if (Suspended.isInstance(answers[0]?.error)) throw answers[0]?.error
+        return { answers, text, told: undefined, turns: scripted.requests.length, everything: inspect(rest, WHOLE) }
+      }
+      const { source, answered } = JSON.parse(kept)
+      const outputs = (await runToolCalls(source, list, { answered })) as { output?: string; content?: string }[]
+      const answers = outputs.map(({ output, content }) => ({ read: String(output ?? content) }))
+      return { answers, text: 'done', told: undefined, turns: 0, everything: inspect(outputs, WHOLE) }
+    },
   }
 }
 
@@ -212,6 +260,7 @@ function driverFor(version: Version, kind: Kind): AdapterDriver<AnyTool> {
     },
     permitted: (tools, session) => permitted(tools, session),
     skip: skipsOf(version, kind),
+    pauses: pausesOf(version, kind),
 
     async loop(tools, calls, options = {}) {
       const script = calls.map((call) => ({ ...call, tool: nameOf(tools[call.tool]) }))

@@ -1,5 +1,5 @@
 /** What stands in place of a tool's `run`. */
-import { type CurrentCall, Denied } from '@haldir/core'
+import { type CurrentCall, Denied, Suspended } from '@haldir/core'
 import {
   carriedIn,
   governTool,
@@ -61,11 +61,13 @@ export function gateOf(
 ): Runnable['run'] {
   const toolset = isToolset(tool)
   const inner = (args: unknown, call: CurrentCall, handed: unknown): unknown => {
-    const { context, unfit } = handed as Handed
+    // A call that is resumed by itself comes with nothing.
+    const { context, unfit } = (handed ?? {}) as Partial<Handed>
     // Shadow mode lets through what `parse` turned away: as with the bare tool, the error is what comes of it.
     if (unfit) throw unfit.error
     if (!toolset) return Reflect.apply(tool.run, tool, [args, innerContext(context, { input: args }, call)])
-    const own = innerContext(context, args as MemberCall, call)
+    const block = { type: 'tool_use', id: '', ...(args as MemberCall) }
+    const own = innerContext(context ?? { toolUse: block }, args as MemberCall, call)
     return Reflect.apply(tool.run, tool, [own, own.toolUse])
   }
   const handle = governTool({ ...described, run: inner }, where)
@@ -84,7 +86,7 @@ export function gateOf(
     if (outcome.status === 'ran') return withoutItems(outcome.value)
     const error = thrownFor(outcome)
     // A tool that asked for what its call may not have fails with a denial.
-    throw Denied.isInstance(error) ? await refusalFor(error) : error
+    throw Denied.isInstance(error) || Suspended.isInstance(error) ? await refusalFor(error) : error
   }
   markWrapped(run, handle)
   return run

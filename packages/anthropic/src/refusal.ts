@@ -1,15 +1,20 @@
 /**
- * A denial as a runner tells the model: word for word, and as an error. A runner knows such an error by its class, and
+ * A refusal as a runner tells the model: word for word, and as an error. A runner knows such an error by its class, and
  * a process can hold several of that name: the SDK comes as an ES module and as CommonJS, and there may be two versions.
  */
 import { pathToFileURL } from 'node:url'
 import { ToolError } from '@anthropic-ai/sdk/lib/tools/ToolError'
-import type { Denied } from '@haldir/core'
+import { type Denied, Suspended } from '@haldir/core'
 
-/** For whoever called the function that asks; the denial is its `cause`. */
-export async function refusalFor(denial: Denied): Promise<Error> {
-  const Class = await classBeside(callers(refusalFor))
-  return Object.defineProperty(new Class(denial.message), 'cause', { value: denial, configurable: true })
+/**
+ * For whoever called the function that asks; what it says is its `cause`. Whoever is no runner is told of a call that
+ * waits for a person by what it waits with: such a caller can stop, and a runner can't.
+ */
+export async function refusalFor(why: Denied | Suspended): Promise<Error> {
+  const runner = runnerAmong(callers(refusalFor))
+  if (!runner && Suspended.isInstance(why)) return why
+  const Class = await classBeside(runner)
+  return Object.defineProperty(new Class(why.message), 'cause', { value: why, configurable: true })
 }
 
 /**
@@ -33,9 +38,13 @@ function callers(asking: (...args: never[]) => unknown): readonly unknown[] {
 /** The files that call `run`, in any version, and the folder they all share. */
 const RUNNER = /^(.+[\\/]lib[\\/])(?:tools[\\/]Beta(?:RunnableTool|ToolRunner)|internal[\\/]toolsets[\\/]run)\.(m?js)$/
 
-/** The class that the runner among these looks for; where there is none, that of the copy next to this package. */
-async function classBeside(files: readonly unknown[]): Promise<typeof ToolError> {
-  const [, folder, extension] = files.map((file) => RUNNER.exec(String(file))).find((match) => match !== null) ?? []
+function runnerAmong(files: readonly unknown[]): RegExpExecArray | undefined {
+  return files.map((file) => RUNNER.exec(String(file))).find((match) => match !== null) ?? undefined
+}
+
+/** The class that a runner looks for; where there is none, that of the copy next to this package. */
+async function classBeside(runner: RegExpExecArray | undefined): Promise<typeof ToolError> {
+  const [, folder, extension] = runner ?? []
   if (folder === undefined) return ToolError
   try {
     const base = folder.startsWith('file:') ? folder : pathToFileURL(folder).href

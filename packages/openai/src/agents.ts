@@ -2,7 +2,7 @@
  * Haldir for the OpenAI Agents SDK. The gate sits inside the `invoke` of a function tool, the one place every run comes
  * through; everything else of the tool stays as it is.
  */
-import { Denied, type Session } from '@haldir/core'
+import { Denied, type Session, Suspended } from '@haldir/core'
 import {
   carriedIn,
   copyTool,
@@ -23,10 +23,13 @@ import {
   withoutItems,
   wrapAny,
 } from '@haldir/core/adapter'
+import { RunContext } from '@openai/agents'
+import { type NeedsApproval, pausing } from './agents-approvals.ts'
 import { ANSWER, type Details, type Invocation, type MadeTool, madeTool, withMembers } from './agents-made.ts'
 import { type Reader, type Reading, readerOf } from './agents-reading.ts'
 
 export type { Where } from '@haldir/core/adapter'
+export { type DecideInterruptionsOptions, decideInterruptions, type InterruptedState } from './agents-approvals.ts'
 
 /** Any tool of the SDK: made with `tool()`, with `agent.asTool()`, from an MCP server, or by hand. */
 export type GovernableTool = {
@@ -90,7 +93,7 @@ type Tool = GovernableTool & {
   readonly invoke: (runContext: any, input: string, details?: any) => Promise<unknown>
   readonly description?: unknown
   readonly parameters?: unknown
-  readonly needsApproval?: (runContext: unknown, input: unknown, ...rest: unknown[]) => unknown
+  readonly needsApproval?: NeedsApproval
   readonly on?: (...args: unknown[]) => unknown
 }
 
@@ -106,8 +109,8 @@ function wrap(tool: GovernableTool, name: string, rule: ToolRule, where: Where):
   const made = madeTool(tool)
   const schema = jsonSchemaOf(tool.parameters)
   const read = readerOf(schema, made)
-  const run = (args: unknown, call: { readonly signal: AbortSignal }, context: unknown): unknown => {
-    const { invocation, direct } = context as Call
+  const run = async (args: unknown, call: { readonly signal: AbortSignal }, context: unknown): Promise<unknown> => {
+    const { invocation, direct } = (context as Call | undefined) ?? (await callAlone(args, read))
     if (direct && made) return made.run(invocation, args, () => call.signal)
     const details = withMembers(invocation.details, { signal: { get: () => call.signal } })
     return Reflect.apply(tool.invoke, tool, [invocation.runContext, JSON.stringify(args), details])
@@ -118,12 +121,22 @@ function wrap(tool: GovernableTool, name: string, rule: ToolRule, where: Where):
   markWrapped(invoke, handle)
   // A tool that is an agent answers itself when something listens to it: that would be the one without a gate.
   const governedIn = (answer: unknown) => (answer === tool ? copy : answer)
+  const inherited = !Object.hasOwn(tool, 'needsApproval')
+  const own = inherited ? tool.needsApproval?.bind(tool) : tool.needsApproval
   const copy: GovernableTool = copyTool(tool, {
     invoke,
-    ...(made?.asks && { needsApproval: approvalOf(tool, read) }),
+    needsApproval: made?.asks ? approvalOf(tool, read) : own,
     ...(Object.hasOwn(tool, 'on') && { on: (...args: unknown[]) => governedIn(tool.on?.(...args)) }),
   })
-  return copy
+  return pausing(copy, handle, read)
+}
+
+/** A call that is resumed without the SDK: the text, and the run, that it came with are gone. */
+async function callAlone(args: unknown, read: Reader): Promise<Call> {
+  const invocation = { runContext: new RunContext(), text: JSON.stringify(args ?? {}), details: undefined }
+  const { direct, misfit } = await read(invocation)
+  if (misfit !== undefined) throw new Denied('invalid-arguments', misfit, '')
+  return { invocation, direct }
 }
 
 /** What `run` needs of a call. */
@@ -144,11 +157,11 @@ function invokeThrough(handle: GovernedHandle, read: Reader, made: MadeTool | un
       context: { invocation, direct } satisfies Call,
     })
     if (outcome.status === 'ran') return withoutItems(outcome.value)
-    // What is thrown here ends the run, and what `execute` throws is hidden: the model reads what is answered.
-    if (outcome.status === 'denied') return outcome.denial.message
     const error = thrownFor(outcome)
-    // But for what the caller has ended with: that ends the run.
-    if (Denied.isInstance(error) && !details?.signal?.aborted) return error.message
+    // What is thrown here ends the run, and what `execute` throws is hidden: the model reads what is answered. But for
+    // what the caller has ended with: that ends the run.
+    const refused = Denied.isInstance(error) || Suspended.isInstance(error)
+    if (refused && (outcome.status !== 'failed' || !details?.signal?.aborted)) return error.message
     if (typeof error === 'object' && error !== null && ANSWER in error) return error[ANSWER]
     if (direct) return made?.tell(invocation, error)
     throw error

@@ -62,7 +62,8 @@ function wrap(tool: GovernableTool, name: string, rule: ToolRule, where: Where):
   const original = callbackOf(shape)
   refuseTwice(original, name)
   const run = (args: unknown, call: CurrentCall, context: unknown): unknown => {
-    const [given, ...rest] = context as unknown[]
+    // A call that is resumed by itself comes with nothing.
+    const [given, ...rest] = (context ?? []) as unknown[]
     return Reflect.apply(original, owner, [takesText ? JSON.stringify(args) : args, beside(given, call), ...rest])
   }
   const schema = jsonSchemaOf(told.parameters)

@@ -3,5 +3,12 @@ export type { Where } from '@haldir/core/adapter'
 export type { MessageLike, ResponseLike } from './calls.ts'
 export { governed, type ToolRule } from './governed.ts'
 export { permitted } from './permitted.ts'
-export { type FunctionCallOutput, type RunToolCallsOptions, runToolCalls, type ToolMessage } from './run-tool-calls.ts'
+export { type RunToolCallsOptions, runToolCalls } from './run-tool-calls.ts'
 export type { GovernableTool } from './shape.ts'
+export {
+  type CallOutput,
+  type FunctionCallOutput,
+  type SuspendedCall,
+  SuspendedCalls,
+  type ToolMessage,
+} from './suspended-calls.ts'

@@ -1,24 +1,18 @@
 /** `runToolCalls`: for loops written by hand, with the Responses API or with Chat Completions. */
-import { ConfigError, Denied, type Haldir, type Session } from '@haldir/core'
+import { ConfigError, Denied, type Haldir, type Session, Suspended } from '@haldir/core'
 import { checkKeys, handleOf, permitsOf, UNREADABLE, unknownTool, type Where } from '@haldir/core/adapter'
 import { type CallSource, callsOf, type MessageLike, type ResponseLike, type ToolCall } from './calls.ts'
 import { whereOf } from './governed.ts'
 import { readJson, readOf } from './reading.ts'
 import { callbackOf, FRAMEWORK, type GovernableTool, nameOf, type Parse, type Shape, shapeOf } from './shape.ts'
-
-/** An item for the `input` of the next request. */
-export interface FunctionCallOutput {
-  readonly type: 'function_call_output'
-  readonly call_id: string
-  readonly output: string
-}
-
-/** A message for the `messages` of the next request. */
-export interface ToolMessage {
-  readonly role: 'tool'
-  readonly tool_call_id: string
-  readonly content: string
-}
+import {
+  answeredBy,
+  type CallOutput,
+  type FunctionCallOutput,
+  type SuspendedCall,
+  SuspendedCalls,
+  type ToolMessage,
+} from './suspended-calls.ts'
 
 export interface RunToolCallsOptions {
   /** Whose calls they are, where neither the tools nor the surroundings say so. */
@@ -27,6 +21,8 @@ export interface RunToolCallsOptions {
   readonly haldir?: Haldir | undefined
   /** Aborts the calls. They are still answered. */
   readonly signal?: AbortSignal | undefined
+  /** What was answered before some calls were suspended (`outputs` of `SuspendedCalls`): those calls do not run again. */
+  readonly answered?: readonly CallOutput[] | undefined
   /** Is told of each error a tool threw. The model reads what it answers, if that is text; what it throws ends it all. */
   readonly onError?: ((error: unknown, call: { readonly name: string; readonly callId: string }) => unknown) | undefined
 }
@@ -37,7 +33,8 @@ type Tools = Readonly<Record<string, GovernableTool>> | readonly GovernableTool[
  * Runs the function calls of a response, all at once, and answers each with an item for the next request, in their
  * order: a result, a denial, or that the tool failed. Calls that are broken, cut off or of no known tool are refused, and
  * on record. Left alone, for the application to answer, are calls of custom and of hosted tools, approval requests, and
- * functions that were left ungoverned. Rejects with `ConfigError` for a tool that is not governed, before anything runs.
+ * functions that were left ungoverned. Rejects with `ConfigError` for a tool that is not governed, before anything runs,
+ * and with `SuspendedCalls` when people have to decide about some calls, after all others have run.
  */
 export function runToolCalls(
   response: ResponseLike | ResponseLike['output'],
@@ -54,34 +51,45 @@ export async function runToolCalls(
   source: CallSource,
   tools: Tools,
   options: RunToolCallsOptions = {},
-): Promise<(FunctionCallOutput | ToolMessage)[]> {
-  checkKeys(options, ['session', 'haldir', 'signal', 'onError'], 'options of `runToolCalls`')
+): Promise<CallOutput[]> {
+  checkKeys(options, ['session', 'haldir', 'signal', 'answered', 'onError'], 'options of `runToolCalls`')
   const { kind, calls } = callsOf(source)
   const find = finder(tools)
-  const { haldir } = options
+  const { haldir, answered = [] } = options
   const where = { ...whereOf(find.gates), ...(haldir && { haldir }) }
+  const known = answeredBy(answered)
   // As `runTools` does: nothing is left running when it rejects.
-  const settled = await Promise.allSettled(calls.map((call) => answer(call, find.tool(call), where, options)))
-  return settled.flatMap((one, index): (FunctionCallOutput | ToolMessage)[] => {
+  const settled = await Promise.allSettled(
+    calls.map((call) => known.get(call.id) ?? answer(call, find.tool(call), where, options)),
+  )
+  const waiting: SuspendedCall[] = []
+  const outputs = settled.flatMap((one, index): CallOutput[] => {
     if (one.status === 'rejected') throw one.reason
+    const { value } = one
     const { id } = calls[index] as ToolCall
-    if (one.value === undefined) return []
+    if (Suspended.isInstance(value)) waiting.push({ callId: id, suspended: value })
+    if (typeof value === 'object') return Suspended.isInstance(value) ? [] : [value]
+    if (value === undefined) return []
     return kind === 'response'
-      ? [{ type: 'function_call_output', call_id: id, output: one.value }]
-      : [{ role: 'tool', tool_call_id: id, content: one.value }]
+      ? [{ type: 'function_call_output', call_id: id, output: value }]
+      : [{ role: 'tool', tool_call_id: id, content: value }]
   })
+  // Without an answer to each call the model can't go on.
+  const [first, ...others] = waiting
+  if (first) throw new SuspendedCalls([first, ...others], outputs)
+  return outputs
 }
 
 /** A governed tool, or that the application answers for it. */
 type Found = Shape | 'left' | undefined
 
-/** What the model reads; nothing, where the application answers. */
+/** What the model reads; nothing, where the application answers; or that a person has to decide first. */
 async function answer(
   { id: ref, name, text, cut }: ToolCall,
   shape: Found,
   where: Where,
   { session, signal, onError }: RunToolCallsOptions,
-): Promise<string | undefined> {
+): Promise<string | Suspended | undefined> {
   if (shape === 'left') return undefined
   const handle = shape && handleOf(callbackOf(shape))
   if (!shape || !handle || cut) {
@@ -99,6 +107,7 @@ async function answer(
     failed = UNWRITTEN
     return written(value)
   } catch (error) {
+    if (Suspended.isInstance(error)) return error
     const said = await onError?.(error, { name, callId: ref })
     return typeof said === 'string' ? said : (failed ?? errorText(error))
   }
