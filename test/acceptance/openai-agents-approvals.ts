@@ -52,7 +52,7 @@ export function agentsApprovals(sdk: typeof Sdk, testing: typeof Testing): void 
       const agent = new Agent({ name: 'agent', model, tools: [governed(pay, { name: 'pay', ...RULE }, { haldir })] })
       return { agent, model }
     }
-    const begun = agentOf(one.haldir, said(calls), DONE)
+    const begun = { ...one, ...agentOf(one.haldir, said(calls), DONE) }
     const first = await session.run(() => runner.run(begun.agent, 'go on'))
     const there = await two.haldir.attach(session.token)
     const asked = () => two.haldir.approvals.list({ session: session.id })
@@ -226,16 +226,15 @@ export function agentsApprovals(sdk: typeof Sdk, testing: typeof Testing): void 
   })
 
   describe('what does not wait', () => {
-    it('is what is refused anyway: the run goes on, and it is on record once', async () => {
-      const { first, begun, asked, ran } = await scene([
-        ['pay', { amount: 2_000 }],
-        ['pay', { amount: 'much' }],
-      ])
+    it('is what is refused anyway: the run goes on, whoever else may wish for approval, and it is on record once', async () => {
+      const refused = [{ amount: 2_000 }, { amount: 20, currency: 7 }].map((args) => ['pay', args] as const)
+      const { first, begun, asked, ran } = await scene(refused, { own: () => true })
       expect([first.finalOutput, await asked(), ran]).toEqual(['done', [], []])
       expect(readBy(begun.model)).toEqual([
         expect.stringMatching(/^Denied \(budget-exceeded\)/),
         expect.stringMatching(/^Denied \(invalid-arguments\)/),
       ])
+      expect(begun.entries('refusal').map(({ code }) => code).sort()).toEqual(['budget-exceeded', 'invalid-arguments'])
     })
 
     it('is a tool’s own wish for approval, which is the application’s to answer', async () => {
