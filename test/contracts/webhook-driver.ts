@@ -17,7 +17,7 @@ export async function receiver(): Promise<Receiver> {
       request.socket.destroy()
       return
     }
-    received.push({ headers: request.headers as Record<string, string>, body })
+    received.push({ path: request.url ?? '', headers: request.headers as Record<string, string>, body })
     if (how === 'hang') hanging.push(response)
     else response.writeHead(how, { location: '/elsewhere', 'retry-after': '7' }).end('ok')
   })
@@ -36,6 +36,7 @@ export async function receiver(): Promise<Receiver> {
 }
 
 export interface Received {
+  readonly path: string
   readonly headers: Readonly<Record<string, string>>
   readonly body: string
 }

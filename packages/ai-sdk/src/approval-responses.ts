@@ -1,6 +1,6 @@
 /** Going on after a pause: what the SDK is told of the calls that it asked about, as it stands in the store. */
-import { ConfigError, Denied, type Session } from '@haldir/core'
-import { ambientSession, checkKeys, handleOf, isSession } from '@haldir/core/adapter'
+import { ConfigError, HaldirError, type Session } from '@haldir/core'
+import { ambientSession, answeredOf, checkKeys, handleOf, isSession } from '@haldir/core/adapter'
 import { type Part, partsOf } from './messages.ts'
 
 /** A call that the loop has paused for, as its messages have it. */
@@ -12,13 +12,13 @@ export interface PausedCall {
 }
 
 export interface ApprovalResponsesOptions {
-  /** The tools that the loop goes on with. */
-  readonly tools: object
   /** Whose calls they are: the ambient session, unless given. */
   readonly session?: Session
+  /** The tools that the loop goes on with: needed where one is governed under another name than the model calls it by. */
+  readonly tools?: object
   /**
-   * Answers what nobody was asked about through Haldir, such as what a tool's own `needsApproval` has asked. `undefined`:
-   * not answered yet. Without it, such a call gets the answer that stands in the messages already, or else it is denied.
+   * Answers what nobody was asked about through Haldir, such as what a tool's own `needsApproval` asks. `undefined`: not
+   * answered yet. Unless given, the answer counts that stands in the messages already.
    */
   readonly others?: (
     call: PausedCall,
@@ -42,19 +42,21 @@ export interface ApprovalResponse {
 
 /**
  * The message that answers every open `tool-approval-request` of stored messages (AI SDK 6 and 7), to be added to them.
- * `undefined` while people have not decided on all of them, for the SDK goes on with a step as a whole, and when nothing
- * is open. Changes nothing: whether a call runs is decided when it comes, by the store, whatever the message says.
- * Rejects with `ConfigError` without a session, and with `Unavailable` when the store does not answer.
+ * `undefined` while people have not decided on all of them, for the SDK goes on with a step as a whole; and when nothing
+ * is open. Changes nothing: whether a call runs is decided when it comes, by the store, whatever a message says.
+ *
+ * Rejects with `ConfigError` without a session, with `HaldirError` and the code `unknown` for a call that nobody was
+ * asked about and nobody answers, and with `Unavailable` when the store does not say.
  */
 export async function approvalResponses(
   messages: readonly unknown[],
-  options: ApprovalResponsesOptions,
+  options: ApprovalResponsesOptions = {},
 ): Promise<ApprovalResponses | undefined> {
   const session = check(messages, options)
   const { paused, said } = openIn(messages)
   const content: ApprovalResponse[] = []
   for (const call of paused) {
-    const answer = (await decided(call, session, options)) ?? (await other(call, options, said.get(call.approvalId)))
+    const answer = (await decided(call, session, options.tools)) ?? (await other(call, options, said))
     if (answer === 'pending') return undefined
     const { approved, reason } = answer
     const why = reason === undefined ? {} : { reason }
@@ -66,27 +68,27 @@ export async function approvalResponses(
 type Answer = { readonly approved: boolean; readonly reason?: string } | 'pending'
 
 /** What the store says; nothing, where nobody was asked. */
-async function decided(
-  call: PausedCall,
-  session: Session,
-  { tools }: ApprovalResponsesOptions,
-): Promise<Answer | undefined> {
-  const { toolName, toolCallId, input } = call
+async function decided(call: PausedCall, session: Session, tools: object = {}): Promise<Answer | undefined> {
+  const { toolName, toolCallId: ref, input: args } = call
   // The name comes from the messages: one that every object inherits is no tool.
   const tool = Object.hasOwn(tools, toolName) ? (tools as Record<string, { execute?: unknown }>)[toolName] : undefined
-  const known = await handleOf(tool?.execute)?.answered({ args: input, ref: toolCallId, session })
+  const handle = handleOf(tool?.execute)
+  const known = await (handle ? handle.answered({ args, ref, session }) : answeredOf(session, toolName, ref))
   if (!known) return undefined
   if (known.status === 'denied') return { approved: false, reason: known.denial.message }
   return known.status === 'approved' ? { approved: true } : 'pending'
 }
 
-async function other(call: PausedCall, { others }: ApprovalResponsesOptions, said: Part | undefined): Promise<Answer> {
+async function other(
+  call: PausedCall,
+  { others }: ApprovalResponsesOptions,
+  said: ReadonlyMap<unknown, Part>,
+): Promise<Answer> {
   if (others) return (await others(call)) ?? 'pending'
-  if (typeof said?.approved !== 'boolean') return { approved: false, reason: UNASKED.message }
-  return { approved: said.approved, ...(typeof said.reason === 'string' ? { reason: said.reason } : {}) }
+  const { approved, reason } = said.get(call.approvalId) ?? {}
+  if (typeof approved === 'boolean') return { approved, ...(typeof reason === 'string' ? { reason } : {}) }
+  throw new HaldirError('unknown', 'nobody was asked about one of the calls under this session: `others` may answer it')
 }
-
-const UNASKED = new Denied('approval-unavailable', 'nobody was asked about this call', '')
 
 /** The calls that the last step has paused for and that have no result, and what is said of them already. */
 function openIn(messages: readonly unknown[]): { paused: readonly PausedCall[]; said: ReadonlyMap<unknown, Part> } {
@@ -97,9 +99,9 @@ function openIn(messages: readonly unknown[]): { paused: readonly PausedCall[]; 
   const said = new Map(
     after.filter(({ type }) => type === 'tool-approval-response').map((part) => [part.approvalId, part]),
   )
-  const paused = step.flatMap(({ type, approvalId, toolCallId, isAutomatic }): PausedCall[] => {
+  const paused = step.flatMap(({ type, approvalId, toolCallId }): PausedCall[] => {
     if (type !== 'tool-approval-request' || typeof approvalId !== 'string' || typeof toolCallId !== 'string') return []
-    if (isAutomatic === true || ended.has(toolCallId)) return []
+    if (ended.has(toolCallId)) return []
     // The SDK runs the last one of an id.
     const call = step.findLast((part) => part.type === 'tool-call' && part.toolCallId === toolCallId)
     return [{ approvalId, toolCallId, toolName: String(call?.toolName), input: call?.input }]
@@ -109,7 +111,7 @@ function openIn(messages: readonly unknown[]): { paused: readonly PausedCall[]; 
 
 function check(messages: readonly unknown[], options: ApprovalResponsesOptions): Session {
   checkKeys(options, ['tools', 'session', 'others'], 'options of `approvalResponses`')
-  const { tools, session = ambientSession(), others } = options
+  const { tools = {}, session = ambientSession(), others } = options
   if (!Array.isArray(messages)) throw invalid('messages', 'is the list of messages that the loop has paused with')
   if (typeof tools !== 'object' || tools === null)
     throw invalid('tools', 'is the set of tools that the loop goes on with')

@@ -9,7 +9,6 @@ export interface Part {
   readonly approvalId?: unknown
   readonly approved?: unknown
   readonly reason?: unknown
-  readonly isAutomatic?: unknown
 }
 
 /** The parts of a message, if it is of that role and has any. */

@@ -109,7 +109,7 @@ export function governTool(definition: ToolDefinition, where: Where = {}): Gover
     askAhead: (request) => foretold(where, request, (governor, who) => governor.askAhead(tool, request, who)),
     answered: async (request) => {
       const { governor, who } = find(where, request.session)
-      return governor?.answered(tool, request, who)
+      return governor?.answered(name, request.ref, who)
     },
     suspends: () => {
       const governor = governorAt(where) ?? currentFrame()?.session.governor
@@ -132,6 +132,14 @@ export function governTool(definition: ToolDefinition, where: Where = {}): Gover
  */
 export function spendAhead(session: Session, name: string, estimate: readonly Amount[]): Promise<Spending | Denied> {
   return session.governor.spend(session, name, estimate)
+}
+
+/**
+ * The same as `answered` of a handle, where there is none: for a tool that was wrapped again by something else, by the
+ * name that it is governed under. Rejects `Unavailable` when the store does not answer.
+ */
+export function answeredOf(session: Session, tool: string, ref: string): Promise<ApprovalStatus | undefined> {
+  return session.governor.answered(tool, ref, session)
 }
 
 /** The session that code runs under, if there is one. */

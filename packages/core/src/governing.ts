@@ -18,7 +18,7 @@ export function governorOver(house: House, name: string, check: (tool: GovernedT
     prepare: (tool, request, who) => prepare(house, tool, request, who),
     preempt: (tool, request, who) => preempt(house, tool, request, who),
     askAhead: (tool, request, who) => askAhead(house, tool, request, who),
-    answered: (tool, request, who) => answered(house, tool, request, who),
+    answered: (tool, ref, who) => answered(house, tool, ref, who),
     suspends: (tool) => suspends(house, tool),
     permits: (tool, session) => permits(house, tool, session),
     spend: (session, of, estimate) => spendAhead(house, session, of, estimate),

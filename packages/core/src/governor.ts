@@ -139,8 +139,8 @@ export interface Governor {
   preempt(tool: GovernedTool, request: CallRequest, identity: Identity): Promise<Prepared | NotRun>
   /** As `prepare`; where people have to be asked and the call would be suspended for that, they are asked now. */
   askAhead(tool: GovernedTool, request: CallRequest, identity: Identity): Promise<Prepared>
-  /** What has become of the question about a call, by its `ref`. */
-  answered(tool: GovernedTool, request: CallRequest, identity: Identity): Promise<ApprovalStatus | undefined>
+  /** What has become of the question about a call, by the names of its tool and of itself. */
+  answered(tool: string, ref: string | undefined, identity: Identity): Promise<ApprovalStatus | undefined>
   /** Whether calls of a tool are suspended where a person has to decide. */
   suspends(tool: GovernedTool): boolean
   /** Whether a session could make any call of a tool. */

@@ -187,7 +187,7 @@ export function onceOf(apart: string, tenant: string, tool: string, { digestKey 
 }
 
 /** A reason stands inside a sentence: without a full stop of its own, and not at any length. */
-export function sentence(pass: Pass, reason: string): string {
+export function sentence(pass: Pick<Pass, 'shown'>, reason: string): string {
   // Invariant: redacted before it is cut; of a secret that is cut through most would stay.
   return pass
     .shown({ reason })

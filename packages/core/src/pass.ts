@@ -232,8 +232,7 @@ export class Pass {
 
   /** A reason may come from a guard, or name a path in the arguments: a secret that got there is not repeated. */
   shown<T extends { readonly reason: string }>(told: T): T {
-    const redactor = this.belongings?.redactor
-    return !redactor || redactor.empty ? told : { ...told, reason: redactor.text(told.reason) }
+    return shownBy(this.belongings, told)
   }
 
   async #giveBack(): Promise<void> {
@@ -242,6 +241,11 @@ export class Pass {
     if (this.holding) await this.house.holds.cancel(this.id)
     this.holding = false
   }
+}
+
+export function shownBy<T extends { readonly reason: string }>(belongings: Belongings | undefined, told: T): T {
+  const redactor = belongings?.redactor
+  return !redactor || redactor.empty ? told : { ...told, reason: redactor.text(told.reason) }
 }
 
 const NOT_RUN: Ended = 'not-run'

@@ -5,6 +5,7 @@
 import type { MaybePromise } from '@haldir/core'
 import { DECIDING, FORGED } from './approver-contract/deciding.ts'
 import { FAILING } from './approver-contract/failing.ts'
+import { GOVERNED } from './approver-contract/governed.ts'
 import { type ApproverCase, ApproverScene, type OpenedApprover } from './approver-contract/scene.ts'
 import { ENDS, SHOWING } from './approver-contract/showing.ts'
 import type { FakeClock } from './clock.ts'
@@ -32,6 +33,7 @@ export const APPROVER_CHAPTERS: Readonly<Record<string, readonly ApproverCase[]>
   'what people say': DECIDING,
   'what nobody said': FORGED,
   'when it can not be reached': FAILING,
+  'under a haldir': GOVERNED,
 }
 
 const WAYS: readonly ApproverWays[] = ['decide', 'other', 'forgeries', 'replay', 'break']

@@ -94,7 +94,8 @@ async function editOf(approvals: Approvals, row: ApprovalRow, say: Say): Promise
   const sealed = await house.vault.sealText(tenant, `approval.${row.id}.edited`, taken.text)
   const was = kept.edited?.was ?? kept.digest
   const args = redactedArgs(house, await sessions.handle(session), taken.args)
-  return { digest, binding, kept: { digest, args, edited: { was, sealed } } }
+  // What that costs is worked out when it is judged.
+  return { digest, binding, kept: { digest, args, cost: [], edited: { was, sealed } } }
 }
 
 function voteOf(

@@ -8,9 +8,9 @@ import { Hostile, type Snapshot, snapshot } from '../call.ts'
 import { ASKED, Denied, Suspended } from '../errors.ts'
 import { bindingOf, fromCanonical } from '../gate/approvals/binding.ts'
 import { askingHash } from '../gate/approvals/terms.ts'
-import type { ApprovalStatus, CallRequest, GovernedTool, Identity } from '../governor.ts'
+import type { ApprovalStatus, Identity } from '../governor.ts'
 import { nobodyToAsk, sentence } from '../judge.ts'
-import { type Ask, type House, Pass, type Refusal } from '../pass.ts'
+import { type Ask, type House, type Pass, type Refusal, shownBy } from '../pass.ts'
 import type { ApprovalRow } from '../stores/approvals.ts'
 import type { Charge } from '../stores/store.ts'
 import type { Approvals } from './approvals.ts'
@@ -180,7 +180,7 @@ async function whyNot(pass: Pass, approvals: Approvals, row: ApprovalRow): Promi
 }
 
 /** That it ended without a yes, and how. */
-function noYes(pass: Pass, row: ApprovalRow): Refusal {
+function noYes(pass: Pick<Pass, 'shown'>, row: ApprovalRow): Refusal {
   if (row.state === 'expired') return { code: 'approval-expired', reason: 'nobody decided in time' }
   if (row.state === 'withdrawn') return { code: 'approval-expired', reason: 'the request for approval was withdrawn' }
   const said = keptIn(row).votes.findLast(({ approve }) => !approve)?.reason
@@ -194,19 +194,19 @@ function noYes(pass: Pass, row: ApprovalRow): Refusal {
  */
 export async function answered(
   house: House,
-  tool: GovernedTool,
-  request: CallRequest,
+  tool: string,
+  ref: string | undefined,
   who: Identity,
 ): Promise<ApprovalStatus | undefined> {
   const { approvals } = house
-  if (!approvals || typeof who === 'string' || request.ref === undefined) return undefined
+  if (!approvals || typeof who === 'string' || ref === undefined) return undefined
   await approvals.expire(100)
-  const query = { session: who.id, tool: tool.name, ref: refOf(request.ref) }
+  const query = { session: who.id, tool, ref: refOf(ref) }
   const row = await approvals.ask((verbs) => verbs.find(query), 'find')
   if (!row) return undefined
   const approval = approvals.shown(row)
   if (row.state === 'pending' || row.state === 'approved') return { status: row.state, approval }
-  const { code, reason } = noYes(new Pass(house, tool, request, who), row)
+  const { code, reason } = noYes({ shown: (told) => shownBy(house.belongings.get(who), told) }, row)
   return { status: 'denied', approval, denial: new Denied(code, reason, keptIn(row).call) }
 }
 

@@ -4,13 +4,15 @@ export type RawBody =
   | { readonly ok: true; readonly bytes: Uint8Array }
   | { readonly ok: false; readonly status: 400 | 413; readonly why: string }
 
+export const LOST = 'the body was read already: mount `haldir.fetch` before what parses bodies'
+
 /** Reads the whole body, but no more than `most` bytes: what a length header says is not relied on. */
 export async function rawBody(request: Request, most: number): Promise<RawBody> {
   const { body } = request
   // A framework that has parsed a body hands on a request without one.
   const lost = body === null && Number(request.headers.get('content-length')) > 0
   if (request.bodyUsed || body?.locked || lost) {
-    return { ok: false, status: 400, why: 'the body was read already: mount `haldir.fetch` before what parses bodies' }
+    return { ok: false, status: 400, why: LOST }
   }
   const chunks: Uint8Array[] = []
   let length = 0

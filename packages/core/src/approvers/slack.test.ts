@@ -258,6 +258,18 @@ describe('a card that was posted', () => {
     expect(message.text.startsWith(`${state[0]?.toUpperCase()}${state.slice(1)}: `)).toBe(true)
   })
 
+  it('does not count what was said before a change', async () => {
+    const { ask, set, show, approver, slack } = scene()
+    const { id } = ask({ terms: [{ rule: 'money', quorum: 2 }] })
+    await show(approver)
+    const votes = ['U1', 'U2'].map((user) => ({ by: `slack:${user}`, approve: true, at: new Date(0) }))
+    set(id, { votes, edited: true })
+    await show(approver)
+    expect(slack.textOf(slack.message())).toContain(
+      '2 have approved (some of them maybe what it was before): <@U1>, <@U2>',
+    )
+  })
+
   it('says when an approver has changed the arguments', async () => {
     const { ask, set, show, approver, slack } = scene()
     const { id } = ask()
@@ -300,6 +312,11 @@ describe('a card that was posted', () => {
 describe('when Slack does not do as it should, a card', () => {
   it.each<[string, Parameters<FakeSlack['fail']>[1], string]>([
     ['refuses', { error: 'not_in_channel' }, '`chat.postMessage` was refused: `not_in_channel`'],
+    [
+      'does not know the channel yet',
+      { error: 'channel_not_found' },
+      '`chat.postMessage` was refused: `channel_not_found`',
+    ],
     ['refuses in words of no kind', { error: 'x<script>' }, '`chat.postMessage` was refused: `unknown_error`'],
     ['has trouble', { status: 503 }, '`chat.postMessage` has trouble'],
     ['wants to be left alone', { status: 429 }, '`chat.postMessage` asks to be left alone for a while'],

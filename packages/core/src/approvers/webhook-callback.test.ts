@@ -114,7 +114,7 @@ describe('a callback', () => {
 
   it.each<string | object>([
     'nonsense',
-    '',
+    ' ',
     '[]',
     'null',
     '"text"',
@@ -214,6 +214,7 @@ describe('a callback', () => {
     const ahead = signed(decision(approval, { by: 'bob', decision: 'deny' }), { at: board.clock.now() + 300_000 })
     expect((await fetch(CALLBACK, ahead)).status).toBe(200)
     await board.clock.advance(600_000)
+    await fetch(CALLBACK, signed(decision(approval), { at: board.clock.now() }))
     expect(await told(await fetch(CALLBACK, ahead))).toMatchObject({ status: 409, code: 'replayed' })
   })
 
@@ -255,7 +256,8 @@ describe('a callback', () => {
       body: null,
       headers: { 'content-length': '2' },
     })
-    for (const request of [read, parsed]) {
+    const empty = new Request(CALLBACK, signed(''))
+    for (const request of [read, parsed, empty]) {
       const answer = await told((await approver.fetch?.(request)) as Response)
       expect(answer).toMatchObject({ status: 400, detail: expect.stringContaining('before what parses bodies') })
     }

@@ -1,7 +1,7 @@
 /** Decisions that come as signed JSON: `POST <path>/callback`. */
 import type { ApproverPort, Said, Say, SayRefusal } from './approver.ts'
 import { isName, NAME } from './name.ts'
-import { rawBody } from './raw-body.ts'
+import { LOST, rawBody } from './raw-body.ts'
 import { checkSigned, type SigningSecret, TOLERANCE } from './standard-webhooks.ts'
 
 export interface CallbackOptions {
@@ -48,6 +48,7 @@ export class Callback {
     if (request.method !== 'POST') return problem(405, 'a callback is a `POST`', {}, { allow: 'POST' })
     const body = await rawBody(request, MOST_BYTES)
     if (!body.ok) return problem(body.status, body.why)
+    if (body.bytes.length === 0) return problem(400, LOST)
     const checked = checkSigned(this.#options.secrets, request.headers, body.bytes, port.clock.now())
     if (!checked.ok) {
       await port.reject({ why: checked.why })

@@ -68,19 +68,27 @@ export type ApproverCase = Case<ApproverScene>
 export class ApproverScene {
   readonly opened: OpenedApprover
   readonly approver: Approver
-  readonly board: Board
+  readonly clock: FakeClock
+  #board: Board | undefined
 
-  private constructor(opened: OpenedApprover, board: Board) {
+  private constructor(opened: OpenedApprover, clock: FakeClock) {
     this.opened = opened
     this.approver = opened.approver
-    this.board = board
+    this.clock = clock
   }
 
   static async open(open: (options: { clock: FakeClock }) => MaybePromise<OpenedApprover>): Promise<ApproverScene> {
     const clock = fakeClock()
-    const scene = new ApproverScene(await open({ clock }), new Board(clock))
-    scene.approver.open?.(scene.board)
-    return scene
+    return new ApproverScene(await open({ clock }), clock)
+  }
+
+  /** What stands in for a haldir; the channel is opened by it. A case that has a real one does not ask for this. */
+  get board(): Board {
+    if (!this.#board) {
+      this.#board = new Board(this.clock)
+      this.approver.open?.(this.#board)
+    }
+    return this.#board
   }
 
   async close(): Promise<void> {
@@ -126,7 +134,20 @@ export class ApproverScene {
 
   /** What people have before them of one approval. */
   async shown({ id }: Approval): Promise<readonly Shown[]> {
+    return this.shownOf(id)
+  }
+
+  async shownOf(id: string): Promise<readonly Shown[]> {
     return (await this.opened.shown()).filter(({ approval }) => approval === id)
+  }
+
+  /** Waits until something is so, in the time that networks have; the clock stands still. */
+  async until(what: () => Promise<boolean>): Promise<void> {
+    for (let tries = 0; tries < 300; tries++) {
+      if (await what()) return
+      await new Promise((resolve) => setTimeout(resolve, 10))
+    }
+    expect.fail('what should have happened has not')
   }
 
   async canApprove(approval: Approval): Promise<boolean> {

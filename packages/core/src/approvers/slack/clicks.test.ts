@@ -81,7 +81,7 @@ describe('who may decide', () => {
   it('are also those of the groups that the asking rule names, if the channel lets them', async () => {
     const { card, click, said, slack } = scene({ approvers: ['U123', 'U789'] })
     slack.group('S1', ['U123'])
-    slack.group('S2', ['U123', 'U789'])
+    slack.group('S2', ['U123', 'U789', 'U555'])
     slack.group('S3', [])
     const terms = [{ rule: 'money', approvers: ['S1', 'slack:S2', 'slack:S3', 'alice', 'slack:U9'], quorum: 2 }]
     const { message } = await card({ terms })
@@ -249,6 +249,17 @@ describe('a click in vain is answered, to the one who clicked alone:', () => {
       expect(slack.ephemerals[0]).toMatchObject({ channel: 'C0PAY', user: 'U123' })
     },
   )
+
+  it('in words that mention nobody', async () => {
+    const { port, ask, approver, slack, deliver, show } = scene()
+    await approver.close?.()
+    const why = 'No <!channel> & no more.'
+    approver.open?.({ ...port, say: async () => ({ ok: false, refused: 'invalid', why }) })
+    ask()
+    await show(approver)
+    await slack.click(slack.message(), 'haldir_approve', { user: 'U123' }, deliver)
+    expect(slack.ephemerals).toMatchObject([{ text: 'No &lt;!channel&gt; &amp; no more.' }])
+  })
 
   it('where they clicked, if the card is seen elsewhere', async () => {
     const { card, click, slack } = scene()
