@@ -372,6 +372,22 @@ describe('a graph', () => {
     expect(heard).toEqual([])
   })
 
+  it('goes on without a word, which answers nothing else that it has asked', async () => {
+    const { haldir, there, saved, toolsOf, ran } = await scene()
+    const own = tool(async () => `heard ${interrupt('are you sure?')}`, { name: 'own', description: '', schema })
+    const tools = [...toolsOf(haldir), ...governed([own], { own: { scope: [] } }, { haldir })]
+    const agent = agentOf({})(tools, [[pay(40), { tool: 'own', args: { amount: 1 } }], 'done'], saved)
+    const run = (given: unknown) => there.run(() => agent.invoke(given, { configurable: { thread_id: 'both' } }))
+    expect((await run(input))[INTERRUPT]).toHaveLength(2)
+    const [asked] = await haldir.approvals.list({ state: 'pending', session: there.id, limit: 1 })
+    await haldir.approvals.decide(asked?.id as string, { approve: true, by: 'alice' })
+    const { [INTERRUPT]: left = [] } = await run(null)
+    expect([left.map(({ value }) => value), ran]).toEqual([['are you sure?'], [40]])
+    const answer = new Command({ resume: { [left[0]?.id as string]: 'yes' } })
+    expect(read(await run(answer))).toEqual(['paid 40', 'heard yes'])
+    expect(ran).toEqual([40])
+  })
+
   it('is not kept from pausing by retries that let pauses pass', async () => {
     const retry = toolRetryMiddleware({
       initialDelayMs: 1,
