@@ -72,7 +72,7 @@ export class Approvals {
       })
       this.deliveries.add(name, (approval, note, signal) => approver.show(approval, note, signal))
     }
-    if (options.approvers.length > 0) this.#tick()
+    this.#tick()
   }
 
   /** The channels that every approval is told through. */
@@ -220,13 +220,12 @@ export class Approvals {
       faults.note('approvers', error),
     )
     await this.deliveries.close()
-    for (const approver of this.options.approvers) {
-      try {
-        await approver.close?.()
-      } catch (error) {
-        this.house.faults.note(`approver ${approver.name}`, error)
-      }
-    }
+    const closing = this.options.approvers.map((approver) =>
+      ask(() => approver.close?.(), deadlineMs, clock, 'approver.close').catch((error) =>
+        faults.note(`approver ${approver.name}`, error),
+      ),
+    )
+    await Promise.all(closing)
   }
 
   /** Looks again and again, without keeping the process alive: another may have died with something owed. */

@@ -1,5 +1,5 @@
 /** `haldir.approvals` and `haldir.fetch`: approvals as an application sees them. */
-import type { Approval, Say, SayRefusal } from '../approvers/approver.ts'
+import type { Approval, Approver, Say, SayRefusal } from '../approvers/approver.ts'
 import { toolsOf } from '../context.ts'
 import { ConfigError, Denied, HaldirError } from '../errors.ts'
 import { fromCanonical } from '../gate/approvals/binding.ts'
@@ -33,7 +33,7 @@ export interface Approvals {
   decide(id: string, say: Say): Promise<Approval>
   /**
    * Called with every approval that is decided or over, also one of another process: at least once in one of the
-   * processes that listen. A handler that rejects is called again. Answers how to stop listening.
+   * processes that listen. When a handler rejects, all of them are called again. Answers how to stop listening.
    */
   onDecided(handler: (approval: Approval) => unknown): () => void
   /**
@@ -44,7 +44,7 @@ export interface Approvals {
 }
 
 export function approvalsFace(asked: () => Asked | undefined, governor: Governor): Approvals {
-  const handlers = new Set<(approval: Approval) => unknown>()
+  const handlers = new Set<Handler>()
   const open = (): Asked => {
     const approvals = asked()
     if (approvals) return approvals
@@ -78,12 +78,7 @@ export function approvalsFace(asked: () => Asked | undefined, governor: Governor
         throw new ConfigError('invalid-option', 'onDecided', '`onDecided` takes a function')
       const { deliveries } = open()
       handlers.add(handler)
-      if (handlers.size === 1) {
-        deliveries.add(DECIDED, async (approval) => {
-          if (approval.state === 'pending') return
-          for (const each of handlers) await each(approval)
-        })
-      }
+      if (handlers.size === 1) deliveries.add(DECIDED, tellEach(handlers))
       return () => {
         handlers.delete(handler)
         if (handlers.size === 0) deliveries.remove(DECIDED)
@@ -91,6 +86,30 @@ export function approvalsFace(asked: () => Asked | undefined, governor: Governor
     },
     resume: (id: string) => resume(open(), governor, String(id)),
   })
+}
+
+type Handler = (approval: Approval) => unknown
+
+/** Each is told, whatever becomes of the others; and none again while they still work on it. */
+function tellEach(handlers: ReadonlySet<Handler>): Approver['show'] {
+  const working = new Map<string, Promise<void>>()
+  const tell = async (approval: Approval) => {
+    const told = await Promise.allSettled([...handlers].map(async (each) => each(approval)))
+    const failed = told.find(({ status }) => status === 'rejected') as PromiseRejectedResult | undefined
+    if (failed) throw failed.reason
+  }
+  return async (approval, _, signal) => {
+    const { id, state } = approval
+    if (state === 'pending') return
+    const work = working.get(id) ?? tell(approval)
+    working.set(id, work)
+    try {
+      await work
+    } finally {
+      // They may take longer than a channel may: then what came of it is for the one who asks the next time.
+      if (!signal.aborted) working.delete(id)
+    }
+  }
 }
 
 /** How many overdue ones a look ends on its way. */
