@@ -258,3 +258,68 @@ it.each(['show', 'close'] as const)('closes, whatever `%s` of a channel is up to
   for (let second = 0; second < 12; second++) await shared.clock.advance(1_000)
   expect(closed).toBe(true)
 })
+
+it('resumes a call with the tool of its own session, and with that of no other one', async () => {
+  const { haldir } = fleet().house({ policy: asks(), ...suspend })
+  const ran: string[] = []
+  const wrap = async (agent: string) => {
+    const session = await haldir.createSession({ agent, scopes: [] })
+    return governed(async (_: Pay) => void ran.push(agent), { name: 'pay', scope: [] }, { haldir, session })
+  }
+  const tools = [await wrap('a'), await wrap('b'), await wrap('c')]
+  const id = await suspendedId((tools[1] as (typeof tools)[0])({ amount: 50 }))
+  await haldir.approvals.decide(id, { approve: true, by: 'ann' })
+  await haldir.approvals.resume(id)
+  expect(ran).toEqual(['b'])
+})
+
+describe.each(STORES)('what was set aside (%s)', (kind) => {
+  async function waits(shared = fleet(kind)) {
+    // A process that dies does not give anything back.
+    const dies = () => ({ cancel: () => new Promise<never>(() => {}) })
+    const { haldir } = shared.house({ policy: asks(), approvals: {} }, dies)
+    const parent = await haldir.createSession({ agent: 'boss', scopes: ['spend:1000'], ttl: '2d' })
+    const child = await parent.delegate({ agent: 'bot', scopes: ['spend:100'], ttl: '1d' })
+    void caughtBy(payFor(haldir, child)({ amount: 50 }))
+    const { id } = await pendingOf(haldir)
+    const other = shared.house({ policy: asks(), approvals: {} })
+    const held = async () => (await (await other.haldir.attach(parent.token)).budget())[0]?.held.toString()
+    expect(await held()).toBe('50 USD')
+    return { shared, other, child, held, id }
+  }
+
+  it('for a dead process is given back when the session is revoked in another one', async () => {
+    const { other, child, held } = await waits()
+    await (await other.haldir.attach(child.token)).revoke()
+    expect(await held()).toBe('0 USD')
+  })
+
+  it('is given back in time, and is no payment that was authorized', async () => {
+    const { shared, other, child } = await waits()
+    await other.store.reserve({ call: 'lapsed', session: child.id, charges: [], leaseMs: 1_000 })
+    await shared.clock.advance(2_000)
+    await other.haldir.sweep()
+    expect(await other.store.hold.get('lapsed')).toMatchObject({ state: 'released' })
+    expect(other.entries('outcome')).toEqual([])
+  })
+})
+
+it('writes no more than so much of what counts for nothing, also about an approval that there is', async () => {
+  const { pay, decide, entries, shared } = await scene()
+  const id = await suspendedId(pay({ amount: 50 }))
+  for (let n = 0; n < 300; n++) await caughtBy(decide(id, 'bot'))
+  expect(entries('approval-rejected')).toHaveLength(100)
+  await shared.clock.advance(1_000)
+  await caughtBy(decide('nothing', 'eve'))
+  await caughtBy(decide(id, 'bot'))
+  expect(entries('approval-rejected').at(-1)?.data).toMatchObject({ approval: id, unrecorded: 200 })
+})
+
+it('asks nobody in shadow mode, and lets an application set itself up all the same', async () => {
+  const { pay, haldir } = await scene({ options: { ...suspend, mode: 'shadow' } })
+  const stop = haldir.approvals.onDecided(() => {})
+  expect(await pay({ amount: 50 })).toBe('paid 50')
+  expect([await haldir.approvals.list(), await haldir.approvals.get('x')]).toEqual([[], undefined])
+  expect(await caughtBy(haldir.approvals.resume('x'))).toMatchObject({ code: 'unknown' })
+  stop()
+})
