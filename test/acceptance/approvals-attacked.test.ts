@@ -323,3 +323,44 @@ it('asks nobody in shadow mode, and lets an application set itself up all the sa
   expect(await caughtBy(haldir.approvals.resume('x'))).toMatchObject({ code: 'unknown' })
   stop()
 })
+
+describe('a call that its framework knows by a name', () => {
+  async function named(policy = asks()) {
+    const shared = fleet()
+    const { haldir } = shared.house({ policy, ...suspend })
+    const session = await haldir.createSession({ agent: 'bot', scopes: [], ttl: '7d' })
+    const ran: unknown[] = []
+    const run = (args: unknown) => ran.push(args)
+    const tool = governTool({ framework: 'test', name: 'pay', options: { scope: [] }, run }, { haldir, session })
+    const ask = async (ref: string | undefined, amount = 50) => {
+      const outcome = await tool.execute({ args: { amount }, ref })
+      return outcome.status === 'suspended' ? outcome.suspended.approvalId : outcome
+    }
+    return { shared, haldir, ran, ask }
+  }
+
+  it.each([undefined, 'call_1'])(
+    '(%s) asks once more when other rules ask, however often it is resumed',
+    async (ref) => {
+      const { haldir, ran, ask } = await named()
+      const id = (await ask(ref)) as string
+      await haldir.approvals.decide(id, { approve: true, by: 'ann' })
+      await haldir.loadPolicy(asks({ quorum: 2 }))
+      const anew = await suspendedId(haldir.approvals.resume(id))
+      expect(await suspendedId(haldir.approvals.resume(id))).toBe(anew)
+      for (const by of ['ann', 'ben']) await haldir.approvals.decide(anew, { approve: true, by })
+      await haldir.approvals.resume(id)
+      await caughtBy(haldir.approvals.resume(id))
+      expect(await caughtBy(haldir.approvals.resume(anew))).toMatchObject({ code: 'duplicate-call' })
+      expect(ran).toHaveLength(1)
+    },
+  )
+
+  it('is another one under the same name once nobody can use what was said of the first', async () => {
+    const { shared, haldir, ask } = await named()
+    await haldir.approvals.decide((await ask('call_0')) as string, { approve: true, by: 'ann' })
+    expect(await ask('call_0', 60)).toMatchObject({ status: 'denied', denial: { code: 'approval-denied' } })
+    await shared.clock.advance(2 * 86_400_000)
+    expect(await ask('call_0', 60)).toEqual(expect.any(String))
+  })
+})
