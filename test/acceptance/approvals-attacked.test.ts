@@ -258,3 +258,109 @@ it.each(['show', 'close'] as const)('closes, whatever `%s` of a channel is up to
   for (let second = 0; second < 12; second++) await shared.clock.advance(1_000)
   expect(closed).toBe(true)
 })
+
+it('resumes a call with the tool of its own session, and with that of no other one', async () => {
+  const { haldir } = fleet().house({ policy: asks(), ...suspend })
+  const ran: string[] = []
+  const wrap = async (agent: string) => {
+    const session = await haldir.createSession({ agent, scopes: [] })
+    return governed(async (_: Pay) => void ran.push(agent), { name: 'pay', scope: [] }, { haldir, session })
+  }
+  const tools = [await wrap('a'), await wrap('b'), await wrap('c')]
+  const id = await suspendedId((tools[1] as (typeof tools)[0])({ amount: 50 }))
+  await haldir.approvals.decide(id, { approve: true, by: 'ann' })
+  await haldir.approvals.resume(id)
+  expect(ran).toEqual(['b'])
+})
+
+describe.each(STORES)('what was set aside (%s)', (kind) => {
+  async function waits(shared = fleet(kind)) {
+    // A process that dies does not give anything back.
+    const dies = () => ({ cancel: () => new Promise<never>(() => {}) })
+    const { haldir } = shared.house({ policy: asks(), approvals: {} }, dies)
+    const parent = await haldir.createSession({ agent: 'boss', scopes: ['spend:1000'], ttl: '2d' })
+    const child = await parent.delegate({ agent: 'bot', scopes: ['spend:100'], ttl: '1d' })
+    void caughtBy(payFor(haldir, child)({ amount: 50 }))
+    const { id } = await pendingOf(haldir)
+    const other = shared.house({ policy: asks(), approvals: {} })
+    const held = async () => (await (await other.haldir.attach(parent.token)).budget())[0]?.held.toString()
+    expect(await held()).toBe('50 USD')
+    return { shared, other, child, held, id }
+  }
+
+  it('for a dead process is given back when the session is revoked in another one', async () => {
+    const { other, child, held } = await waits()
+    await (await other.haldir.attach(child.token)).revoke()
+    expect(await held()).toBe('0 USD')
+  })
+
+  it('is given back in time, and is no payment that was authorized', async () => {
+    const { shared, other, child } = await waits()
+    await other.store.reserve({ call: 'lapsed', session: child.id, charges: [], leaseMs: 1_000 })
+    await shared.clock.advance(2_000)
+    await other.haldir.sweep()
+    expect(await other.store.hold.get('lapsed')).toMatchObject({ state: 'released' })
+    expect(other.entries('outcome')).toEqual([])
+  })
+})
+
+it('writes no more than so much of what counts for nothing, also about an approval that there is', async () => {
+  const { pay, decide, entries, shared } = await scene()
+  const id = await suspendedId(pay({ amount: 50 }))
+  for (let n = 0; n < 300; n++) await caughtBy(decide(id, 'bot'))
+  expect(entries('approval-rejected')).toHaveLength(100)
+  await shared.clock.advance(1_000)
+  await caughtBy(decide('nothing', 'eve'))
+  await caughtBy(decide(id, 'bot'))
+  expect(entries('approval-rejected').at(-1)?.data).toMatchObject({ approval: id, unrecorded: 200 })
+})
+
+it('asks nobody in shadow mode, and lets an application set itself up all the same', async () => {
+  const { pay, haldir } = await scene({ options: { ...suspend, mode: 'shadow' } })
+  const stop = haldir.approvals.onDecided(() => {})
+  expect(await pay({ amount: 50 })).toBe('paid 50')
+  expect([await haldir.approvals.list(), await haldir.approvals.get('x')]).toEqual([[], undefined])
+  expect(await caughtBy(haldir.approvals.resume('x'))).toMatchObject({ code: 'unknown' })
+  stop()
+})
+
+describe('a call that its framework knows by a name', () => {
+  async function named(policy = asks()) {
+    const shared = fleet()
+    const { haldir } = shared.house({ policy, ...suspend })
+    const session = await haldir.createSession({ agent: 'bot', scopes: [], ttl: '7d' })
+    const ran: unknown[] = []
+    const run = (args: unknown) => ran.push(args)
+    const tool = governTool({ framework: 'test', name: 'pay', options: { scope: [] }, run }, { haldir, session })
+    const ask = async (ref: string | undefined, amount = 50) => {
+      const outcome = await tool.execute({ args: { amount }, ref })
+      return outcome.status === 'suspended' ? outcome.suspended.approvalId : outcome
+    }
+    return { shared, haldir, ran, ask }
+  }
+
+  it.each([undefined, 'call_1'])(
+    '(%s) asks once more when other rules ask, however often it is resumed',
+    async (ref) => {
+      const { haldir, ran, ask } = await named()
+      const id = (await ask(ref)) as string
+      await haldir.approvals.decide(id, { approve: true, by: 'ann' })
+      await haldir.loadPolicy(asks({ quorum: 2 }))
+      const anew = await suspendedId(haldir.approvals.resume(id))
+      expect(await suspendedId(haldir.approvals.resume(id))).toBe(anew)
+      for (const by of ['ann', 'ben']) await haldir.approvals.decide(anew, { approve: true, by })
+      await haldir.approvals.resume(id)
+      await caughtBy(haldir.approvals.resume(id))
+      expect(await caughtBy(haldir.approvals.resume(anew))).toMatchObject({ code: 'duplicate-call' })
+      expect(ran).toHaveLength(1)
+    },
+  )
+
+  it('is another one under the same name once nobody can use what was said of the first', async () => {
+    const { shared, haldir, ask } = await named()
+    await haldir.approvals.decide((await ask('call_0')) as string, { approve: true, by: 'ann' })
+    expect(await ask('call_0', 60)).toMatchObject({ status: 'denied', denial: { code: 'approval-denied' } })
+    await shared.clock.advance(2 * 86_400_000)
+    expect(await ask('call_0', 60)).toEqual(expect.any(String))
+  })
+})

@@ -20,7 +20,7 @@ export interface ApprovalQuestion {
   readonly limit?: number
 }
 
-/** What people are asked, and what they have said. */
+/** What people are asked, and what they have said. In shadow mode there is nothing of it. */
 export interface Approvals {
   /** The newest first. */
   list(question?: ApprovalQuestion): Promise<readonly Approval[]>
@@ -48,10 +48,12 @@ export function approvalsFace(asked: () => Asked | undefined, governor: Governor
   const open = (): Asked => {
     const approvals = asked()
     if (approvals) return approvals
+    if (governor.shadow) throw new HaldirError('unknown', 'in shadow mode nobody is asked')
     throw new ConfigError('invalid-option', 'approvers', 'nobody can be asked: set `approvers` or `approvals`')
   }
   return Object.freeze({
     async list(question: ApprovalQuestion = {}) {
+      if (governor.shadow) return []
       const approvals = open()
       checkKeys(question, ['tenant', 'session', 'agent', 'state', 'limit'], 'what to list approvals by')
       const { limit = 100, ...rest } = question
@@ -64,6 +66,7 @@ export function approvalsFace(asked: () => Asked | undefined, governor: Governor
       return rows.map((row) => approvals.shown(row))
     },
     async get(id: string) {
+      if (governor.shadow) return undefined
       const approvals = open()
       await approvals.expire(EXPIRE_AT_ONCE)
       return approvals.get(String(id))
@@ -76,6 +79,7 @@ export function approvalsFace(asked: () => Asked | undefined, governor: Governor
     onDecided(handler: (approval: Approval) => unknown) {
       if (typeof handler !== 'function')
         throw new ConfigError('invalid-option', 'onDecided', '`onDecided` takes a function')
+      if (governor.shadow) return () => {}
       const { deliveries } = open()
       handlers.add(handler)
       if (handlers.size === 1) deliveries.add(DECIDED, tellEach(handlers))
@@ -84,7 +88,9 @@ export function approvalsFace(asked: () => Asked | undefined, governor: Governor
         if (handlers.size === 0) deliveries.remove(DECIDED)
       }
     },
-    resume: (id: string) => resume(open(), governor, String(id)),
+    async resume(id: string) {
+      return resume(open(), governor, String(id))
+    },
   })
 }
 
@@ -133,10 +139,16 @@ async function resume(approvals: Asked, governor: Governor, id: string): Promise
   return answerOf(await governor.executeOrStream(tool, request, session))
 }
 
-/** The tool as it was when people were asked; one of the same name with another definition is another tool. */
+/**
+ * The tool as it was when people were asked; one of the same name with another definition is another tool, and so is
+ * one that was wrapped for another session.
+ */
 function toolFor(governor: Governor, row: ApprovalRow): GovernedTool {
   const { toolHash } = keptIn(row)
-  for (const { tool } of toolsOf(governor)) if (tool?.name === row.tool && tool.hash === toolHash) return tool
+  const fitting = toolsOf(governor).filter(({ tool }) => tool?.name === row.tool && tool.hash === toolHash)
+  const own = fitting.find(({ session }) => session === row.session)
+  const { tool } = own ?? fitting.find(({ session }) => session === undefined) ?? {}
+  if (tool) return tool
   throw new ConfigError(
     'invalid-option',
     'resume',
