@@ -177,6 +177,28 @@ ${PROMPT}`)
     expect(board.of(approval.id).state).toBe('approved')
   })
 
+  it('is not answered by many lines that were pasted or typed ahead, of which a terminal hands out one at a time', async () => {
+    const { board, input, show, said, printed } = scene()
+    const typed = Array.from({ length: 50 }, () => 'y\n')
+    const handOut = () => {
+      const line = typed.shift()
+      if (line === undefined) return
+      input.emit('data', line)
+      setImmediate(handOut)
+    }
+    setImmediate(handOut)
+    await Promise.all([board.ask(), board.ask()].map(show))
+    await turns()
+    expect([typed.length, said()]).toEqual([0, []])
+    expect(printed().match(/Approval {5}\S+/g)).toEqual(['Approval     approval-1'])
+    typed.push(...Array.from({ length: 50 }, () => 'y\n'))
+    handOut()
+    while (typed.length > 0) await turns()
+    await turns()
+    expect(said().map(([id]) => id)).toEqual(['approval-1'])
+    expect(printed().match(/Approval {5}\S+/g)).toEqual(['Approval     approval-2'])
+  })
+
   it('has an answer, and does not stand in the way of the next one', async () => {
     const { board, show, type, printed, said } = scene()
     const [one, two, three] = [board.ask(), board.ask(), board.ask()]
