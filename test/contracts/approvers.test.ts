@@ -1,11 +1,13 @@
 /** The approver contract, for every approver of ours. */
 import { approverContract } from '@haldir/testing'
 import { proves } from '../promises.ts'
+import { openSlack } from './slack-driver.ts'
 import { openTerminal } from './terminal-driver.ts'
 import { openWebhook } from './webhook-driver.ts'
 
 proves('invariant-8')
 
+approverContract({ name: 'slack', open: ({ clock }) => openSlack(clock) })
 approverContract({ name: 'webhook, by links', open: ({ clock }) => openWebhook(clock, 'link') })
 approverContract({ name: 'webhook, by callbacks', open: ({ clock }) => openWebhook(clock, 'callback') })
 approverContract({

@@ -57,6 +57,11 @@ export class Haldir {
   readonly payments: Payments
   /** What people are asked, and what they have said. */
   readonly approvals: Approvals
+  /**
+   * Answers what comes in from channels: clicks in Slack, decision links, signed callbacks. To be mounted where those
+   * lead, before anything that reads bodies; it may be passed on by itself. Never rejects; 404 for what no channel knows.
+   */
+  readonly fetch: (request: Request) => Promise<Response>
   readonly #house: House
   readonly #governor: Governor
   readonly #sessions: Sessions
@@ -84,6 +89,7 @@ export class Haldir {
     const { approvals, random } = options
     // In shadow mode nobody is asked.
     if (approvals && !shadow) house.approvals = new Asked(house, approvals, this.#sessions, random)
+    this.fetch = (request) => answerRequest(house.approvals, request)
     this.approvals = approvalsFace(() => house.approvals, this.#governor)
     if (shadow) house.nobody = standIn(house, this.#governor, this.#sessions, options.random)
     this.trail = Object.freeze({ query: trail.query.bind(trail), verify: trail.verify.bind(trail) })
@@ -175,21 +181,16 @@ export class Haldir {
     }
   }
 
-  /**
-   * Answers what comes in from channels: clicks in Slack, decision links, signed callbacks. To be mounted where those
-   * lead, before anything that reads bodies. Never rejects; answers 404 for what no channel knows.
-   */
-  fetch(request: Request): Promise<Response> {
-    return answerRequest(this.#house.approvals, request)
-  }
-
   /** Ends holds whose lease is over, at most `limit`: reserved ones are released, running ones counted as spent. */
   async sweep(limit = 1_000): Promise<Expired> {
     const { store, trail } = this.#house
     await this.#house.approvals?.sweep(limit)
     const expired = await this.#ask(() => store.expire(limit), 'store.expire')
-    // What was authorized and never captured has an intent in the trail: it is closed.
+    // What was authorized and never captured has an intent in the trail: it is closed. What was set aside while people
+    // were asked has none, and no memo.
     for (const call of expired.released) {
+      const hold = await this.#ask(() => store.hold.get(call), 'store.hold.get').catch(() => undefined)
+      if (hold && hold.memo === undefined) continue
       const data = { ended: 'not-run', reason: 'the authorization has expired' }
       await trail.conclude({ type: 'outcome', session: NOBODY, call: paymentFragment(call), data })
     }

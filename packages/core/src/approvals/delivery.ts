@@ -2,12 +2,13 @@
  * What channels are owed. The store keeps it, so a process that dies leaves it to the next one: a channel is told at
  * least once how an approval stands, and again until it has taken that.
  */
-import type { Approval } from '../approvers/approver.ts'
+import type { Approver } from '../approvers/approver.ts'
 import { background, isPromise, within } from '../clock.ts'
+import { Unavailable } from '../errors.ts'
 import type { Delivery } from '../stores/approvals.ts'
 import type { Approvals } from './approvals.ts'
 
-type Show = (approval: Approval, note: unknown, signal: AbortSignal) => unknown
+type Show = Approver['show']
 
 /** How long a channel may take, and how long nobody else tries the same meanwhile. */
 const SHOW_MS = 20_000
@@ -103,12 +104,17 @@ class Channel {
   async #deliver({ row, note, attempt }: Delivery): Promise<void> {
     const { house } = this.#approvals
     const stop = new AbortController()
-    const giveUp = () => stop.abort()
+    let giveUp = () => {}
+    const closed = new Promise<never>((_, reject) => {
+      giveUp = () => reject(new Unavailable('the channel was closed meanwhile'))
+    })
     this.#abort.signal.addEventListener('abort', giveUp, { once: true })
     try {
+      this.#abort.signal.throwIfAborted()
       const shown = this.#show(this.#approvals.shown(row), note, stop.signal)
       const answer = isPromise(shown)
-        ? await within(shown, SHOW_MS, house.clock, `approver ${this.#name}`, false)
+        ? // Invariant: a channel that hangs and does not mind its signal holds up no `close`.
+          await Promise.race([within(shown, SHOW_MS, house.clock, `approver ${this.#name}`, false), closed])
         : shown
       await this.#approvals.ask((verbs) => verbs.shown(row.id, this.#name, row.version, answer ?? undefined), 'shown')
     } catch (error) {

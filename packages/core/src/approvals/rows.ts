@@ -98,6 +98,7 @@ export function shownApproval(row: ApprovalRow, url: ((id: string) => string) | 
   const { id, state, tenant, session, agent, tool, createdAt, expiresAt, decidedAt, usedBy, usedAt } = row
   const { ref, digest, reason, terms, requester, votes, args, cost, left, grant, resume, edited } = keptIn(row)
   const until = row.grant?.until
+  const valid = votes.filter((vote) => vote.digest === digest)
   return Object.freeze({
     id,
     state,
@@ -114,7 +115,8 @@ export function shownApproval(row: ApprovalRow, url: ((id: string) => string) | 
     cost: amountsIn(cost),
     left: amountsIn(left),
     requester,
-    votes: votes.map((vote) => ({
+    // A word on other arguments is none on these.
+    votes: valid.map((vote) => ({
       by: vote.by,
       approve: vote.approve,
       at: new Date(vote.at),

@@ -258,6 +258,18 @@ describe('a card that was posted', () => {
     expect(message.text.startsWith(`${state[0]?.toUpperCase()}${state.slice(1)}: `)).toBe(true)
   })
 
+  it('does not count what was said before a change', async () => {
+    const { ask, set, show, approver, slack } = scene()
+    const { id } = ask({ terms: [{ rule: 'money', quorum: 2 }] })
+    await show(approver)
+    const votes = ['U1', 'U2'].map((user) => ({ by: `slack:${user}`, approve: true, at: new Date(0) }))
+    set(id, { votes, edited: true })
+    await show(approver)
+    expect(slack.textOf(slack.message())).toContain(
+      '2 have approved (some of them maybe what it was before): <@U1>, <@U2>',
+    )
+  })
+
   it('says when an approver has changed the arguments', async () => {
     const { ask, set, show, approver, slack } = scene()
     const { id } = ask()

@@ -5,8 +5,8 @@
 import { type Clock, within } from '../clock.ts'
 import { ConfigError, Unavailable } from '../errors.ts'
 import type { Approver, ApproverPort } from './approver.ts'
+import { rawBody } from './raw-body.ts'
 import { SlackApi } from './slack/api.ts'
-import { readRaw } from './slack/body.ts'
 import { Clicks } from './slack/clicks.ts'
 import { Groups } from './slack/groups.ts'
 import { readInteraction } from './slack/interaction.ts'
@@ -18,6 +18,11 @@ export type { SlackApproverOptions, SlackFetch, SlackRequest } from './slack/opt
 
 /** Slack waits three seconds for an answer; what is not done by then goes on behind it. */
 const ANSWER_MS = 2_500
+const MOST_BYTES = 1_000_000
+const EMPTY: Refused = {
+  status: 400,
+  why: 'the body is empty or was read already: mount `haldir.fetch` before what parses bodies',
+}
 
 interface Live {
   readonly port: ApproverPort
@@ -77,13 +82,15 @@ async function answer(request: Request, { port, clicks }: Live, signatures: Sign
     await limit(port.reject({ why })).catch(() => {})
     return plain(status, why)
   }
-  const late: Refused = { status: 408, why: 'the body did not come in time' }
-  const raw = await limit(readRaw(request)).catch(() => late)
-  if (!(raw instanceof Uint8Array)) return refuse(raw)
-  const genuine = signatures.check(request.headers, raw, clock.now())
+  const late = { ok: false, status: 408, why: 'the body did not come in time' } as const
+  const raw = await limit(rawBody(request, MOST_BYTES)).catch(() => late)
+  if (!raw.ok) return refuse(raw)
+  // What parses bodies may leave nothing behind, not even a word of it.
+  if (raw.bytes.length === 0) return refuse(EMPTY)
+  const genuine = signatures.check(request.headers, raw.bytes, clock.now())
   if ('status' in genuine) return refuse(genuine)
   if (genuine.again) return new Response(null)
-  const interaction = readInteraction(raw)
+  const interaction = readInteraction(raw.bytes)
   if (!interaction) return refuse({ status: 400, why: 'the payload is none that Slack sends' })
   if (interaction.kind === 'other') return new Response(null)
   const work = interaction.kind === 'click' ? clicks.click(interaction) : clicks.submit(interaction)

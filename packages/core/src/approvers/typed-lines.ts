@@ -19,6 +19,7 @@ export interface TerminalInput {
 }
 
 const MOST = 4_096
+const QUIET_TURNS = 3
 
 export class TypedLines {
   readonly #input: TerminalInput
@@ -26,6 +27,8 @@ export class TypedLines {
   readonly #end: () => void
   #decoder = new StringDecoder('utf8')
   #typed = ''
+  /** How many have come. */
+  #chunks = 0
   #listening = false
   #ended = false
   /** Whether nobody else was reading: then it stops when we stop. */
@@ -45,7 +48,8 @@ export class TypedLines {
 
   /**
    * From now on lines are heard. What was typed before, and only now comes out of the terminal's own memory, is dropped:
-   * it was no answer to what nobody had read.
+   * it was no answer to what nobody had read. A terminal hands out one line in a turn of the loop, so all that is pasted
+   * or typed ahead has come only when some turns have brought nothing.
    */
   async listen(): Promise<void> {
     if (!this.#listening) {
@@ -57,8 +61,11 @@ export class TypedLines {
       // A question alone does not keep a process alive; a call that waits for its answer does.
       if (this.#own) this.#input.unref?.()
     }
-    // What lies there already comes within a turn of the loop.
-    for (let turns = 0; turns < 3; turns++) await new Promise((resolve) => setImmediate(resolve))
+    for (let quiet = 0; quiet < QUIET_TURNS; quiet++) {
+      const before = this.#chunks
+      await new Promise((resolve) => setImmediate(resolve))
+      if (this.#chunks !== before) quiet = -1
+    }
     this.#forget()
   }
 
@@ -74,6 +81,7 @@ export class TypedLines {
   }
 
   readonly #data = (chunk: Uint8Array | string): void => {
+    this.#chunks++
     const text = this.#typed + (typeof chunk === 'string' ? chunk : this.#decoder.write(Buffer.from(chunk)))
     const lines = text.split('\n')
     this.#typed = (lines.pop() as string).slice(0, MOST)

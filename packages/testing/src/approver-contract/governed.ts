@@ -106,14 +106,17 @@ async function calling(scene: ApproverScene, look: (call: Call) => Promise<void>
       await scene.until(async () => {
         // A channel that was down is tried again after a pause.
         await clock.advance(100)
-        id = (await scene.opened.shown()).find(({ canApprove }) => canApprove)?.approval
+        id = (await scene.opened.shown())[0]?.approval
         return id !== undefined
       })
       return id as string
     }
     await look({ haldir, session, outcome: () => inTime(called, 'the call', 3_000), ran, asked })
   } finally {
-    await haldir.close()
+    const closing = haldir.close()
+    // It waits for calls that have just been woken, and time stands still.
+    await clock.advance(1_000)
+    await inTime(closing, '`close` of the haldir')
   }
 }
 

@@ -19,10 +19,13 @@ export function escaped(text: string): string {
   return text.replace(/[&<>]/g, (one) => ENTITIES[one] as string)
 }
 
-/** A name or a sentence, in one line and as it is: at most `most` characters of it, which take up to five times the room. */
+/**
+ * A name or a sentence, in one line: at most `most` characters of it, which take up to five times the room. Sentences
+ * of Haldir's have backquotes round names; as these would end the code, they are shown as apostrophes.
+ */
 export function inline(text: string, most: number): string {
   // Beside a blank, a backquote is none that begins or ends code.
-  const marks = text.slice(0, most + 1).replace(/`|^ | $/g, (one) => `\\u{${one === ' ' ? 20 : 60}}`)
+  const marks = text.slice(0, most + 1).replace(/`|^ | $/g, (one) => (one === ' ' ? '\\u{20}' : "'"))
   return `\`${escaped(plain(marks, most)) || '-'}\``
 }
 

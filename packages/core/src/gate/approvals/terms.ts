@@ -41,6 +41,8 @@ export interface Vote {
   readonly rules: readonly string[]
   /** What it was said of. */
   readonly digest: string
+  /** It is also a yes to all calls of the same kind. */
+  readonly grant?: true
 }
 
 /** What a decision is made on. */
@@ -89,7 +91,11 @@ function names(approvers: readonly string[], people: readonly string[]): boolean
 
 /** By name, whichever channel they come through: in doubt two names are one person. */
 function samePerson(one: string, other: string): boolean {
-  return bare(one).toLowerCase() === bare(other).toLowerCase()
+  return looks(one) === looks(other)
+}
+
+function looks(name: string): string {
+  return bare(name).normalize('NFKC').trim().toLowerCase()
 }
 
 function bare(name: string): string {
