@@ -80,6 +80,23 @@ describe.each(PAUSING)('$name', (version) => {
     expect(paid).toEqual([])
   })
 
+  it('an id that a model uses again, for a call that was decided, pauses for nothing: nobody would ever wake it', async () => {
+    for (const approve of [true, false]) {
+      const { pause, resume, decide, loop, there, elsewhere, paid } = await suspendable(version)
+      const json = await pause([pays(20)])
+      await decide(approve)
+      const ended = await resume(json)
+      const more = version.major > 6 ? [{}, { toolApproval: toolApproval() }] : [{}]
+      for (const settings of more) {
+        const messages = [...JSON.parse(ended?.json as string), { role: 'user', content: 'once more' }]
+        const again = await loop([[pays(20)]], messages, there, elsewhere, { more: settings })
+        expect(again.text).toBe('done')
+        expect(again.read['call-1']).toMatch(approve ? /^Denied \(duplicate-call\)/ : /^Denied \(approval-denied\)/)
+      }
+      expect(paid).toEqual(approve ? [20] : [])
+    }
+  })
+
   it('a later step pauses as the first one does', async () => {
     const { loop, resume, decide, here, session, paid } = await suspendable(version)
     const { json } = await loop([[pays(5, 'one')], [pays(50, 'two')]], [{ role: 'user', content: 'go' }], here, session)

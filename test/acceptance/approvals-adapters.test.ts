@@ -45,16 +45,37 @@ describe.each(STORES)('a gate that can only pause (%s)', (kind) => {
     expect(entries('refusal')).toEqual([])
   })
 
-  it('says the same after the answer, whatever that is, and after the use of it', async () => {
+  it('says the same after a yes, and needs no pause once that is used: the call is told when it comes', async () => {
     const { tool, pending, haldir, ran } = await scene(kind)
     await tool.askAhead(call)
     const [asked] = await pending()
     await haldir.approvals.decide(asked?.id as string, { approve: true, by: 'alice' })
     expect(await tool.askAhead(call)).toMatchObject({ verdict: 'ask', suspends: true })
     expect(await tool.execute(call)).toMatchObject({ status: 'ran' })
-    expect(await tool.askAhead(call)).toMatchObject({ verdict: 'ask', suspends: true })
+    for (const ask of [tool.askAhead, tool.preempt]) {
+      expect(await ask(call)).toMatchObject({ verdict: 'ask', suspends: false })
+    }
     expect(await tool.execute(call)).toMatchObject({ denial: { code: 'duplicate-call' } })
     expect(ran).toEqual([[{ amount: 30 }, asked?.id]])
+  })
+
+  it('needs no pause for what nobody will decide any more', async () => {
+    const { tool, pending, haldir, shared } = await scene(kind)
+    const ended = async (ref: string, end: (id: string) => unknown) => {
+      const made = { args: { amount: 30 }, ref }
+      expect(await tool.askAhead(made)).toMatchObject({ suspends: true })
+      await end((await pending())[0]?.id as string)
+      expect(await tool.askAhead(made)).toMatchObject({ verdict: 'ask', suspends: false })
+      return (await tool.execute(made)) as unknown
+    }
+    const decide = (approve: boolean) => (id: string) => haldir.approvals.decide(id, { approve, by: 'alice' })
+    const later = () => shared.clock.advance(86_400_001)
+    expect(await ended('a', decide(false))).toMatchObject({ denial: { code: 'approval-denied' } })
+    const yes = { args: { amount: 30 }, ref: 'b' }
+    await tool.askAhead(yes)
+    await decide(true)((await pending())[0]?.id as string)
+    expect(await ended('c', later)).toMatchObject({ denial: { code: 'approval-expired' } })
+    expect(await tool.askAhead(yes)).toMatchObject({ verdict: 'ask', suspends: false })
   })
 
   it('asks nobody about what is allowed, denied, can not be paid or waits, and records nothing of it', async () => {

@@ -68,6 +68,7 @@ export function agentsApprovals(sdk: typeof Sdk, testing: typeof Testing): void 
       first,
       asked,
       begun,
+      agentThere: (...turns: Step[]) => agentOf(two.haldir, ...turns),
       /** What is kept of the run. */
       kept: first.state.toString(),
       async decide(amount: number, say: object) {
@@ -179,6 +180,20 @@ export function agentsApprovals(sdk: typeof Sdk, testing: typeof Testing): void 
       expect((await goOn(kept)).read).toEqual([again])
       expect((await goOn(kept, approveAll)).read).toEqual([again])
       expect(ran).toHaveLength(1)
+    })
+
+    it('is not interrupted again for an id that comes back when all is decided: nobody would ever wake it', async () => {
+      for (const approve of [true, false]) {
+        const { kept, decide, goOn, agentThere, there, ran } = await scene([['pay', { amount: 20 }]])
+        await decide(20, { approve })
+        await goOn(kept)
+        const { agent, model } = agentThere(said([['pay', { amount: 20 }]]), DONE)
+        const { interruptions, finalOutput } = await there.run(() => runner.run(agent, 'once more'))
+        expect([interruptions, finalOutput]).toEqual([[], 'done'])
+        const denied = approve ? /^Denied \(duplicate-call\)/ : /^Denied \(approval-denied\)/
+        expect(readBy(model)).toEqual([expect.stringMatching(denied)])
+        expect(ran).toHaveLength(approve ? 1 : 0)
+      }
     })
 
     it('of calls at once runs those with a yes, the others not, and those that nobody is asked about at once', async () => {

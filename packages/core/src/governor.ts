@@ -107,7 +107,10 @@ export interface Prepared {
   readonly code?: DenialCode
   readonly reason: string
   readonly digest?: string
-  /** Of `ask`, where people can be asked: whether the call pauses for the answer (`true`) or waits for it by itself. */
+  /**
+   * Of `ask`, where people can be asked: whether the call pauses for the answer (`true`). Else it waits by itself, or
+   * nobody will answer any more, and it is told so when it comes.
+   */
   readonly suspends?: boolean
 }
 

@@ -1,6 +1,6 @@
 /** What a framework's own gate may ask before a call: steps 1 to 3 of the path. The whole path follows all the same. */
 import { waitingOf } from './approvals/asking.ts'
-import { pose } from './approvals/turn.ts'
+import { type Posed, pose } from './approvals/turn.ts'
 import { fix, identify } from './before.ts'
 import { searchArguments } from './credentials.ts'
 import type { CallRequest, GovernedTool, Identity, NotRun, Prepared } from './governor.ts'
@@ -57,9 +57,13 @@ export function suspends(house: House, tool: GovernedTool): boolean {
   return !house.shadow && house.approvals !== undefined && waitingOf({ house, tool }) === 'suspend'
 }
 
-/** Where somebody has said yes to all calls of its kind, this one need not pause. */
-function told(said: Prepared, posed: 'asked' | 'granted'): Prepared {
+/**
+ * Where somebody has said yes to all calls of its kind, this one need not pause. Nor where the question is over, as that
+ * of a call whose id comes back is: nobody would ever wake it, and it is told what became of it when it comes.
+ */
+function told(said: Prepared, posed: Posed): Prepared {
   if (posed === 'asked') return said
+  if (posed === 'over') return { ...said, suspends: false }
   const { suspends: _, ...rest } = said
   return { ...rest, verdict: 'allow', reason: 'a person has allowed calls of this kind for a while' }
 }

@@ -8,8 +8,8 @@ export type NeedsApproval = (runContext: any, input: any, callId?: string, ...re
 /**
  * Where calls are suspended, and nowhere else, this stands in the place of a tool's `needsApproval`: the SDK knows its
  * own ones, and pauses for less with those. People are asked, and the run pauses, where the policy wants that. The answer
- * is the same each time, whatever they have said by then: a run that is resumed with nothing decided asks again, and
- * takes a no for leave. What is refused anyway needs no pause.
+ * is the same after a yes that has not been used: a run that is resumed with nothing decided asks again, and takes a no
+ * for leave. What is refused anyway needs no pause, nor does what nobody will decide any more.
  */
 export function pausing<T extends object>(tool: T, handle: GovernedHandle, read: Reader): T {
   let { needsApproval: own } = tool as { needsApproval?: NeedsApproval }

@@ -63,15 +63,20 @@ export async function decide(pass: Pass, judged: () => Promise<Refusal | undefin
   return { code: 'approval-unavailable', reason: 'who has to approve this call keeps changing' }
 }
 
+/** What became of a question that was put ahead of a call. */
+export type Posed = 'asked' | 'granted' | 'over'
+
 /**
  * For a framework that pauses by itself: makes sure that people are asked, without going on. Answers `asked` when they
- * are now, or were before; `granted` when somebody has said yes to all calls of this kind; else why they can't be asked.
+ * are now, or have said yes to what has not run yet; `granted` when somebody has said yes to all calls of this kind;
+ * `over` when it has ended in another way: nobody will decide it any more; else why they can't be asked.
  */
-export async function pose(pass: Pass, approvals: Approvals): Promise<'asked' | 'granted' | Refusal> {
+export async function pose(pass: Pass, approvals: Approvals): Promise<Posed | Refusal> {
   try {
     const answered = await answerTo(pass, approvals, questionOf(pass), true)
     if ('code' in answered) return answered.suspended ? 'asked' : answered
-    return answered.grant ? 'granted' : 'asked'
+    if (answered.grant) return 'granted'
+    return isOpen(answered.row, pass.house.clock.now()) ? 'asked' : 'over'
   } catch (error) {
     pass.house.faults.note('approvals', error)
     return UNASKED
