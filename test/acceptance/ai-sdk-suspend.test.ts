@@ -238,13 +238,17 @@ describe.each(PAUSING)('$name', (version) => {
       expect([ended?.text, paid, there.entries('intent')]).toEqual(['done', [], []])
     })
 
-    it('a policy that asks nobody any more: the call runs', async () => {
-      const { pause, resume, paid, decide, there } = await suspendable(version)
-      const json = await pause([pays(50)])
-      await decide(true)
-      await there.haldir.loadPolicy({ ...policy, rules: [] })
-      expect((await resume(json))?.read['call-1']).toBe('paid 50')
-      expect(paid).toEqual([50])
+    it('a policy that asks nobody any more: the call runs, once; and not after a no', async () => {
+      for (const approve of [true, false]) {
+        const { pause, resume, force, paid, decide, there } = await suspendable(version)
+        const json = await pause([pays(50)])
+        await decide(approve)
+        await there.haldir.loadPolicy({ ...policy, rules: [] })
+        const denied = approve ? /^Denied \(duplicate-call\)/ : /^Denied \(approval-denied\)/
+        expect((await resume(json))?.read['call-1']).toMatch(approve ? /^paid 50$/ : denied)
+        for (const again of [resume, force]) expect((await again(json))?.read['call-1']).toMatch(denied)
+        expect(paid).toEqual(approve ? [50] : [])
+      }
     })
 
     it('a budget that is gone: the yes is still there', async () => {

@@ -2,6 +2,7 @@
 import { currentCall, type Policy, usd } from '@haldir/core'
 import { type GovernedHandle, governTool } from '@haldir/core/adapter'
 import { describe, expect, it } from 'vitest'
+import { proves } from '../promises.ts'
 import { fleet, STORES } from './scene.ts'
 
 const policy: Policy = {
@@ -76,6 +77,36 @@ describe.each(STORES)('a gate that can only pause (%s)', (kind) => {
     await decide(true)((await pending())[0]?.id as string)
     expect(await ended('c', later)).toMatchObject({ denial: { code: 'approval-expired' } })
     expect(await tool.askAhead(yes)).toMatchObject({ verdict: 'ask', suspends: false })
+  })
+
+  it('has asked what decides the call, once, though the policy asks nobody by then', async () => {
+    proves('invariant-8')
+    const { tool, pending, haldir, ran, entries } = await scene(kind)
+    const asked = async (ref: string, approve?: boolean) => {
+      const made = { args: { amount: 30 }, ref }
+      await tool.askAhead(made)
+      const [approval] = await pending()
+      if (approve !== undefined) await haldir.approvals.decide(approval?.id as string, { approve, by: 'alice' })
+      return made
+    }
+    const [used, yes, no, open] = [
+      await asked('used', true),
+      await asked('yes', true),
+      await asked('no', false),
+      await asked('open'),
+    ]
+    await tool.execute(used)
+    await haldir.loadPolicy({ ...policy, rules: [] })
+    expect(await tool.execute(used)).toMatchObject({ denial: { code: 'duplicate-call' } })
+    expect(await tool.execute(no)).toMatchObject({ denial: { code: 'approval-denied' } })
+    for (const made of [yes, open]) {
+      const all = await Promise.all([1, 2, 3].map(() => tool.execute(made)))
+      expect(all.filter(({ status }) => status === 'ran')).toHaveLength(1)
+      expect(await tool.execute(made)).toMatchObject({ status: 'denied' })
+    }
+    expect([ran.length, await pending(), entries('approval-withdrawn').length]).toEqual([3, [], 1])
+    // Of other arguments nobody was asked.
+    expect(await tool.execute({ args: { amount: 5 }, ref: 'yes' })).toMatchObject({ status: 'ran' })
   })
 
   it('asks nobody about what is allowed, denied, can not be paid or waits, and records nothing of it', async () => {

@@ -6,6 +6,7 @@
  */
 import { isIterable } from './adapter/items.ts'
 import { record, redact, settle } from './after.ts'
+import { mayComeBack } from './approvals/earlier.ts'
 import { decide } from './approvals/turn.ts'
 import { admit, argsFor, fix, identify, intend, stillLive, unseal } from './before.ts'
 import { isPromise, type MaybePromise } from './clock.ts'
@@ -86,7 +87,7 @@ async function gate(pass: Pass): Promise<Refusal | undefined> {
   if (denied) return denied
 
   // A person decides where one has to. Then everything is judged again.
-  const asks = pass.ask !== undefined || pass.request.approval !== undefined
+  const asks = pass.ask !== undefined || pass.request.approval !== undefined || mayComeBack(pass)
   const undecided = asks ? await decide(pass, async () => judged(pass)) : undefined
   if (undecided) return undecided
 

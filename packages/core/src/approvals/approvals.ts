@@ -135,23 +135,24 @@ export class Approvals {
     })
   }
 
-  /** Ends a pending approval that nobody wants an answer to any more. Never rejects. */
-  async withdraw(id: string, why: string): Promise<void> {
+  /** Ends a pending approval that nobody wants an answer to any more; answers whether this has ended it. Never rejects. */
+  async withdraw(id: string, why: string): Promise<boolean> {
     try {
       for (let tries = 0; tries < TRIES; tries++) {
         const row = await this.row(id)
-        if (row?.state !== 'pending') return
+        if (row?.state !== 'pending') return false
         const data = { ...row.data, why }
         const done = await this.ask((verbs) => verbs.change(id, row.version, { state: 'withdrawn', data }), 'change')
         if (!done) continue
         await this.house.trail.conclude(draftOf(done, 'approval-withdrawn', { why }))
         this.#giveBack(done)
         this.changed(id)
-        return
+        return true
       }
     } catch (error) {
       this.house.faults.note('approvals', error)
     }
+    return false
   }
 
   /** Ends all that sessions which are over have asked for. Never rejects. */

@@ -15,6 +15,7 @@ import type { ApprovalRow } from '../stores/approvals.ts'
 import type { Charge } from '../stores/store.ts'
 import type { Approvals } from './approvals.ts'
 import { boundTo, type Question, questionOf, refOf, request, wait, waitingOf } from './asking.ts'
+import { earlierOf, isFor } from './earlier.ts'
 import { keptIn } from './rows.ts'
 
 /** Invariant: a broken store, trail or key refuses. */
@@ -28,10 +29,14 @@ export async function decide(pass: Pass, judged: () => Promise<Refusal | undefin
   const { approvals } = pass.house
   if (!approvals) return nobodyToAsk(pass)
   try {
-    pass.ask ??= await askOf(pass, approvals)
+    const { ask, request } = pass
+    const asks = ask !== undefined || request.approval !== undefined
+    const earlier = asks ? undefined : await earlierOf(pass, approvals)
+    if (!asks && !earlier) return undefined
+    pass.ask ??= askOf(earlier ?? (await approvals.row(request.approval as string)))
     for (let turn = 0; turn < MOST_TURNS; turn++) {
       const question = questionOf(pass)
-      const answered = await answerTo(pass, approvals, question, turn === 0)
+      const answered = await answerTo(pass, approvals, question, turn === 0, earlier)
       if ('code' in answered) return answered
       const { row, grant } = answered
       const unusable = grant ? undefined : ((await whyNot(pass, approvals, row)) ?? (await takeEdits(pass, row)))
@@ -84,8 +89,7 @@ export async function pose(pass: Pass, approvals: Approvals): Promise<Posed | Re
 }
 
 /** Nothing asks any more. What is resumed uses its yes up all the same, so that it runs once. */
-async function askOf({ request }: Pass, approvals: Approvals): Promise<Ask> {
-  const row = await approvals.row(request.approval as string)
+function askOf(row: ApprovalRow | undefined): Ask {
   if (!row) return { rule: 'approval', reason: 'a person has to decide', asking: [] }
   const { reason, rules, terms } = keptIn(row)
   return { rule: terms[0]?.rule ?? 'approval', reason, asking: [], rules }
@@ -102,9 +106,10 @@ async function answerTo(
   approvals: Approvals,
   question: Question,
   first: boolean,
+  earlier?: ApprovalRow,
 ): Promise<Answered | Refusal> {
   // Invariant: what was asked of a call decides it, once. A grant is for calls that nobody was asked about.
-  const known = await find(pass, approvals, question, first)
+  const known = (first && earlier) || (await find(pass, approvals, question, first))
   if (known && 'code' in known) return known
   if (known) return known.state === 'pending' ? paused(pass, known) : { row: known, grant: false }
   const { grantBinding } = question
@@ -150,11 +155,6 @@ async function find(
   // What has run does not run again, whatever has changed since; else other rules, or another tool, ask anew.
   const same = rules === asked.rules && toolHash === tool.hash
   return same || row.usedBy !== undefined ? row : undefined
-}
-
-function isFor(row: ApprovalRow, digest: string): boolean {
-  const kept = keptIn(row)
-  return kept.digest === digest || kept.edited?.was === digest
 }
 
 function isOpen({ state, usedBy, expiresAt }: ApprovalRow, now: number): boolean {
