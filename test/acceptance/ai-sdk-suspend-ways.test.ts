@@ -1,5 +1,5 @@
 /** Every way of running tools in the AI SDK pauses for people alike; what else a tool and an application say is heeded. */
-import { approvalResponses, governed, toolApproval } from '@haldir/ai-sdk'
+import { approvalResponses, governed, permitted, toolApproval } from '@haldir/ai-sdk'
 import { ConfigError, type HaldirOptions, type Policy, type Session, usd } from '@haldir/core'
 import { copyTool } from '@haldir/core/adapter'
 import {
@@ -94,6 +94,22 @@ describe.each(PAUSING)('$name', (version) => {
         expect(again.read['call-1']).toMatch(approve ? /^Denied \(duplicate-call\)/ : /^Denied \(approval-denied\)/)
       }
       expect(paid).toEqual(approve ? [20] : [])
+    }
+  })
+
+  it('goes on without a tool that is permitted no more: the model reads that, and the SDK does not fail', async () => {
+    const { pause, decide, there, elsewhere, toolsOf, loop, paid } = await suspendable(version)
+    const messages: ModelMessage[] = JSON.parse(await pause([pays(20)]))
+    await decide(true)
+    const rules = [{ id: 'no', tools: 'pay', then: 'deny' }] as const
+    await there.haldir.loadPolicy({ ...policy, rules })
+    const tools = permitted(toolsOf(there), elsewhere)
+    expect(tools).toEqual({})
+    const answer = await approvalResponses(messages, { session: elsewhere, tools })
+    for (const way of WAYS) {
+      const ended = await loop([], [...messages, answer as ModelMessage], there, elsewhere, { tools, way })
+      expect(ended.read['call-1']).toMatch(/^Denied \(unavailable\): the tool is not among those/)
+      expect([ended.text, paid]).toEqual(['done', []])
     }
   })
 

@@ -1,5 +1,5 @@
 /** Going on after a pause: what the SDK is told of the calls that it asked about, as it stands in the store. */
-import { ConfigError, HaldirError, type Session } from '@haldir/core'
+import { ConfigError, Denied, HaldirError, type Session } from '@haldir/core'
 import { ambientSession, answeredOf, checkKeys, handleOf, isSession } from '@haldir/core/adapter'
 import { type Part, partsOf } from './messages.ts'
 
@@ -14,7 +14,10 @@ export interface PausedCall {
 export interface ApprovalResponsesOptions {
   /** Whose calls they are: the ambient session, unless given. */
   readonly session?: Session
-  /** The tools that the loop goes on with: needed where one is governed under another name than the model calls it by. */
+  /**
+   * The tools that the loop goes on with: needed where one is governed under another name than the model calls it by, and
+   * where one may be missing by then, as from `permitted`. The SDK can't run that, and is told that it may not.
+   */
   readonly tools?: object
   /**
    * Answers what nobody was asked about through Haldir, such as what a tool's own `needsApproval` asks. `undefined`: not
@@ -65,18 +68,23 @@ export async function approvalResponses(
   return content.length > 0 ? { role: 'tool', content } : undefined
 }
 
+/** Why the SDK can't run what people have said yes to. */
+const GONE = new Denied('unavailable', 'the tool is not among those of this agent any more', '').message
+
 type Answer = { readonly approved: boolean; readonly reason?: string } | 'pending'
 
 /** What the store says; nothing, where nobody was asked. */
-async function decided(call: PausedCall, session: Session, tools: object = {}): Promise<Answer | undefined> {
+async function decided(call: PausedCall, session: Session, tools?: object): Promise<Answer | undefined> {
   const { toolName, toolCallId: ref, input: args } = call
   // The name comes from the messages: one that every object inherits is no tool.
-  const tool = Object.hasOwn(tools, toolName) ? (tools as Record<string, { execute?: unknown }>)[toolName] : undefined
+  const tool =
+    tools && Object.hasOwn(tools, toolName) ? (tools as Record<string, { execute?: unknown }>)[toolName] : undefined
   const handle = handleOf(tool?.execute)
   const known = await (handle ? handle.answered({ args, ref, session }) : answeredOf(session, toolName, ref))
   if (!known) return undefined
   if (known.status === 'denied') return { approved: false, reason: known.denial.message }
-  return known.status === 'approved' ? { approved: true } : 'pending'
+  if (known.status === 'pending') return 'pending'
+  return tools && !tool ? { approved: false, reason: GONE } : { approved: true }
 }
 
 async function other(
