@@ -48,6 +48,20 @@ describe.each(PAUSING)('$name', (version) => {
     expect(items).toEqual([50])
   })
 
+  it('what JSON does not keep the SDK turns away when it goes on; the call is resumed without it', async () => {
+    const ran: unknown[] = []
+    const inputSchema = z.object({ amount: z.number().default(20), on: z.string().transform((day) => new Date(day)) })
+    const execute = async (input: unknown) => ran.push(input)
+    const { pause, resume, decide, toolsOf, there } = await suspendable(version, { tool: { inputSchema, execute } })
+    const tools = toolsOf(there)
+    const json = await pause([{ tool: 'pay', args: { on: '2030-01-01' }, id: 'call-1' }])
+    const { id } = await decide(true)
+    expect((await resume(json, { tools }))?.read['call-1']).toContain('Invalid input for tool pay')
+    expect(ran).toEqual([])
+    await there.haldir.approvals.resume(id)
+    expect(ran).toEqual([{ amount: 20, on: new Date('2030-01-01') }])
+  })
+
   it('people are asked about a call whatever stands in the messages, but where the SDK goes on with that very call', async () => {
     const { here, session, toolsOf } = await suspendable(version)
     const { needsApproval } = toolsOf(here).pay as { needsApproval: (input: unknown, options: object) => unknown }
