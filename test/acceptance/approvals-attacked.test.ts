@@ -364,3 +364,19 @@ describe('a call that its framework knows by a name', () => {
     expect(await ask('call_0', 60)).toEqual(expect.any(String))
   })
 })
+
+it('tells of what else was decided while one is still worked on, however many there are', async () => {
+  const { pay, haldir, shared, decide } = await scene({
+    options: { approvals: { mode: 'suspend', pending: { session: 100, agent: 100 } } },
+  })
+  const ids: string[] = []
+  for (let amount = 50; amount < 110; amount++) ids.push(await suspendedId(pay({ amount })))
+  const told = new Set<string>()
+  haldir.approvals.onDecided(({ id }) => {
+    told.add(id)
+    return told.size === 1 ? new Promise(() => {}) : undefined
+  })
+  for (const id of ids) await decide(id, 'ann')
+  await shared.clock.advance(1_000)
+  expect(told.size).toBe(60)
+})

@@ -210,12 +210,6 @@ export class Approvals {
     return ask(() => work(store.approval), deadlineMs, clock, `store.approval.${what}`)
   }
 
-  /** What time has ended is ended, and what is due is told. */
-  async sweep(limit: number = BATCH): Promise<void> {
-    await this.expire(limit)
-    await this.deliveries.settled()
-  }
-
   /** Whoever waits is woken, and refused. */
   stop(): void {
     this.#closed = true
@@ -241,16 +235,23 @@ export class Approvals {
   /** Looks again and again, without keeping the process alive: another may have died with something owed. */
   #tick(): void {
     if (this.#ticking || this.#closed) return
-    this.#ticking = background(this.house.clock, TICK_MS, async () => {
-      try {
-        while ((await this.expire(BATCH)).length === BATCH);
-      } catch (error) {
-        this.house.faults.note('approvals', error)
-      }
-      this.deliveries.kick()
-      this.#ticking = undefined
-      this.#tick()
+    // Held weakly: a haldir that nobody uses any more goes, though nobody has closed it.
+    const held = new WeakRef(this)
+    this.#ticking = background(this.house.clock, TICK_MS, () => {
+      const own = held.deref()
+      if (own) void own.#look()
     })
+  }
+
+  async #look(): Promise<void> {
+    try {
+      while ((await this.expire(BATCH)).length === BATCH);
+    } catch (error) {
+      this.house.faults.note('approvals', error)
+    }
+    this.deliveries.kick()
+    this.#ticking = undefined
+    this.#tick()
   }
 }
 

@@ -45,24 +45,24 @@ export class Deliveries {
   /** Resolves when everything that is due now has been tried. */
   async settled(): Promise<void> {
     this.kick()
-    await Promise.all([...this.#channels.values()].map((channel) => channel.idle))
+    await Promise.all([...this.#channels.values()].map((channel) => channel.idle()))
   }
 
   async close(): Promise<void> {
     this.#closed = true
     for (const channel of this.#channels.values()) channel.close()
-    await Promise.all([...this.#channels.values()].map((channel) => channel.idle))
+    await Promise.all([...this.#channels.values()].map((channel) => channel.idle()))
   }
 }
 
-/** One channel: its deliveries go out beside one another, and none of them holds up another channel's. */
+/** One channel: its deliveries go out beside one another, and none of them holds up another one. */
 class Channel {
-  idle: Promise<void> = Promise.resolve()
   readonly #approvals: Approvals
   readonly #name: string
   readonly #show: Show
   readonly #abort = new AbortController()
-  #running = false
+  readonly #flying = new Set<Promise<void>>()
+  #looking: Promise<void> | undefined
   #again = false
   #retry: (() => void) | undefined
 
@@ -74,9 +74,14 @@ class Channel {
 
   kick(): void {
     this.#again = true
-    if (this.#running || this.#abort.signal.aborted) return
-    this.#running = true
-    this.idle = this.#run()
+    // When there is no room, the next one that lands looks again.
+    if (this.#looking || this.#flying.size >= AT_ONCE || this.#abort.signal.aborted) return
+    this.#looking = this.#look()
+  }
+
+  /** Resolves when nothing is on its way. */
+  async idle(): Promise<void> {
+    while (this.#looking || this.#flying.size > 0) await Promise.all([this.#looking, ...this.#flying])
   }
 
   close(): void {
@@ -84,21 +89,30 @@ class Channel {
     this.#abort.abort()
   }
 
-  async #run(): Promise<void> {
+  async #look(): Promise<void> {
     const { approvals, name } = { approvals: this.#approvals, name: this.#name }
     try {
-      while (this.#again && !this.#abort.signal.aborted) {
+      while (this.#again && this.#flying.size < AT_ONCE && !this.#abort.signal.aborted) {
+        const room = AT_ONCE - this.#flying.size
         this.#again = false
-        const due = await approvals.ask((verbs) => verbs.due([name], AT_ONCE, LEASE_MS), 'due')
-        if (due.length > 0) this.#again = true
-        await Promise.all(due.map((delivery) => this.#deliver(delivery)))
+        const due = await approvals.ask((verbs) => verbs.due([name], room, LEASE_MS), 'due')
+        for (const delivery of due) this.#send(delivery)
       }
     } catch (error) {
       approvals.house.faults.note('approvals', error)
       this.#retryIn(FIRST_PAUSE_MS)
     } finally {
-      this.#running = false
+      this.#looking = undefined
     }
+  }
+
+  #send(delivery: Delivery): void {
+    const flight = this.#deliver(delivery).finally(() => {
+      this.#flying.delete(flight)
+      // There may be more, and it may have changed while it was shown.
+      this.kick()
+    })
+    this.#flying.add(flight)
   }
 
   async #deliver({ row, note, attempt }: Delivery): Promise<void> {

@@ -9,11 +9,7 @@ export const LOST = 'the body was read already: mount `haldir.fetch` before what
 /** Reads the whole body, but no more than `most` bytes: what a length header says is not relied on. */
 export async function rawBody(request: Request, most: number): Promise<RawBody> {
   const { body } = request
-  // A framework that has parsed a body hands on a request without one.
-  const lost = body === null && Number(request.headers.get('content-length')) > 0
-  if (request.bodyUsed || body?.locked || lost) {
-    return { ok: false, status: 400, why: LOST }
-  }
+  if (request.bodyUsed || body?.locked) return { ok: false, status: 400, why: LOST }
   const chunks: Uint8Array[] = []
   let length = 0
   try {
@@ -26,5 +22,7 @@ export async function rawBody(request: Request, most: number): Promise<RawBody> 
   } catch {
     return { ok: false, status: 400, why: 'the body did not come whole' }
   }
+  // A framework that has parsed a body hands on a request without one, or one of which nothing is left to read.
+  if (length === 0 && Number(request.headers.get('content-length')) > 0) return { ok: false, status: 400, why: LOST }
   return { ok: true, bytes: Buffer.concat(chunks) }
 }

@@ -5,7 +5,20 @@ import { hashOf } from '../policy/compile.ts'
 import type { Rule } from '../policy/policy.ts'
 
 /** A reason why a person has to decide: a rule that asks, a guard, or the policy's default. */
-export type Asking = Pick<Rule, 'id' | 'approvers' | 'quorum' | 'timeout' | 'grant'>
+export type Asking = Pick<Rule, 'id' | 'approvers' | 'quorum' | 'timeout' | 'grant'> & {
+  /** Of the policy, where a condition is a function: no hash sees into it. */
+  readonly version?: string | number
+}
+
+/** Rules as what asks. */
+export function askingOf(rules: readonly Rule[], version: string | number | undefined): readonly Asking[] {
+  return rules.map((rule) => (version !== undefined && holdsFunction(rule) ? { ...rule, version } : rule))
+}
+
+function holdsFunction(part: unknown): boolean {
+  if (typeof part === 'function') return true
+  return typeof part === 'object' && part !== null && Object.values(part).some(holdsFunction)
+}
 
 /** One for each of them: every one has to have its yes. */
 export function termsOf(asking: readonly Asking[]): readonly ApprovalTerm[] {
