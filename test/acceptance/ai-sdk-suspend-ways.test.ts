@@ -87,14 +87,19 @@ describe.each(PAUSING)('$name', (version) => {
     expect([await asks('three', said), await pending()]).toEqual([true, ['one', 'three', 'two']])
   })
 
-  it('an id that a model uses for two calls at once is an id of neither: nothing runs', async () => {
+  it.each([
+    [50, 60],
+    [60, 50],
+  ])('of two calls at once with one id none runs without its own yes, nor twice (first %d)', async (first, second) => {
     const { pause, resume, force, decide, paid } = await suspendable(version)
     const json = await pause([pays(50, 'same'), pays(60, 'same')])
-    await decide(true, {}, 60)
+    await decide(true, {}, first)
     for (let time = 0; time < 2; time++) await force(json).catch(() => {})
-    await decide(true, {}, 50)
-    for (let time = 0; time < 2; time++) expect((await resume(json))?.read.same).toMatch(/^Denied \(approval-denied\)/)
-    expect(paid).toEqual([])
+    expect(paid).not.toContain(second)
+    await decide(true, {}, second)
+    for (let time = 0; time < 2; time++) expect((await resume(json))?.text).toBe('done')
+    // One of them is all that the SDK runs of an id.
+    expect(paid).toHaveLength(1)
   })
 
   it('an id that a model uses again, for a call that was decided, pauses for nothing: nobody would ever wake it', async () => {
@@ -112,6 +117,20 @@ describe.each(PAUSING)('$name', (version) => {
       }
       expect(paid).toEqual(approve ? [20] : [])
     }
+  })
+
+  it('knows two conversations apart in which the model uses one id: each call has its own yes, once', async () => {
+    const { pause, resume, decide, paid } = await suspendable(version)
+    const [one, two] = [await pause([pays(20)]), await pause([pays(30)])]
+    await decide(true, {}, 20)
+    await decide(true, {}, 30)
+    const used = expect.stringMatching(/^Denied \(duplicate-call\)/)
+    const heard: unknown[] = []
+    for (const json of [one, two, one, two]) heard.push((await resume(json))?.read['call-1'])
+    expect([heard, paid]).toEqual([
+      ['paid 20', 'paid 30', used, used],
+      [20, 30],
+    ])
   })
 
   it('goes on without a tool that is permitted no more: the model reads that, and the SDK does not fail', async () => {

@@ -20,15 +20,30 @@ export function mayComeBack({ request, house, tool }: Pass): boolean {
  * the one who goes on without an answer.
  */
 export async function earlierOf(pass: Pass, approvals: Approvals): Promise<ApprovalRow | undefined> {
-  const { request, session, tool } = pass
-  const query = { session: session.id, tool: tool.name, ref: refOf(request.ref as string) }
-  const row = await approvals.ask((verbs) => verbs.find(query), 'find')
-  if (!row || !isFor(row, pass.digest as string)) return undefined
+  const digest = pass.digest as string
+  const row = await askedUnder(pass, approvals, digest)
+  if (!row || !isFor(row, digest)) return undefined
   // Another tool is another call; but what has run does not run again.
-  if (row.usedBy === undefined && keptIn(row).toolHash !== tool.hash) return undefined
+  if (row.usedBy === undefined && keptIn(row).toolHash !== pass.tool.hash) return undefined
   if (row.state !== 'pending') return row
   const ended = await approvals.withdraw(row.id, 'nobody has to decide it any more')
   return ended ? undefined : approvals.row(row.id)
+}
+
+/**
+ * What was asked under the name that a framework has for this call. Models use names again: where there are several, that
+ * which was asked of this call, else the newest.
+ */
+export async function askedUnder(
+  { request, session, tool }: Pass,
+  approvals: Approvals,
+  digest: string,
+): Promise<ApprovalRow | undefined> {
+  const query = { session: session.id, tool: tool.name, ref: refOf(request.ref as string) }
+  const newest = await approvals.ask((verbs) => verbs.find(query), 'find')
+  if (!newest || isFor(newest, digest)) return newest
+  const all = await approvals.ask((verbs) => verbs.list({ session: session.id, limit: 1_000 }), 'list')
+  return all.find((row) => row.tool === query.tool && row.ref === query.ref && isFor(row, digest)) ?? newest
 }
 
 /** Whether it was asked of a call with this digest, whatever an approver has made of that. */

@@ -15,7 +15,7 @@ import type { ApprovalRow } from '../stores/approvals.ts'
 import type { Charge } from '../stores/store.ts'
 import type { Approvals } from './approvals.ts'
 import { boundTo, type Question, questionOf, refOf, request, wait, waitingOf } from './asking.ts'
-import { earlierOf, isFor } from './earlier.ts'
+import { askedUnder, earlierOf, isFor } from './earlier.ts'
 import { keptIn } from './rows.ts'
 
 /** Invariant: a broken store, trail or key refuses. */
@@ -144,10 +144,10 @@ async function find(
     // Others ask by now. They may have been asked already, when it was resumed before.
   }
   if (waitingOf(pass) === 'wait') return undefined
-  const { ref } = request
-  const query =
-    ref === undefined ? { session: session.id, binding } : { session: session.id, tool: tool.name, ref: refOf(ref) }
-  const row = await approvals.ask((verbs) => verbs.find(query), 'find')
+  const row =
+    request.ref === undefined
+      ? await approvals.ask((verbs) => verbs.find({ session: session.id, binding }), 'find')
+      : await askedUnder(pass, approvals, asked.digest)
   if (!row) return undefined
   const { rules, toolHash } = keptIn(row)
   // Models use an id again for another call; but what was approved and has not run is for those arguments alone.
