@@ -70,7 +70,8 @@ export class Approvals {
         clock: house.clock,
         random,
       })
-      this.deliveries.add(name, (approval, note, signal) => approver.show(approval, note, signal))
+      const show = (approval: Approval, note: unknown, signal: AbortSignal) => approver.show(approval, note, signal)
+      this.deliveries.add(name, { show, inTime: true })
     }
     if (options.approvers.length > 0) this.#tick()
   }

@@ -9,6 +9,12 @@ import type { Approvals } from './approvals.ts'
 
 type Show = (approval: Approval, note: unknown, signal: AbortSignal) => unknown
 
+/** What is told: a channel, which has to answer in time, or handlers of the application, which may have work to do. */
+export interface Told {
+  readonly show: Show
+  readonly inTime: boolean
+}
+
 /** How long a channel may take, and how long nobody else tries the same meanwhile. */
 const SHOW_MS = 20_000
 const LEASE_MS = 60_000
@@ -25,8 +31,8 @@ export class Deliveries {
     this.#approvals = approvals
   }
 
-  add(name: string, show: Show): void {
-    this.#channels.set(name, new Channel(this.#approvals, name, show))
+  add(name: string, told: Told): void {
+    this.#channels.set(name, new Channel(this.#approvals, name, told))
     this.kick()
   }
 
@@ -44,38 +50,49 @@ export class Deliveries {
   /** Resolves when everything that is due now has been tried. */
   async settled(): Promise<void> {
     this.kick()
-    await Promise.all([...this.#channels.values()].map((channel) => channel.idle))
+    await Promise.all([...this.#channels.values()].map((channel) => channel.idle()))
   }
 
   async close(): Promise<void> {
     this.#closed = true
     for (const channel of this.#channels.values()) channel.close()
-    await Promise.all([...this.#channels.values()].map((channel) => channel.idle))
+    await Promise.all([...this.#channels.values()].map((channel) => channel.idle()))
   }
 }
 
-/** One channel: its deliveries go out beside one another, and none of them holds up another channel's. */
+/** One channel: its deliveries go out beside one another, and none of them holds up another, or another channel's. */
 class Channel {
-  idle: Promise<void> = Promise.resolve()
   readonly #approvals: Approvals
   readonly #name: string
-  readonly #show: Show
+  readonly #told: Told
   readonly #abort = new AbortController()
-  #running = false
+  /** By approval: nobody is told of one again before he is done with it. */
+  readonly #underWay = new Map<string, Promise<void>>()
+  #looked: Promise<void> = Promise.resolve()
+  #looking = false
   #again = false
   #retry: (() => void) | undefined
 
-  constructor(approvals: Approvals, name: string, show: Show) {
+  constructor(approvals: Approvals, name: string, told: Told) {
     this.#approvals = approvals
     this.#name = name
-    this.#show = show
+    this.#told = told
   }
 
   kick(): void {
     this.#again = true
-    if (this.#running || this.#abort.signal.aborted) return
-    this.#running = true
-    this.idle = this.#run()
+    if (this.#looking || this.#abort.signal.aborted) return
+    this.#looking = true
+    this.#looked = this.#look()
+  }
+
+  /** Resolves when all that was due has been tried, or has had its time. */
+  async idle(): Promise<void> {
+    do {
+      await this.#looked
+      const all = Promise.all(this.#underWay.values())
+      await within(all, SHOW_MS, this.#approvals.house.clock, this.#name, false).catch(() => {})
+    } while (this.#looking)
   }
 
   close(): void {
@@ -83,44 +100,63 @@ class Channel {
     this.#abort.abort()
   }
 
-  async #run(): Promise<void> {
+  async #look(): Promise<void> {
     const { approvals, name } = { approvals: this.#approvals, name: this.#name }
     try {
       while (this.#again && !this.#abort.signal.aborted) {
+        const room = AT_ONCE - this.#underWay.size
+        // Whoever is done next looks again.
+        if (room <= 0) return
         this.#again = false
-        const due = await approvals.ask((verbs) => verbs.due([name], AT_ONCE, LEASE_MS), 'due')
+        const due = await approvals.ask((verbs) => verbs.due([name], room, LEASE_MS), 'due')
         if (due.length > 0) this.#again = true
-        await Promise.all(due.map((delivery) => this.#deliver(delivery)))
+        for (const delivery of due) this.#begin(delivery)
       }
     } catch (error) {
       approvals.house.faults.note('approvals', error)
       this.#retryIn(FIRST_PAUSE_MS)
     } finally {
-      this.#running = false
+      this.#looking = false
     }
   }
 
+  #begin(delivery: Delivery): void {
+    const { id } = delivery.row
+    // Its lease was over before whoever is told was done: it goes on.
+    if (this.#underWay.has(id)) return void this.#later(id, LEASE_MS)
+    const done = this.#deliver(delivery).then(() => {
+      this.#underWay.delete(id)
+      // There is room for more; and what has changed meanwhile is due.
+      this.kick()
+    })
+    this.#underWay.set(id, done)
+  }
+
+  /** Never rejects. */
   async #deliver({ row, note, attempt }: Delivery): Promise<void> {
     const { house } = this.#approvals
     const stop = new AbortController()
     const giveUp = () => stop.abort()
     this.#abort.signal.addEventListener('abort', giveUp, { once: true })
     try {
-      const shown = this.#show(this.#approvals.shown(row), note, stop.signal)
-      const answer = isPromise(shown)
-        ? await within(shown, SHOW_MS, house.clock, `approver ${this.#name}`, false)
-        : shown
+      const shown = this.#told.show(this.#approvals.shown(row), note, stop.signal)
+      const limited = isPromise(shown) && this.#told.inTime
+      const answer = limited ? await within(shown, SHOW_MS, house.clock, `approver ${this.#name}`, false) : await shown
       await this.#approvals.ask((verbs) => verbs.shown(row.id, this.#name, row.version, answer ?? undefined), 'shown')
     } catch (error) {
       stop.abort()
       house.faults.note(`approver ${this.#name}`, error)
       const pause = pauseAfter(attempt, error)
-      // The lease would bring it back, too, if the store does not take this.
-      await this.#approvals.ask((verbs) => verbs.later(row.id, this.#name, pause), 'later').catch(() => {})
+      await this.#later(row.id, pause)
       this.#retryIn(pause)
     } finally {
       this.#abort.signal.removeEventListener('abort', giveUp)
     }
+  }
+
+  /** The lease would bring it back, too, if the store does not take this. */
+  async #later(id: string, ms: number): Promise<void> {
+    await this.#approvals.ask((verbs) => verbs.later(id, this.#name, ms), 'later').catch(() => {})
   }
 
   #retryIn(ms: number): void {

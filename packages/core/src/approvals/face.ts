@@ -79,10 +79,12 @@ export function approvalsFace(asked: () => Asked | undefined, governor: Governor
       const { deliveries } = open()
       handlers.add(handler)
       if (handlers.size === 1) {
-        deliveries.add(DECIDED, async (approval) => {
+        const show = async (approval: Approval) => {
           if (approval.state === 'pending') return
           for (const each of handlers) await each(approval)
-        })
+        }
+        // What they resume takes as long as it takes.
+        deliveries.add(DECIDED, { show, inTime: false })
       }
       return () => {
         handlers.delete(handler)
