@@ -332,14 +332,29 @@ describe('when Slack does not do as it should, a card', () => {
   })
 
   it('is tried again when there is time to, as Slack says it', async () => {
-    const { ask, approver, slack } = scene()
+    const { ask, approver, slack, clock } = scene()
     const { signal } = new AbortController()
     const waits: unknown[] = []
     for (const retryAfter of [1, 30, 86_400]) {
       slack.fail('chat.postMessage', { status: 429, retryAfter, times: 1 })
       waits.push((await failure(Promise.resolve(approver.show(ask(), undefined, signal)))).retryAfterMs)
+      await clock.advance(3_600_000)
     }
     expect(waits).toEqual([1_000, 30_000, 3_600_000])
+  })
+
+  it('waits with all the others, when Slack has said how long', async () => {
+    const { ask, approver, slack, clock } = scene()
+    const { signal } = new AbortController()
+    const show = () => Promise.resolve(approver.show(ask(), undefined, signal))
+    slack.fail('chat.postMessage', { status: 429, retryAfter: 30, times: 1 })
+    await failure(show())
+    await clock.advance(10_000)
+    expect((await failure(show())).retryAfterMs).toBe(20_000)
+    expect(slack.calls).toHaveLength(1)
+    await clock.advance(20_000)
+    await show()
+    expect(slack.messages).toHaveLength(1)
   })
 
   it('is tried again when Slack can not be reached', async () => {

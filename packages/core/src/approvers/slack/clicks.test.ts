@@ -143,7 +143,7 @@ describe('who may decide', () => {
     ['trouble', { status: 500 }],
     ['too many requests', { status: 429, retryAfter: 30 }],
   ])('is nobody of a group of which Slack says nothing (%s), and that is what they are told', async (_, failure) => {
-    const { card, click, slack, get, said } = scene()
+    const { card, click, slack, get, said, clock } = scene()
     const { id, message } = await card()
     slack.fail('usergroups.users.list', failure)
     await click(message, 'approve', 'U456')
@@ -155,6 +155,7 @@ describe('who may decide', () => {
     expect(said).toHaveLength(1)
     // What Slack did not say is not remembered.
     slack.up()
+    await clock.advance(30_000)
     const other = await card()
     await click(other.message, 'approve', 'U456')
     expect(get(other.id).state).toBe('approved')
