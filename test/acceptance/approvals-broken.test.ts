@@ -303,6 +303,19 @@ describe('an application that is told of decisions', () => {
     expect(haldir.health().faults).toEqual([])
   })
 
+  it('may close the haldir when it has heard what it waited for', async () => {
+    const { pay, haldir, clock } = await scene({ approvals: { mode: 'suspend' } })
+    let closed = false
+    haldir.approvals.onDecided(async () => {
+      await haldir.close()
+      closed = true
+    })
+    const { approvalId: id } = (await caughtBy(pay({ amount: 50 }))) as Suspended
+    await haldir.approvals.decide(id, { approve: true, by: 'alice' })
+    for (let seconds = 0; seconds < 10 && !closed; seconds++) await clock.advance(1_000)
+    expect(closed).toBe(true)
+  })
+
   it('is told in another process, of what was decided while nobody listened', async () => {
     const shared = fleet()
     const one = shared.house({ policy, approvals: { mode: 'suspend', resume: ({ tool }) => ({ run: 7, tool }) } })

@@ -88,10 +88,12 @@ class Channel {
 
   /** Resolves when all that was due has been tried, or has had its time. */
   async idle(): Promise<void> {
+    const { clock } = this.#approvals.house
     do {
       await this.#looked
-      const all = Promise.all(this.#underWay.values())
-      await within(all, SHOW_MS, this.#approvals.house.clock, this.#name, false).catch(() => {})
+      // A handler can't be told to stop, and may itself be what closes the haldir.
+      const left = this.#abort.signal.aborted && !this.#told.inTime ? 0 : SHOW_MS
+      await within(Promise.all(this.#underWay.values()), left, clock, this.#name, false).catch(() => {})
     } while (this.#looking)
   }
 
