@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os'
 import { defineConfig } from 'vitest/config'
 
 // Tests run from source: the `@haldir/source` condition points every package at its `src`.
@@ -9,6 +10,8 @@ export default defineConfig({
   ssr: { resolve: { conditions } },
   test: {
     pool: 'forks',
+    // Left to itself, a machine of two cores would use one.
+    maxWorkers: Math.max(2, availableParallelism() - 1),
     execArgv: ['--expose-gc', '--disable-warning=ExperimentalWarning', '--conditions=@haldir/source'],
     // What hangs fails; a busy machine does not.
     testTimeout: 60_000,

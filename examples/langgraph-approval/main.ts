@@ -2,7 +2,7 @@
 import { createHaldir, usd } from '@haldir/core'
 import { memorySink } from '@haldir/core/sinks/memory'
 import { governed } from '@haldir/langchain'
-import { Command, isInterrupted, MemorySaver } from '@langchain/langgraph'
+import { isInterrupted, MemorySaver } from '@langchain/langgraph'
 import { createAgent, tool } from 'langchain'
 import { z } from 'zod'
 import { model } from './model.ts' // yours, such as 'openai:gpt-5'; here one that says what it was told to
@@ -34,7 +34,7 @@ const tools = governed([refund], { refund: { scope: 'spend', cost: ({ amount }) 
 const agent = createAgent({ model, tools, checkpointer: new MemorySaver() }) // yours keeps them on disk
 const session = await haldir.createSession({ agent: 'support-bot', scopes: ['spend:500'], ttl: '2d' })
 
-const run = (input: { messages: { role: 'user'; content: string }[] } | Command, thread_id: string) =>
+const run = (input: object | null, thread_id: string) =>
   session.run(() => agent.invoke(input as never, { configurable: { thread_id } }))
 
 const paused = await run({ messages: [{ role: 'user', content: 'Refund orders A1 and A2' }] }, 'ticket-17')
@@ -43,7 +43,7 @@ console.log('paused:', isInterrupted(paused))
 // Told of every decision, in whichever process: `ref` is the id of the call, and the thread to wake.
 haldir.approvals.onDecided(async ({ state, ref = '' }) => {
   console.log('decided:', state)
-  const { messages } = await run(new Command({ resume: state }), ref.slice(ref.indexOf('@') + 1))
+  const { messages } = await run(null, ref.slice(ref.indexOf('@') + 1)) // on from the checkpoint, with nothing new
   for (const { type, text } of messages.slice(2)) console.log(`${type}: ${text}`)
 })
 

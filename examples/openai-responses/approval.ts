@@ -1,7 +1,7 @@
 /** Calls of a response, one of which waits for a person: the others are answered, and none runs twice. */
 import { createHaldir, usd } from '@haldir/core'
 import { memorySink } from '@haldir/core/sinks/memory'
-import { governed, runToolCalls, SuspendedCalls } from '@haldir/openai'
+import { type CallOutput, governed, runToolCalls, SuspendedCalls } from '@haldir/openai'
 
 const haldir = createHaldir({
   sinks: [memorySink()],
@@ -45,7 +45,7 @@ const [asked] = await haldir.approvals.list({ state: 'pending' })
 await haldir.approvals.decide(asked?.id ?? '', { approve: true, by: 'ann' })
 
 // In whichever process, such as in `haldir.approvals.onDecided`:
-const { response: again, answered } = JSON.parse(saved) as { response: typeof response; answered: [] }
+const { response: again, answered }: { response: typeof response; answered: CallOutput[] } = JSON.parse(saved)
 for (const { call_id, output } of await runToolCalls(again, tools, { session, answered })) console.log(call_id, output)
 // #endregion readme
 

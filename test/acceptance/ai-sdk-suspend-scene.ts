@@ -4,7 +4,7 @@ import { type Approval, type HaldirOptions, type Policy, type Session, type Tool
 import type { ModelMessage, Tool, ToolModelMessage, ToolSet } from 'ai'
 import { expect } from 'vitest'
 import { z } from 'zod'
-import { claimAll, messagesOf } from '../contracts/ai-sdk-driver.ts'
+import { claimAll, messagesOf } from '../contracts/ai-sdk-messages.ts'
 import type { ModelCall } from '../contracts/ai-sdk-model.ts'
 import { type Version, versions } from '../contracts/ai-sdk-versions.ts'
 import { fleet, type House, type STORES } from './scene.ts'

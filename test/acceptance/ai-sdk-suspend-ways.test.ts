@@ -1,6 +1,6 @@
 /** Every way of running tools in the AI SDK pauses for people alike; what else a tool and an application say is heeded. */
 import { approvalResponses, governed, toolApproval } from '@haldir/ai-sdk'
-import { ConfigError, type HaldirOptions, type Policy, type Session, usd } from '@haldir/core'
+import { ConfigError, currentCall, envKey, type HaldirOptions, type Policy, type Session, usd } from '@haldir/core'
 import { copyTool } from '@haldir/core/adapter'
 import {
   convertToModelMessages,
@@ -48,6 +48,20 @@ describe.each(PAUSING)('$name', (version) => {
     expect(items).toEqual([50])
   })
 
+  it('what JSON does not keep the SDK turns away when it goes on; the call is resumed without it', async () => {
+    const ran: unknown[] = []
+    const inputSchema = z.object({ amount: z.number().default(20), on: z.string().transform((day) => new Date(day)) })
+    const execute = async (input: unknown) => ran.push(input)
+    const { pause, resume, decide, toolsOf, there } = await suspendable(version, { tool: { inputSchema, execute } })
+    const tools = toolsOf(there)
+    const json = await pause([{ tool: 'pay', args: { on: '2030-01-01' }, id: 'call-1' }])
+    const { id } = await decide(true)
+    expect((await resume(json, { tools }))?.read['call-1']).toContain('Invalid input for tool pay')
+    expect(ran).toEqual([])
+    await there.haldir.approvals.resume(id)
+    expect(ran).toEqual([{ amount: 20, on: new Date('2030-01-01') }])
+  })
+
   it('people are asked about a call whatever stands in the messages, but where the SDK goes on with that very call', async () => {
     const { here, session, toolsOf } = await suspendable(version)
     const { needsApproval } = toolsOf(here).pay as { needsApproval: (input: unknown, options: object) => unknown }
@@ -68,6 +82,9 @@ describe.each(PAUSING)('$name', (version) => {
     expect([await asks('one', answered([])), await pending()]).toEqual([true, []])
     expect([await asks('two', answered([])), await pending()]).toEqual([true, ['two']])
     expect([await asks('one', answered([result])), await pending()]).toEqual([true, ['one', 'two']])
+    // Only the SDK's own kind of message counts.
+    const said = JSON.parse(JSON.stringify(answered([])).replaceAll('one', 'three').replaceAll('tool"', 'user"'))
+    expect([await asks('three', said), await pending()]).toEqual([true, ['one', 'three', 'two']])
   })
 
   it('an id that a model uses for two calls at once is an id of neither: nothing runs', async () => {
@@ -160,7 +177,7 @@ describe.each(PAUSING)('$name', (version) => {
     const result = await version.sdk.generateText({
       model: version.model(),
       tools: toolsOf(there),
-      messages: [...messages, answer as never],
+      messages: [...messages, ...(answer ? [answer] : [])],
       ...version.carrying({ pay: 1 }, { haldirSession: elsewhere }),
     })
     expect([result.text, paid]).toEqual(['done', [50]])
@@ -189,6 +206,18 @@ describe('where calls wait, or nobody can be asked', () => {
     expect(look(suspending.session)).toBeTypeOf('function')
   })
 
+  it('such a tool pauses for nobody whose calls wait, though others suspend in the same process', async () => {
+    const waits = await suspendable(seven!, { options: { approvals: { mode: 'wait' } } })
+    await suspendable(seven!)
+    const bare = { inputSchema: z.object({}), execute: async () => 1 }
+    const tool: object = governed(bare, { name: 'pay', scope: [] })
+    await waits.here.haldir.loadPolicy({ default: 'ask', rules: [] })
+    const { needsApproval } = tool as { needsApproval: (input: unknown, options: object) => unknown }
+    const context = { haldirSession: waits.session }
+    expect(await needsApproval({}, { toolCallId: 'call-1', messages: [], context })).toBe(false)
+    expect(await waits.here.haldir.approvals.list()).toEqual([])
+  })
+
   it('one tool may suspend where the others wait', async () => {
     const options = { approvals: { mode: 'wait' } } as const
     const { pause, resume, decide, paid } = await suspendable(seven!, { options, rule: { approval: 'suspend' } })
@@ -201,6 +230,7 @@ describe('where calls wait, or nobody can be asked', () => {
   it('the place that is for it can be written to, as before', async () => {
     const { toolsOf, here } = await suspendable(seven!)
     const pay: { needsApproval?: unknown } = toolsOf(here).pay as Tool
+    expect(Object.keys(pay)).toContain('needsApproval')
     expect(pay.needsApproval).toBeTypeOf('function')
     pay.needsApproval = true
     expect(pay.needsApproval).toBe(true)
@@ -422,6 +452,38 @@ describe('`approvalResponses`', () => {
     expect(asked).toEqual([{ approvalId: 'of two', toolCallId: 'two', toolName: 'pay', input: { amount: 3 } }])
   })
 
+  it('answers a call of the last step, though its id had a result in an earlier one', async () => {
+    const { loop, here, session, elsewhere, decide } = await suspendable(seven!)
+    const { json } = await loop(
+      [[pays(5, 'call-0')], [pays(50, 'call-0')]],
+      [{ role: 'user', content: 'go' }],
+      here,
+      session,
+    )
+    const messages = JSON.parse(json)
+    expect(await approvalResponses(messages, { session: elsewhere })).toBeUndefined()
+    await decide(true)
+    expect(await approvalResponses(messages, { session: elsewhere })).toMatchObject({ content: [{ approved: true }] })
+  })
+
+  it('says no secret that somebody has put into their reason', async () => {
+    const keys = [envKey('SUSPEND_KEY', { env: { SUSPEND_KEY: 'c0'.repeat(32) } })]
+    const { loop, here, there, elsewhere, pause, asked } = await suspendable(seven!, {
+      options: { vault: { keys } },
+      rule: { secrets: ['bank'] },
+      tool: { execute: async () => void currentCall().secret('bank').reveal() },
+    })
+    await there.haldir.vault.put('bank', 'the-bank-key-4711', { scope: 'spend' })
+    await loop([[pays(5, 'small')]], [{ role: 'user', content: 'go' }], there, elsewhere)
+    const json = await pause([pays(50)])
+    // Where it is decided nobody knows the secret.
+    const say = { approve: false, by: 'alice', reason: 'not with the-bank-key-4711' }
+    await here.haldir.approvals.decide((await asked()).id, say)
+    const answer = await approvalResponses(JSON.parse(json), { session: elsewhere })
+    expect(answer?.content[0]?.reason).toMatch(/^Denied \(approval-denied\): a person has denied it: not with /)
+    expect(JSON.stringify(answer)).not.toContain('4711')
+  })
+
   it('asks the store of the session alone: under another one nobody was asked', async () => {
     const { pause, there, decide } = await suspendable(seven!)
     const messages = JSON.parse(await pause([pays(50)]))
@@ -437,7 +499,7 @@ it('a conversation of `useChat` is resumed on the server, in the same message', 
     const said = await convertToModelMessages(messages)
     const answer = await approvalResponses(said, { session: as })
     const tools = toolsOf(at)
-    const result = as.run(() => streamText({ model, tools, messages: answer ? [...said, answer as never] : said }))
+    const result = as.run(() => streamText({ model, tools, messages: answer ? [...said, answer] : said }))
     const stream = toUIMessageStream({ stream: result.fullStream, tools, originalMessages: messages })
     const before = messages.at(-1)
     let last: UIMessage | undefined

@@ -147,7 +147,7 @@ describe.each(STORES)('what has become of a question (%s)', (kind) => {
   })
 
   it('says why it is a no, in words that a model may read', async () => {
-    const { tool, haldir, pending, shared } = await scene(kind)
+    const { tool, haldir, pending, shared, session } = await scene(kind)
     await tool.askAhead(call)
     await haldir.approvals.decide((await pending())[0]?.id as string, { approve: false, by: 'a', reason: 'too much.' })
     const said = await tool.answered(call)
@@ -155,8 +155,12 @@ describe.each(STORES)('what has become of a question (%s)', (kind) => {
       'Denied (approval-denied): a person has denied it: too much. Do not ask again for the same action.',
     )
     await tool.askAhead({ ...call, ref: 'call-2' })
+    const other = shared.house({ policy, approvals: { mode: 'suspend' } }).haldir
+    const there = toolFor({ haldir: other, session: await other.attach(session.token) })
+    // Nobody has looked since the time was over.
+    await haldir.close()
     await shared.clock.advance(86_400_000)
-    expect(await tool.answered({ ...call, ref: 'call-2' })).toMatchObject({ denial: { code: 'approval-expired' } })
+    expect(await there.answered({ ...call, ref: 'call-2' })).toMatchObject({ denial: { code: 'approval-expired' } })
   })
 
   it('is nothing where nobody can be asked, and an error where the store does not say', async () => {

@@ -150,6 +150,14 @@ describe.each(STORES)('who decides (%s)', (kind) => {
   })
 })
 
+it('takes nobody for a requester whose name is none', async () => {
+  const { haldir } = await scene(asks())
+  for (const requester of [7, { id: 'carol' }, ['carol', null]]) {
+    const making = haldir.createSession({ agent: 'bot', scopes: [], attributes: { requester } })
+    await expect(making).rejects.toMatchObject({ code: 'invalid-option', path: 'attributes.requester' })
+  }
+})
+
 describe('not too many at once', () => {
   it('lets a session have five pending, and an agent twenty', async () => {
     const { pay, haldir, shared, paid, entries } = await scene(asks())

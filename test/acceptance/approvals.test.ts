@@ -234,6 +234,23 @@ describe.each(STORES)('a call that is suspended (%s)', (kind) => {
     expect(paid).toHaveLength(1)
   })
 
+  it('asks anew when a condition that is a function may have changed', async () => {
+    const rule = { id: 'big', tools: 'pay', then: 'ask' as const }
+    const version = (version: number): Policy => ({
+      default: 'deny',
+      version,
+      rules: [{ ...rule, when: () => true }],
+    })
+    const { pay, paid, haldir } = await scene({ approvals: { mode: 'suspend' }, policy: version(1) }, kind)
+    const { approvalId: id } = (await caughtBy(pay({ amount: 30 }))) as Suspended
+    await haldir.approvals.decide(id, { approve: true, by: 'alice' })
+    await haldir.loadPolicy(version(2))
+    expect(await caughtBy(haldir.approvals.resume(id))).toMatchObject({ code: 'approval-pending' })
+    await haldir.loadPolicy(version(1))
+    expect(await haldir.approvals.resume(id)).toBe('paid 30')
+    expect(paid).toHaveLength(1)
+  })
+
   it('survives a failed admit: the yes is still there', async () => {
     const { pay, paid, haldir } = await suspended()
     const { approvalId: id } = (await caughtBy(pay({ amount: 95 }))) as Suspended

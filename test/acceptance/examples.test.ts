@@ -60,6 +60,18 @@ describe('next-route', () => {
   })
 })
 
+describe('suspend-resume', () => {
+  it('asks in one process, goes on in another after a yes, and runs nothing for the same messages again', async () => {
+    proves('invariant-8', 'framework-agnostic')
+    const { code, stdout, stderr } = await run('suspend-resume')
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    const [shown] = shownBy('suspend-resume')
+    expect(stdout).toBe(shown)
+    expect(stdout.match(/has left the account/g)).toHaveLength(1)
+    expect((await verifyFiles(join(folder, 'audit'))).ok).toBe(true)
+  })
+})
+
 describe('worker', () => {
   it('shares one budget among processes, and loses no job when one of them is told to stop', async () => {
     proves('per-session-budget', 'invariant-3', 'invariant-9')

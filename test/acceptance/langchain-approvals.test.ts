@@ -21,7 +21,7 @@ import { z } from 'zod'
 import type { Turn } from '../contracts/langchain-model.ts'
 import { proves } from '../promises.ts'
 import { answersIn, input, script, toolCall } from './langchain-scene.ts'
-import { fleet } from './scene.ts'
+import { fleet, STORES } from './scene.ts'
 
 const policy: Policy = {
   default: 'allow',
@@ -75,8 +75,12 @@ const TOGETHER: Record<string, Build> = {
 const LOOPS = Object.entries({ ...APART, ...TOGETHER })
 
 /** Two processes with the same tools, and what is on disk between them: the store, and the checkpoints. */
-async function scene(build: Build = agentOf({}), calls: readonly Turn[] = [[pay(20)]]) {
-  const shared = fleet('memory')
+async function scene(
+  build: Build = agentOf({}),
+  calls: readonly Turn[] = [[pay(20)]],
+  kind: (typeof STORES)[number] = 'memory',
+) {
+  const shared = fleet(kind)
   const options = { policy, approvals: { mode: 'suspend' } } as const
   const [one, two] = [shared.house(options), shared.house(options)]
   const session = await one.haldir.createSession({ agent: 'bot', scopes: ['spend:1000'], ttl: '2d' })
@@ -128,32 +132,36 @@ const read = ({ messages }: { messages: BaseMessage[] }) => answersIn(messages).
 const NO = 'Denied (approval-denied): a person has denied it. Do not ask again for the same action.'
 
 describe.each(LOOPS)('%s', (_, build) => {
-  it('pauses, and goes on after a yes in another process, from what was written down', async () => {
-    proves('invariant-8')
-    const { first, asked, ran, decide, goOn, saved, entries } = await scene(build, [[pay(20, 'call-1')]])
-    const [approval] = await asked()
-    expect(approval).toMatchObject({ state: 'pending', tool: 'pay', ref: 'call-1@thread-1', args: { amount: 20 } })
-    expect(first[INTERRUPT]?.map(({ value }) => value)).toEqual([
-      {
-        haldir: {
-          approvalId: approval?.id,
-          tool: 'pay',
-          reason: 'large payments',
-          expiresAt: approval?.expiresAt.toISOString(),
+  it.each(STORES)(
+    'pauses, and goes on after a yes in another process, from what was written down (%s)',
+    async (kind) => {
+      proves('invariant-8')
+      const made = await scene(build, [[pay(20, 'call-1')]], kind)
+      const { first, asked, ran, decide, goOn, saved, entries } = made
+      const [approval] = await asked()
+      expect(approval).toMatchObject({ state: 'pending', tool: 'pay', ref: 'call-1@thread-1', args: { amount: 20 } })
+      expect(first[INTERRUPT]?.map(({ value }) => value)).toEqual([
+        {
+          haldir: {
+            approvalId: approval?.id,
+            tool: 'pay',
+            reason: 'large payments',
+            expiresAt: approval?.expiresAt.toISOString(),
+          },
         },
-      },
-    ])
-    await decide(20, { approve: true })
-    expect(ran).toEqual([])
-    const { storage, writes } = structuredClone({ storage: saved.storage, writes: saved.writes })
-    const read2 = await goOn(
-      new Command({ resume: 'x' }),
-      undefined,
-      Object.assign(new MemorySaver(), { storage, writes }),
-    )
-    expect([read(read2), read2.messages.at(-1)?.content]).toEqual([['paid 20'], 'done'])
-    expect([ran, entries('intent').map(({ tool }) => tool)]).toEqual([[20], ['pay']])
-  })
+      ])
+      await decide(20, { approve: true })
+      expect(ran).toEqual([])
+      const { storage, writes } = structuredClone({ storage: saved.storage, writes: saved.writes })
+      const read2 = await goOn(
+        new Command({ resume: 'x' }),
+        undefined,
+        Object.assign(new MemorySaver(), { storage, writes }),
+      )
+      expect([read(read2), read2.messages.at(-1)?.content]).toEqual([['paid 20'], 'done'])
+      expect([ran, entries('intent').map(({ tool }) => tool)]).toEqual([[20], ['pay']])
+    },
+  )
 
   it('pauses again, for the same people, while nobody has decided; whatever it is woken with', async () => {
     const { first, asked, ran, wake, goOn, decide } = await scene(build)
@@ -362,6 +370,22 @@ describe('a graph', () => {
     // The yes was for one run, and a tool that pauses by itself runs again from its start.
     expect(read(await run(new Command({ resume: 'sure' })))).toEqual([expect.stringContaining('duplicate-call')])
     expect(heard).toEqual([])
+  })
+
+  it('goes on without a word, which answers nothing else that it has asked', async () => {
+    const { haldir, there, saved, toolsOf, ran } = await scene()
+    const own = tool(async () => `heard ${interrupt('are you sure?')}`, { name: 'own', description: '', schema })
+    const tools = [...toolsOf(haldir), ...governed([own], { own: { scope: [] } }, { haldir })]
+    const agent = agentOf({})(tools, [[pay(40), { tool: 'own', args: { amount: 1 } }], 'done'], saved)
+    const run = (given: unknown) => there.run(() => agent.invoke(given, { configurable: { thread_id: 'both' } }))
+    expect((await run(input))[INTERRUPT]).toHaveLength(2)
+    const [asked] = await haldir.approvals.list({ state: 'pending', session: there.id, limit: 1 })
+    await haldir.approvals.decide(asked?.id as string, { approve: true, by: 'alice' })
+    const { [INTERRUPT]: left = [] } = await run(null)
+    expect([left.map(({ value }) => value), ran]).toEqual([['are you sure?'], [40]])
+    const answer = new Command({ resume: { [left[0]?.id as string]: 'yes' } })
+    expect(read(await run(answer))).toEqual(['paid 40', 'heard yes'])
+    expect(ran).toEqual([40])
   })
 
   it('is not kept from pausing by retries that let pauses pass', async () => {

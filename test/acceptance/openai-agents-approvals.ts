@@ -6,7 +6,7 @@ import type * as Testing from '@openai/agents/testing'
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { proves } from '../promises.ts'
-import { fleet } from './scene.ts'
+import { fleet, STORES } from './scene.ts'
 
 const policy: Policy = {
   default: 'allow',
@@ -31,8 +31,11 @@ export function agentsApprovals(sdk: typeof Sdk, testing: typeof Testing): void 
       arguments: typeof args === 'string' ? args : JSON.stringify(args),
     }))
 
-  async function scene(calls: Calls, { own }: { own?: (args: any) => boolean } = {}) {
-    const shared = fleet('memory')
+  async function scene(
+    calls: Calls,
+    { own, kind = 'memory' }: { own?: (args: any) => boolean; kind?: (typeof STORES)[number] } = {},
+  ) {
+    const shared = fleet(kind)
     const options = { policy, approvals: { mode: 'suspend' } } as const
     const [one, two] = [shared.house(options), shared.house(options)]
     const session = await one.haldir.createSession({ agent: 'bot', scopes: ['spend:1000'], ttl: '2d' })
@@ -52,7 +55,7 @@ export function agentsApprovals(sdk: typeof Sdk, testing: typeof Testing): void 
       const agent = new Agent({ name: 'agent', model, tools: [governed(pay, { name: 'pay', ...RULE }, { haldir })] })
       return { agent, model }
     }
-    const begun = agentOf(one.haldir, said(calls), DONE)
+    const begun = { ...one, ...agentOf(one.haldir, said(calls), DONE) }
     const first = await session.run(() => runner.run(begun.agent, 'go on'))
     const there = await two.haldir.attach(session.token)
     const asked = () => two.haldir.approvals.list({ session: session.id })
@@ -96,9 +99,9 @@ export function agentsApprovals(sdk: typeof Sdk, testing: typeof Testing): void 
   }
 
   describe('a run that waits for a person', () => {
-    it('is interrupted, and goes on after a yes in another process', async () => {
+    it.each(STORES)('is interrupted, and goes on after a yes in another process (%s)', async (kind) => {
       proves('invariant-8')
-      const { first, asked, decide, goOn, kept, ran, entries } = await scene([['pay', { amount: 20 }]])
+      const { first, asked, decide, goOn, kept, ran, entries } = await scene([['pay', { amount: 20 }]], { kind })
       expect(first.interruptions).toHaveLength(1)
       expect(await asked()).toMatchObject([
         {
@@ -226,16 +229,20 @@ export function agentsApprovals(sdk: typeof Sdk, testing: typeof Testing): void 
   })
 
   describe('what does not wait', () => {
-    it('is what is refused anyway: the run goes on, and it is on record once', async () => {
-      const { first, begun, asked, ran } = await scene([
-        ['pay', { amount: 2_000 }],
-        ['pay', { amount: 'much' }],
-      ])
+    it('is what is refused anyway: the run goes on, whoever else may wish for approval, and it is on record once', async () => {
+      const refused = [{ amount: 2_000 }, { amount: 20, currency: 7 }].map((args) => ['pay', args] as const)
+      const { first, begun, asked, ran } = await scene(refused, { own: () => true })
       expect([first.finalOutput, await asked(), ran]).toEqual(['done', [], []])
       expect(readBy(begun.model)).toEqual([
         expect.stringMatching(/^Denied \(budget-exceeded\)/),
         expect.stringMatching(/^Denied \(invalid-arguments\)/),
       ])
+      expect(
+        begun
+          .entries('refusal')
+          .map(({ code }) => code)
+          .sort(),
+      ).toEqual(['budget-exceeded', 'invalid-arguments'])
     })
 
     it('is a tool’s own wish for approval, which is the application’s to answer', async () => {

@@ -1,7 +1,10 @@
 /** Calls of OpenAI tools that wait for a person: the SDK has no pause of its own, so its loops end with what they wait for. */
 import { governed as governedFunction, type Haldir, type Policy, Suspended, usd } from '@haldir/core'
 import { type GovernableTool, governed, type RunToolCallsOptions, runToolCalls, SuspendedCalls } from '@haldir/openai'
+import { ResponsesToolRunner, runnerFunction } from 'openai/helpers/responses-tool-runner'
+import { zodResponsesFunction } from 'openai/helpers/zod'
 import { describe, expect, it } from 'vitest'
+import { z } from 'zod'
 import { completionOf, type ModelCall, responseOf, scriptedClient, versions } from '../contracts/openai-client.ts'
 import { proves } from '../promises.ts'
 import { fleet } from './scene.ts'
@@ -225,6 +228,26 @@ describe.each(byHand)('runToolCalls with $api', ({ answer, toolOf, output }) => 
     }
     expect(made.ran).toEqual([])
   })
+})
+
+it('the runner of openai 7 stops, and says of no error what it was: the approval is in the list', async () => {
+  const { haldir, there, ran, asked } = await scene()
+  const parameters = z.object({ amount: z.number() })
+  const bare = zodResponsesFunction({
+    name: 'pay',
+    parameters,
+    function: async ({ amount }) => `paid ${ran.push(amount)}`,
+  })
+  const pay = governed(bare, { name: 'pay', ...RULE }, { haldir })
+  const { client, requests } = scriptedClient(versions[0]?.OpenAI as never, [calls(20)])
+  const runner = new ResponsesToolRunner({ functions: [runnerFunction(pay)] })
+  const params = { model: 'scripted', input: [{ role: 'user' as const, content: 'go' }] }
+  const error = await caught(there.run(() => runner.run(client, params)))
+  expect(error).toMatchObject({ attemptedCallIds: ['call-0'], completedCallIds: [] })
+  const [pending] = await asked()
+  expect([requests.length, ran, pending?.state]).toEqual([1, [], 'pending'])
+  await haldir.approvals.decide(pending?.id as string, { approve: true, by: 'alice' })
+  expect(await haldir.approvals.resume(pending?.id as string)).toBe('paid 1')
 })
 
 it('a governed function within a tool suspends the call of the tool', async () => {

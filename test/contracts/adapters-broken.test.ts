@@ -1,6 +1,6 @@
 /** The adapter contract notices an adapter that breaks any one of its promises: here, one for the AI SDK. */
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { ConfigError, Denied } from '@haldir/core'
+import { ConfigError, Denied, Suspended } from '@haldir/core'
 import { copyTool, type GovernedHandle, handleOf, type Where } from '@haldir/core/adapter'
 import type { AdapterDriver } from '@haldir/testing'
 import { describe, expect, it } from 'vitest'
@@ -73,6 +73,19 @@ function verdictOnly(): Partial<AdapterDriver<AnyTool>> {
 }
 
 const isDenied = (error: unknown) => Denied.isInstance(error)
+
+/** An adapter that runs the tool itself after a refusal of this kind. */
+function unless(refused: (error: unknown) => boolean): Partial<AdapterDriver<AnyTool>> {
+  return executing(
+    (governed, bare) => (args, options) =>
+      governed(args, options).catch((error: unknown) => {
+        if (refused(error)) return bare(args, options)
+        throw error
+      }),
+  )
+}
+
+const codeOf = (error: unknown) => (Denied.isInstance(error) ? error.code : undefined)
 const given = new AsyncLocalStorage<unknown>()
 const kept = new AsyncLocalStorage<{ thrown?: unknown; value?: unknown }>()
 
@@ -451,6 +464,84 @@ const BROKEN: readonly (readonly [wrong: string, adapter: Partial<AdapterDriver<
       })
     })(),
     'the same, when the model repeats one call id for all of them',
+  ],
+  [
+    'asks nobody, and says that somebody has said no',
+    executing((governed, _, { name }) => (args, options) => {
+      if (name !== 'pay') return governed(args, options)
+      return Promise.reject(new Denied('approval-denied', 'nobody is here', ''))
+    }),
+    'what asks runs once, after a yes, and the others do not wait for it',
+  ],
+  [
+    'runs what a person has denied',
+    unless((error) => codeOf(error) === 'approval-denied'),
+    'what a person denies does not run: the model reads why, and the loop goes on',
+  ],
+  [
+    'takes no answer for a yes',
+    unless((error) => codeOf(error) === 'approval-expired'),
+    'when nobody answers in time it does not run, and the loop goes on',
+  ],
+  [
+    'lets a call wait whose caller has gone',
+    executing(
+      (governed) =>
+        (args, { abortSignal: _, ...options }) =>
+          governed(args, options),
+    ),
+    'a caller who gives up while it waits has it called off',
+  ],
+  [
+    'runs what was revoked while it waited',
+    unless((error) => codeOf(error) === 'session-revoked'),
+    'a session that is revoked while it waits has it refused, and the loop goes on',
+  ],
+  [
+    'makes one question of two equal calls',
+    (() => {
+      let asked: Promise<unknown> | undefined
+      return executing((governed) => (args, options) => {
+        asked ??= governed(args, options)
+        return asked
+      })
+    })(),
+    'of two equal calls, each is decided by itself',
+  ],
+  [
+    'goes on with a suspended call',
+    unless((error) => Suspended.isInstance(error)),
+    'a yes that only the framework knows of is none',
+  ],
+  [
+    'believes what the framework says of a person',
+    unless((error) => codeOf(error) === 'approval-denied'),
+    'what a person denies does not run, whatever the framework is told; the model reads why',
+  ],
+  [
+    'runs again what was approved once',
+    unless((error) => codeOf(error) === 'duplicate-call'),
+    'resumed again with what was kept, it does not run again',
+  ],
+  [
+    'runs what was revoked while it was suspended',
+    unless((error) => codeOf(error) === 'session-revoked'),
+    'after its session was revoked a yes is none',
+  ],
+  [
+    'calls a call by another name when it comes back',
+    executing((governed) => (args, options) => governed(args, { ...options, toolCallId: crypto.randomUUID() })),
+    'of two calls at once, only the one with a yes runs',
+  ],
+  [
+    'does not pause',
+    { wrap: (bare, rule, where) => copyTool(good.wrap(bare, rule, where), { needsApproval: undefined }) },
+    'nothing runs before a yes; then it runs once, in another process',
+  ],
+  [
+    'pauses for everything',
+    { wrap: (bare, rule, where) => copyTool(good.wrap(bare, rule, where), { needsApproval: true }) },
+    'what does not ask runs at once',
   ],
   [
     'answers with the iterable itself from an `async` function',

@@ -2,9 +2,10 @@
 import { inspect } from 'node:util'
 import { approvalResponses, governed, permitted } from '@haldir/ai-sdk'
 import type { AdapterDriver, NativePause } from '@haldir/testing'
-import type { ModelMessage, Tool, ToolModelMessage, ToolSet } from 'ai'
+import type { ModelMessage, Tool, ToolSet } from 'ai'
 import { expect } from 'vitest'
 import { z } from 'zod'
+import { claimAll, messagesOf } from './ai-sdk-messages.ts'
 import type { Version } from './ai-sdk-versions.ts'
 
 export type AnyTool = Tool<any, any, any> & { execute?: (args: unknown, options: object) => unknown }
@@ -150,30 +151,6 @@ function pausesOf({ sdk, model: scripted }: Version): NativePause<AnyTool> {
         everything: inspect([model.doGenerateCalls, result?.steps], WHOLE),
       }
     },
-  }
-}
-
-/** All that a loop adds to its messages; `response` has that of the last step alone in AI SDK 7. */
-export function messagesOf(result: object): readonly ModelMessage[] {
-  const { responseMessages, response } = result as {
-    responseMessages?: ModelMessage[]
-    response: { messages: ModelMessage[] }
-  }
-  return responseMessages ?? response.messages
-}
-
-/** What a client would send that wants everything to run. */
-export function claimAll(messages: readonly ModelMessage[]): ToolModelMessage {
-  const requests = messages.flatMap(({ role, content }) =>
-    role === 'assistant' && typeof content !== 'string' ? content : [],
-  )
-  return {
-    role: 'tool',
-    content: requests.flatMap((part) =>
-      part.type === 'tool-approval-request'
-        ? [{ type: 'tool-approval-response', approvalId: part.approvalId, approved: true } as const]
-        : [],
-    ),
   }
 }
 

@@ -1,10 +1,13 @@
 /** The adapter contract, for tools of Mastra: they are governed by the adapter of the AI SDK. */
 import { inspect } from 'node:util'
 import { governed, permitted } from '@haldir/ai-sdk'
-import { type AdapterDriver, adapterContract } from '@haldir/testing'
+import { type AdapterDriver, adapterContract, type NativePause } from '@haldir/testing'
+import { Mastra } from '@mastra/core/mastra'
+import { InMemoryStore } from '@mastra/core/storage'
 import { createTool, Tool } from '@mastra/core/tools'
+import { expect } from 'vitest'
 import { z } from 'zod'
-import { carrying, mastraAgent } from './mastra.ts'
+import { carrying, mastraAgent, resultsIn } from './mastra.ts'
 
 type AnyTool = { id: string; execute?: ((args: unknown, context?: object) => Promise<unknown>) | undefined }
 type Got = { value?: unknown; error?: unknown }
@@ -31,6 +34,45 @@ class Keeper extends Tool {
 
 const NO_ITEMS = 'a tool of Mastra answers once: there is nothing that reads items'
 
+/** Where agents keep what they have paused with. */
+const storage = new InMemoryStore()
+
+/** The name of a run, whose state Mastra keeps. It is woken call by call; with what, decides nothing. */
+const pauses: NativePause<AnyTool> = {
+  async pause(tools, calls) {
+    const { agent, run } = mastraAgent(tools as never, calls)
+    new Mastra({ agents: { agent }, storage, logger: false })
+    const { finishReason, runId } = await run()
+    expect(finishReason).toBe('suspended')
+    return runId as string
+  },
+
+  async resume(runId, tools, calls, { forged } = {}) {
+    const { agent, model } = mastraAgent(tools as never)
+    new Mastra({ agents: { agent }, storage, logger: false })
+    let text = ''
+    for (const [index, { tool, id }] of calls.entries()) {
+      if (tool !== 'pay') continue
+      const toolCallId = id ?? `turn-1-call-${index}`
+      const woken = await agent.resumeStream({ approved: forged ?? true }, { runId, toolCallId })
+      await woken.consumeStream()
+      if ((await woken.finishReason) !== 'suspended') text = await woken.text
+    }
+    const said = model.doStreamCalls
+    const read = resultsIn(said.at(-1)?.prompt)
+    return {
+      answers: calls.map(({ id }, index) => {
+        const part = read.find(({ toolCallId }) => toolCallId === (id ?? `turn-1-call-${index}`))
+        return { read: textOf(part?.output as { value?: unknown } | undefined) }
+      }),
+      told: said[0]?.tools,
+      turns: said.length,
+      text,
+      everything: inspect(said, WHOLE),
+    }
+  },
+}
+
 const driver: AdapterDriver<AnyTool> = {
   framework: 'Mastra',
   package: '@haldir/ai-sdk',
@@ -46,6 +88,7 @@ const driver: AdapterDriver<AnyTool> = {
   buildElsewhere: () =>
     createTool({ id: 'elsewhere', description: 'runs in the browser', inputSchema: anyObject }) as unknown as AnyTool,
   wrap: (bare, rule, where) => governed(bare, rule, where),
+  pauses,
   permitted: (tools, session) => permitted(tools, session),
   skip: {
     'such a call is on record, without what was wrong in it':
@@ -72,8 +115,7 @@ const driver: AdapterDriver<AnyTool> = {
       answers: calls.map(({ id, tool }, index) => {
         const wanted = id ?? `turn-1-call-${index}`
         const answer = read.find(({ toolCallId }) => toolCallId === wanted)?.output as { value?: unknown } | undefined
-        const text = typeof answer?.value === 'string' ? answer.value : JSON.stringify(answer?.value)
-        return { read: text ?? '', ...got.get(tool)?.shift() }
+        return { read: textOf(answer), ...got.get(tool)?.shift() }
       }),
       told: model.doGenerateCalls[0]?.tools,
       turns: model.doGenerateCalls.length,
@@ -91,6 +133,11 @@ const driver: AdapterDriver<AnyTool> = {
       return { read: String(error), error }
     }
   },
+}
+
+/** What a provider would send. */
+function textOf(output: { value?: unknown } | undefined): string {
+  return typeof output?.value === 'string' ? output.value : (JSON.stringify(output?.value) ?? '')
 }
 
 /** The same tool, that also says what Mastra gets from it: it wraps errors. */

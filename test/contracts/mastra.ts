@@ -32,11 +32,16 @@ export function mastraAgentOn(model: ReturnType<typeof scriptedModel6>, tools: T
         ...(signal ? { abortSignal: signal } : {}),
       }),
     /** What the model read in answer to its last calls, by their ids. */
-    results: () => {
-      const message = model.doGenerateCalls.at(-1)?.prompt.at(-1)
-      return message?.role === 'tool' ? message.content.filter((part) => part.type === 'tool-result') : []
-    },
+    results: () => resultsIn(model.doGenerateCalls.at(-1)?.prompt),
   }
+}
+
+type Prompt = ReturnType<typeof scriptedModel6>['doGenerateCalls'][number]['prompt']
+
+/** The results that a prompt ends with. */
+export function resultsIn(prompt: Prompt | undefined) {
+  const message = prompt?.at(-1)
+  return message?.role === 'tool' ? message.content.filter((part) => part.type === 'tool-result') : []
 }
 
 export function carrying(session: unknown): RequestContext {

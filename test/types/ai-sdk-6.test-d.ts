@@ -1,5 +1,5 @@
 /** The static types of `governed` and `permitted` with AI SDK 6, and with 5. Compiled, never run. */
-import { governed, permitted } from '@haldir/ai-sdk'
+import { approvalResponses, governed, permitted } from '@haldir/ai-sdk'
 import { type Session, usd } from '@haldir/core'
 import * as sdk5 from 'ai5'
 import {
@@ -8,6 +8,7 @@ import {
   type InferToolInput,
   type InferToolOutput,
   type LanguageModel,
+  type ModelMessage,
   streamText,
   type Tool,
   ToolLoopAgent,
@@ -119,4 +120,24 @@ async function loops5(): Promise<void> {
 // @ts-expect-error the arguments have no `price`
 governed(charge5, { name: 'charge', scope: 'spend', cost: ({ price }) => usd(price) })
 
-export { asSet, asTool, loops, loops5 }
+/** Stored messages go on with the answers; a step as a whole, so they may be missing. */
+async function resumed(messages: ModelMessage[]): Promise<void> {
+  const answers = await approvalResponses(messages, {
+    session,
+    tools,
+    others: ({ toolName, input }) => ({ approved: toolName === 'charge' && input !== undefined }),
+  })
+  if (!answers) return
+  const message: ModelMessage = answers
+  await generateText({ model, tools, messages: [...messages, message] })
+  streamText({ model, tools, messages: [...messages, answers] })
+  await new ToolLoopAgent({ model, tools }).generate({ messages: [...messages, answers] })
+}
+// @ts-expect-error a session is a handle, not text
+approvalResponses([], { session: 'some id' })
+// @ts-expect-error a misspelt option
+approvalResponses([], { other: () => undefined })
+// @ts-expect-error an answer says whether it was approved
+approvalResponses([], { others: () => ({ reason: 'no' }) })
+
+export { asSet, asTool, loops, loops5, resumed }

@@ -1,6 +1,6 @@
 /** The static types of `governed` from `@haldir/ai-sdk`. Compiled, never run: what must not compile says so. */
 import { createMCPClient } from '@ai-sdk/mcp'
-import { governed, permitted, type ToolApproval, toolApproval } from '@haldir/ai-sdk'
+import { approvalResponses, governed, permitted, type ToolApproval, toolApproval } from '@haldir/ai-sdk'
 import { createHaldir, type Session, usd } from '@haldir/core'
 import {
   dynamicTool,
@@ -10,6 +10,7 @@ import {
   type InferUITools,
   jsonSchema,
   type LanguageModel,
+  type ModelMessage,
   streamText,
   type Tool,
   type ToolApprovalConfiguration,
@@ -228,4 +229,25 @@ governed(async () => 1, { name: 'fn', scope: 'read' })
 // A tool without `execute` passes the types; it is refused when it is wrapped.
 governed(inBrowser, { name: 'inBrowser', scope: 'read' })
 
-export { asSet, asTool, configured, gated, loops }
+/** Stored messages go on with the answers; a step as a whole, so they may be missing. */
+async function resumed(messages: ModelMessage[]): Promise<void> {
+  const answers = await approvalResponses(messages, {
+    session,
+    tools,
+    others: ({ toolName, input }) => ({ approved: toolName === 'charge' && input !== undefined }),
+  })
+  if (!answers) return
+  const message: ModelMessage = answers
+  const { search } = tools
+  await generateText({ model, tools: { search }, messages: [...messages, message] })
+  streamText({ model, tools: { search }, messages: [...messages, answers] })
+  await new ToolLoopAgent({ model, tools: { search } }).generate({ messages: [...messages, answers] })
+}
+// @ts-expect-error a session is a handle, not text
+approvalResponses([], { session: 'some id' })
+// @ts-expect-error a misspelt option
+approvalResponses([], { other: () => undefined })
+// @ts-expect-error an answer says whether it was approved
+approvalResponses([], { others: () => ({ reason: 'no' }) })
+
+export { asSet, asTool, configured, gated, loops, resumed }

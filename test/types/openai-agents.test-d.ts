@@ -1,6 +1,6 @@
 /** The static types of `governed` from `@haldir/openai/agents`. Compiled, never run: what must not compile says so. */
 import { createHaldir, type Session, usd } from '@haldir/core'
-import { type GovernableTool, governed, permitted, type ToolRule } from '@haldir/openai/agents'
+import { decideInterruptions, type GovernableTool, governed, permitted, type ToolRule } from '@haldir/openai/agents'
 import {
   Agent,
   type FunctionTool,
@@ -149,3 +149,14 @@ governed(async () => 1, { name: 'fn', scope: 'read' })
 governed(new Agent({ name: 'agent' }), { name: 'agent', scope: 'read' })
 
 export { byHand, runs }
+
+export async function resumed(): Promise<void> {
+  const agent = new Agent({ name: 'agent', tools: [charge] })
+  const { state } = await run(agent, 'go on')
+  const decided: boolean = await decideInterruptions(state, { session })
+  if (decided) await run(agent, state)
+  // @ts-expect-error it is the state of a run
+  await decideInterruptions(agent)
+  // @ts-expect-error a session is a handle
+  await decideInterruptions(state, { session: 'id' })
+}

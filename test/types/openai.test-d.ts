@@ -1,6 +1,14 @@
 /** The static types of `@haldir/openai`. Compiled, never run: what must not compile says so. */
-import { createHaldir, type Session, usd } from '@haldir/core'
-import { type FunctionCallOutput, governed, permitted, runToolCalls, type ToolMessage } from '@haldir/openai'
+import { createHaldir, type Session, type Suspended, usd } from '@haldir/core'
+import {
+  type FunctionCallOutput,
+  governed,
+  permitted,
+  runToolCalls,
+  type SuspendedCall,
+  SuspendedCalls,
+  type ToolMessage,
+} from '@haldir/openai'
 import type OpenAI from 'openai'
 import { runnerFunction } from 'openai/helpers/responses-tool-runner'
 import { standardFunction, standardResponsesFunction } from 'openai/helpers/standard-schema'
@@ -165,6 +173,16 @@ async function loops(): Promise<void> {
   const structured = await client.responses.parse({ model, input: 'go', tools: [responded] })
   await runToolCalls(structured, [responded], { haldir, onError: (error, { name }) => `${name}: ${error}` })
   const final = await client.responses.stream({ model, input: 'go', tools: [responded] }).finalResponse()
+  try {
+    await runToolCalls(response, [responded])
+  } catch (error) {
+    if (SuspendedCalls.isInstance(error)) {
+      const first: Suspended = error
+      const calls: readonly SuspendedCall[] = error.calls
+      console.log(first.approvalId, calls[0]?.callId)
+      await runToolCalls(response, [responded], { answered: error.outputs })
+    }
+  }
   await runToolCalls(final, [responded])
   runnerFunction(responded)
 }

@@ -70,9 +70,7 @@ type Answer = { readonly approved: boolean; readonly reason?: string } | 'pendin
 /** What the store says; nothing, where nobody was asked. */
 async function decided(call: PausedCall, session: Session, tools: object = {}): Promise<Answer | undefined> {
   const { toolName, toolCallId: ref, input: args } = call
-  // The name comes from the messages: one that every object inherits is no tool.
-  const tool = Object.hasOwn(tools, toolName) ? (tools as Record<string, { execute?: unknown }>)[toolName] : undefined
-  const handle = handleOf(tool?.execute)
+  const handle = handleOf((tools as Record<string, { execute?: unknown } | undefined>)[toolName]?.execute)
   const known = await (handle ? handle.answered({ args, ref, session }) : answeredOf(session, toolName, ref))
   if (!known) return undefined
   if (known.status === 'denied') return { approved: false, reason: known.denial.message }

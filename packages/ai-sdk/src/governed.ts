@@ -26,7 +26,7 @@ import {
   wrapAny,
 } from '@haldir/core/adapter'
 import { withHints } from './hints.ts'
-import { isMastra, lendSignal, type MastraContext, misfitFor, requestSession } from './mastra.ts'
+import { isMastra, lendSignal, type MastraContext, misfitFor, pauseFor, requestSession } from './mastra.ts'
 import { addPause } from './pause.ts'
 
 /**
@@ -154,6 +154,8 @@ function plainExecute(handle: GovernedHandle, tool: GovernableTool) {
     const misfit = misfitFor(tool, args, options)
     const outcome = await handle.execute({ ...requestOf(args, options), misfit })
     if (outcome.status === 'ran') return withoutItems(outcome.value)
+    const paused = outcome.status === 'suspended' ? pauseFor(tool, options, outcome.suspended) : undefined
+    if (paused) return paused
     // The SDK goes on after a throw: the model reads `String(error)`, which of a denial is its safe sentence alone.
     throw thrownFor(outcome)
   }

@@ -97,7 +97,8 @@ export function governTool(definition: ToolDefinition, where: Where = {}): Gover
   const governor = governorAt(where)
   // Where the haldir is known already, a policy that does not fit the tool is an error at once.
   governor?.check(tool)
-  const listed: WrappedTool = { name, framework, tool, governor }
+  const { session } = where
+  const listed: WrappedTool = { name, framework, tool, governor, ...(session ? { session: session.id } : {}) }
   listTool(listed)
   return {
     listed,

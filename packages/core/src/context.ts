@@ -32,6 +32,8 @@ export interface WrappedTool {
   /** Absent: its calls can't be governed, and the developer has said that this is all right. */
   readonly tool: GovernedTool | undefined
   readonly governor: Governor | undefined
+  /** The id of the session that it was wrapped for: calls under any other are refused. */
+  readonly session?: string
 }
 
 const KEY = Symbol.for('haldir.shared.v1')

@@ -184,13 +184,18 @@ export class Haldir {
   /** Ends holds whose lease is over, at most `limit`: reserved ones are released, running ones counted as spent. */
   async sweep(limit = 1_000): Promise<Expired> {
     const { store, trail } = this.#house
-    await this.#house.approvals?.sweep(limit)
+    const { approvals } = this.#house
+    await approvals?.expire(limit)
     const expired = await this.#ask(() => store.expire(limit), 'store.expire')
-    // What was authorized and never captured has an intent in the trail: it is closed.
+    // What was authorized and never captured has an intent in the trail: it is closed. What was set aside while people
+    // were asked has none, and no memo.
     for (const call of expired.released) {
+      const hold = await this.#ask(() => store.hold.get(call), 'store.hold.get').catch(() => undefined)
+      if (hold && hold.memo === undefined) continue
       const data = { ended: 'not-run', reason: 'the authorization has expired' }
       await trail.conclude({ type: 'outcome', session: NOBODY, call: paymentFragment(call), data })
     }
+    await approvals?.deliveries.settled()
     return expired
   }
 

@@ -1,7 +1,7 @@
 /** Step 3 of the path: what scopes, policy and guards say of a call, and what it costs. Takes nothing. */
 import { disregard, isPromise } from './clock.ts'
 import { ConfigError } from './errors.ts'
-import type { Asking } from './gate/approvals/terms.ts'
+import { type Asking, askingOf } from './gate/approvals/terms.ts'
 import { askGuard, type GuardCall } from './gate/guards.ts'
 import { allCover, type Leave, uncovered } from './gate/leaves.ts'
 import { amountsOf, chargesOn, type Meter } from './gate/meters.ts'
@@ -60,7 +60,8 @@ function checkPolicy(pass: Pass): Refusal | undefined {
   for (const { facts } of session.leaves) {
     const decision = rules.judge({ args: pass.snapshot.args, session: facts, tool: tool.facts, now })
     if (decision.verdict === 'deny') return denied(pass, decision.rule, decision.reason)
-    if (decision.verdict === 'ask') wantsPerson(pass, decision.rule, decision.reason, decision.asking)
+    if (decision.verdict === 'ask')
+      wantsPerson(pass, decision.rule, decision.reason, askingOf(decision.asking, policy.compiled.policy.version))
     if (!strictest || (decision.verdict === 'ask' && strictest.verdict !== 'ask')) strictest = decision
   }
   pass.rule = (strictest as Decision).rule

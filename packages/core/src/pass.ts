@@ -35,7 +35,7 @@ export interface Refusal {
   readonly retryAfter?: number
   /** The call waits for a person: what it is paused with. */
   readonly suspended?: Suspended
-  /** The caller has given up while a person was asked: there is nothing to tell but that. */
+  /** The caller has given up while a person was asked. */
   readonly aborted?: true
 }
 
@@ -186,9 +186,10 @@ export class Pass {
     return this.draft('refusal', { verdict, code, rule, data })
   }
 
-  /** The caller gave up while a person was asked, which is on record already. */
-  async leave(error: unknown): Promise<NotRun> {
+  /** The caller gave up while a person was asked: no refusal for them, but their own reason. */
+  async leave(error: unknown, { code, reason }: Refusal): Promise<NotRun> {
     await this.#giveBack()
+    await this.house.trail.conclude(this.#refusal(code, reason, this.ask?.rule))
     return { status: 'failed', error }
   }
 

@@ -67,7 +67,7 @@ async function start(house: House, tool: GovernedTool, request: CallRequest, who
   }
   // Shadow mode: what would have been refused is recorded, and runs, unless nothing sane could run.
   if (refusal && house.shadow) refusal = await letThrough(pass, refusal)
-  if (refusal?.aborted) return pass.leave(request.signal?.reason)
+  if (refusal?.aborted) return pass.leave(request.signal?.reason, refusal)
   return refusal ? pass.refuse(refusal) : pass
 }
 

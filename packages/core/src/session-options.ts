@@ -38,6 +38,11 @@ export function checkSessionOptions(options: SessionOptions): CheckedSession {
   if (taken instanceof Hostile || !taken.text.startsWith('{') || taken.text.includes('{"$haldir":')) {
     throw invalid('attributes', 'is an object of JSON data')
   }
+  // Whoever asks for something must not approve it: a name that is not understood would let them.
+  const { requester = [] } = taken.args as { requester?: unknown }
+  if (![requester].flat().every((one) => typeof one === 'string')) {
+    throw invalid('attributes.requester', 'is a name, or a list of names')
+  }
   return {
     agent,
     tenant,

@@ -84,7 +84,7 @@ export class Sessions implements SessionActs {
     const row = await this.#row(() => store.session.get({ id }), 'store.session.get')
     if (!row) return undefined
     if (row.id !== id) throw new Unavailable('`store.session.get` answered nonsense')
-    return this.#open(row, '', row.expiresAt - clock.now(), () => this.#ancestors(row.chain))
+    return this.#open(row, known?.token ?? '', row.expiresAt - clock.now(), () => this.#ancestors(row.chain))
   }
 
   async #attached(token: string): Promise<Session> {
@@ -229,7 +229,7 @@ export class Sessions implements SessionActs {
     ancestors: () => Promise<readonly Leave[]>,
   ): Promise<Session> {
     const known = this.#handles.get(row.id)?.deref()
-    known?.refresh(row, leftMs)
+    known?.refresh(row, leftMs, token)
     // A handle that has ended stays ended; of a session that was extended elsewhere meanwhile, there is a new one.
     const revived = known?.over() === 'session-expired' && row.revokedAt === undefined && leftMs > 0
     if (known && !revived) return known
@@ -240,7 +240,7 @@ export class Sessions implements SessionActs {
     // Someone else may have attached it while this one waited.
     const meanwhile = this.#handles.get(row.id)?.deref()
     if (meanwhile && meanwhile !== known) {
-      meanwhile.refresh(row, leftMs)
+      meanwhile.refresh(row, leftMs, token)
       return meanwhile
     }
     const session = new Session({ row, token, leaves, governor: this.#governor, clock, leftMs, acts: this })

@@ -39,19 +39,14 @@ export function gate(tool: AnyTool, handle: GovernedHandle): AnyTool {
 
 /** Starts a tool without the framework that has called it. */
 export function startOf(tool: AnyTool): (args: unknown, config: Config) => unknown {
-  const { bound, _call } = tool
-  if (bound && isRunnableTool(tool)) return (args, config) => bound.invoke(args, config)
+  const { _call } = tool
   const inner = _call && tool.call && callsInner(tool, familyOf(tool).base)
   return (args, config) => (inner ? Reflect.apply(_call, tool, [args, undefined, config]) : tool.invoke(args, config))
 }
 
-function isRunnableTool(tool: AnyTool): boolean {
-  return tool.bound !== undefined && nameOf(levels(tool)[0]) === 'RunnableToolLike' && !Object.hasOwn(tool, 'invoke')
-}
-
 function gateOf(tool: AnyTool, handle: GovernedHandle): Family & { gates: Record<string, object> } {
   const [prototype] = levels(tool)
-  if (isRunnableTool(tool)) {
+  if (tool.bound && nameOf(prototype) === 'RunnableToolLike' && !Object.hasOwn(tool, 'invoke')) {
     return { base: prototype, gates: { bound: new BoundGate(tool, handle) }, overridden: {} }
   }
   const { _call, func, invoke, call } = tool

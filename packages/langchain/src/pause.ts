@@ -19,7 +19,8 @@ export function refIn(
   config: Pausable | undefined,
 ): string | undefined {
   const { thread_id: thread } = (config?.configurable ?? {}) as { readonly thread_id?: unknown }
-  return id !== undefined && typeof thread === 'string' && handle.suspends() ? `${id}@${thread}` : id
+  const named = typeof thread === 'string' || typeof thread === 'number'
+  return id !== undefined && named && handle.suspends() ? `${id}@${thread}` : id
 }
 
 /**

@@ -15,9 +15,8 @@ export function pausing<T extends object>(tool: T, handle: GovernedHandle, read:
   let { needsApproval: own } = tool as { needsApproval?: NeedsApproval }
   const asking: NeedsApproval = async (runContext, input, callId, ...rest) => {
     const { args, misfit } = await read({ runContext, text: JSON.stringify(input), details: undefined })
-    if (misfit !== undefined) return false
     const session = carriedIn((runContext as { context?: unknown } | undefined)?.context)
-    const { verdict, suspends } = await handle.askAhead({ args, ref: callId, session })
+    const { verdict, suspends } = await handle.askAhead({ args, misfit, ref: callId, session })
     if (verdict === 'deny' || suspends) return verdict === 'ask'
     return own ? Reflect.apply(own, tool, [runContext, input, callId, ...rest]) : false
   }

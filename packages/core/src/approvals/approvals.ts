@@ -46,6 +46,8 @@ export class Approvals {
   readonly deliveries: Deliveries
   readonly #waiting = new Map<string, Set<() => void>>()
   readonly #strangers: Strangers
+  /** Of what is said of approvals that there are: nobody's noise hides another's. */
+  readonly #refused: Strangers
   #ticking: (() => void) | undefined
   #closed = false
 
@@ -60,6 +62,7 @@ export class Approvals {
     this.sessions = sessions
     this.deliveries = new Deliveries(this)
     this.#strangers = new Strangers(house.clock)
+    this.#refused = new Strangers(house.clock)
     for (const approver of options.approvers) {
       const { name } = approver
       approver.open?.({
@@ -70,10 +73,9 @@ export class Approvals {
         clock: house.clock,
         random,
       })
-      const show = (approval: Approval, note: unknown, signal: AbortSignal) => approver.show(approval, note, signal)
-      this.deliveries.add(name, { show, inTime: true })
+      this.deliveries.add(name, (approval, note, signal) => approver.show(approval, note, signal))
     }
-    if (options.approvers.length > 0) this.#tick()
+    this.#tick()
   }
 
   /** The channels that every approval is told through. */
@@ -143,6 +145,7 @@ export class Approvals {
         const done = await this.ask((verbs) => verbs.change(id, row.version, { state: 'withdrawn', data }), 'change')
         if (!done) continue
         await this.house.trail.conclude(draftOf(done, 'approval-withdrawn', { why }))
+        this.#giveBack(done)
         this.changed(id)
         return
       }
@@ -165,14 +168,20 @@ export class Approvals {
 
   /** Ends what has waited too long: on record, its hold given back, its cards told. */
   async expire(limit: number): Promise<readonly ApprovalRow[]> {
-    const { trail, holds } = this.house
+    const { trail } = this.house
     const rows = await this.ask((verbs) => verbs.expire(limit), 'expire')
     for (const row of rows) {
       await trail.conclude(draftOf(row, 'approval-expired', {}))
-      if (keptIn(row).waiting === 'wait') void holds.cancel(keptIn(row).call)
+      this.#giveBack(row)
       this.changed(row.id)
     }
     return rows
+  }
+
+  /** What was set aside meanwhile: whoever waited may have died. */
+  #giveBack(row: ApprovalRow): void {
+    const { waiting, call } = keptIn(row)
+    if (waiting === 'wait') void this.house.holds.cancel(call)
   }
 
   /** Records what came in and counts for nothing. Never rejects. */
@@ -184,12 +193,11 @@ export class Approvals {
     try {
       const row = id === undefined ? undefined : await this.row(id).catch(() => undefined)
       const data = { channel, why: cut(why), ...(by === undefined ? {} : { by: cut(by) }) }
-      const { trail } = this.house
-      if (row) return await trail.conclude(draftOf(row, 'approval-rejected', data))
-      const told = this.#strangers.next()
+      const told = (row ? this.#refused : this.#strangers).next()
       if (!told) return
+      const type = 'approval-rejected'
       const all = told.unrecorded > 0 ? { ...data, ...told } : data
-      await trail.conclude({ type: 'approval-rejected', session: NOBODY, data: all })
+      await this.house.trail.conclude(row ? draftOf(row, type, all) : { type, session: NOBODY, data: all })
     } catch (error) {
       this.house.faults.note('approvals', error)
     }
@@ -199,12 +207,6 @@ export class Approvals {
   ask<T>(work: (verbs: ApprovalVerbs) => MaybePromise<T>, what: string): Promise<T> {
     const { store, deadlineMs, clock } = this.house
     return ask(() => work(store.approval), deadlineMs, clock, `store.approval.${what}`)
-  }
-
-  /** What time has ended is ended, and what is due is told. */
-  async sweep(limit: number = BATCH): Promise<void> {
-    await this.expire(limit)
-    await this.deliveries.settled()
   }
 
   /** Whoever waits is woken, and refused. */
@@ -221,28 +223,34 @@ export class Approvals {
       faults.note('approvers', error),
     )
     await this.deliveries.close()
-    for (const approver of this.options.approvers) {
-      try {
-        await approver.close?.()
-      } catch (error) {
-        this.house.faults.note(`approver ${approver.name}`, error)
-      }
-    }
+    const closing = this.options.approvers.map((approver) =>
+      ask(() => approver.close?.(), deadlineMs, clock, 'approver.close').catch((error) =>
+        faults.note(`approver ${approver.name}`, error),
+      ),
+    )
+    await Promise.all(closing)
   }
 
   /** Looks again and again, without keeping the process alive: another may have died with something owed. */
   #tick(): void {
     if (this.#ticking || this.#closed) return
-    this.#ticking = background(this.house.clock, TICK_MS, async () => {
-      try {
-        while ((await this.expire(BATCH)).length === BATCH);
-      } catch (error) {
-        this.house.faults.note('approvals', error)
-      }
-      this.deliveries.kick()
-      this.#ticking = undefined
-      this.#tick()
+    // Held weakly: a haldir that nobody uses any more goes, though nobody has closed it.
+    const held = new WeakRef(this)
+    this.#ticking = background(this.house.clock, TICK_MS, () => {
+      const own = held.deref()
+      if (own) void own.#look()
     })
+  }
+
+  async #look(): Promise<void> {
+    try {
+      while ((await this.expire(BATCH)).length === BATCH);
+    } catch (error) {
+      this.house.faults.note('approvals', error)
+    }
+    this.deliveries.kick()
+    this.#ticking = undefined
+    this.#tick()
   }
 }
 

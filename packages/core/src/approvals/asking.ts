@@ -1,7 +1,7 @@
 /** Asking a person about one call: what must hold before anyone is bothered, and waiting for the answer. */
 import { checked, refusalOf, stillLive } from '../before.ts'
-import { ask } from '../clock.ts'
-import { HaldirError } from '../errors.ts'
+import { ask, disregard } from '../clock.ts'
+import { HaldirError, Unavailable } from '../errors.ts'
 import { bindingOf, grantText } from '../gate/approvals/binding.ts'
 import { timeoutOf } from '../gate/approvals/terms.ts'
 import { budgetLines } from '../gate/meters.ts'
@@ -89,9 +89,19 @@ export async function request(pass: Pass, approvals: Approvals, question: Questi
     ttlMs,
     data: kept as unknown as Record<string, unknown>,
   }
-  const made = await approvals.ask((verbs) => verbs.request(approval, limits, approvals.channels), 'request')
-  if (!made.ok) return notAsked(session, made)
-  return announce(pass, approvals, made.row)
+  try {
+    const made = await approvals.ask((verbs) => verbs.request(approval, limits, approvals.channels), 'request')
+    if (!made.ok) return notAsked(session, made)
+    const { row } = made
+    // Invariant: nobody waits longer than people have, whatever the store says.
+    const sound = row.id === id && row.state === 'pending' && row.expiresAt - row.createdAt <= ttlMs
+    if (!sound) throw new Unavailable('`store.approval.request` answered nonsense')
+    return await announce(pass, approvals, row)
+  } catch (error) {
+    // It may have been taken all the same; then people would decide for nobody.
+    void approvals.withdraw(id, 'the store did not take the request')
+    throw error
+  }
 }
 
 async function announce(pass: Pass, approvals: Approvals, row: ApprovalRow): Promise<ApprovalRow | Refusal> {
@@ -120,6 +130,7 @@ async function carried(
   let data: unknown
   try {
     data = resume?.({ session, tool: tool.name, ref: request.ref })
+    disregard(data)
     if (data !== undefined) data = JSON.parse(JSON.stringify(data))
   } catch (error) {
     house.faults.note('approvals.resume', error)

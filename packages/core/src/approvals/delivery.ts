@@ -2,18 +2,13 @@
  * What channels are owed. The store keeps it, so a process that dies leaves it to the next one: a channel is told at
  * least once how an approval stands, and again until it has taken that.
  */
-import type { Approval } from '../approvers/approver.ts'
+import type { Approver } from '../approvers/approver.ts'
 import { background, isPromise, within } from '../clock.ts'
+import { Unavailable } from '../errors.ts'
 import type { Delivery } from '../stores/approvals.ts'
 import type { Approvals } from './approvals.ts'
 
-type Show = (approval: Approval, note: unknown, signal: AbortSignal) => unknown
-
-/** What is told: a channel, which has to answer in time, or handlers of the application, which may have work to do. */
-export interface Told {
-  readonly show: Show
-  readonly inTime: boolean
-}
+type Show = Approver['show']
 
 /** How long a channel may take, and how long nobody else tries the same meanwhile. */
 const SHOW_MS = 20_000
@@ -31,8 +26,8 @@ export class Deliveries {
     this.#approvals = approvals
   }
 
-  add(name: string, told: Told): void {
-    this.#channels.set(name, new Channel(this.#approvals, name, told))
+  add(name: string, show: Show): void {
+    this.#channels.set(name, new Channel(this.#approvals, name, show))
     this.kick()
   }
 
@@ -60,41 +55,33 @@ export class Deliveries {
   }
 }
 
-/** One channel: its deliveries go out beside one another, and none of them holds up another, or another channel's. */
+/** One channel: its deliveries go out beside one another, and none of them holds up another one. */
 class Channel {
   readonly #approvals: Approvals
   readonly #name: string
-  readonly #told: Told
+  readonly #show: Show
   readonly #abort = new AbortController()
-  /** By approval: nobody is told of one again before he is done with it. */
-  readonly #underWay = new Map<string, Promise<void>>()
-  #looked: Promise<void> = Promise.resolve()
-  #looking = false
+  readonly #flying = new Set<Promise<void>>()
+  #looking: Promise<void> | undefined
   #again = false
   #retry: (() => void) | undefined
 
-  constructor(approvals: Approvals, name: string, told: Told) {
+  constructor(approvals: Approvals, name: string, show: Show) {
     this.#approvals = approvals
     this.#name = name
-    this.#told = told
+    this.#show = show
   }
 
   kick(): void {
     this.#again = true
-    if (this.#looking || this.#abort.signal.aborted) return
-    this.#looking = true
-    this.#looked = this.#look()
+    // When there is no room, the next one that lands looks again.
+    if (this.#looking || this.#flying.size >= AT_ONCE || this.#abort.signal.aborted) return
+    this.#looking = this.#look()
   }
 
-  /** Resolves when all that was due has been tried, or has had its time. */
+  /** Resolves when nothing is on its way. */
   async idle(): Promise<void> {
-    const { clock } = this.#approvals.house
-    do {
-      await this.#looked
-      // A handler can't be told to stop, and may itself be what closes the haldir.
-      const left = this.#abort.signal.aborted && !this.#told.inTime ? 0 : SHOW_MS
-      await within(Promise.all(this.#underWay.values()), left, clock, this.#name, false).catch(() => {})
-    } while (this.#looking)
+    while (this.#looking || this.#flying.size > 0) await Promise.all([this.#looking, ...this.#flying])
   }
 
   close(): void {
@@ -105,60 +92,55 @@ class Channel {
   async #look(): Promise<void> {
     const { approvals, name } = { approvals: this.#approvals, name: this.#name }
     try {
-      while (this.#again && !this.#abort.signal.aborted) {
-        const room = AT_ONCE - this.#underWay.size
-        // Whoever is done next looks again.
-        if (room <= 0) return
+      while (this.#again && this.#flying.size < AT_ONCE && !this.#abort.signal.aborted) {
+        const room = AT_ONCE - this.#flying.size
         this.#again = false
         const due = await approvals.ask((verbs) => verbs.due([name], room, LEASE_MS), 'due')
-        if (due.length > 0) this.#again = true
-        for (const delivery of due) this.#begin(delivery)
+        for (const delivery of due) this.#send(delivery)
       }
     } catch (error) {
       approvals.house.faults.note('approvals', error)
       this.#retryIn(FIRST_PAUSE_MS)
     } finally {
-      this.#looking = false
+      this.#looking = undefined
     }
   }
 
-  #begin(delivery: Delivery): void {
-    const { id } = delivery.row
-    // Its lease was over before whoever is told was done: it goes on.
-    if (this.#underWay.has(id)) return void this.#later(id, LEASE_MS)
-    const done = this.#deliver(delivery).then(() => {
-      this.#underWay.delete(id)
-      // There is room for more; and what has changed meanwhile is due.
+  #send(delivery: Delivery): void {
+    const flight = this.#deliver(delivery).finally(() => {
+      this.#flying.delete(flight)
+      // There may be more, and it may have changed while it was shown.
       this.kick()
     })
-    this.#underWay.set(id, done)
+    this.#flying.add(flight)
   }
 
-  /** Never rejects. */
   async #deliver({ row, note, attempt }: Delivery): Promise<void> {
     const { house } = this.#approvals
     const stop = new AbortController()
-    const giveUp = () => stop.abort()
+    let giveUp = () => {}
+    const closed = new Promise<never>((_, reject) => {
+      giveUp = () => reject(new Unavailable('the channel was closed meanwhile'))
+    })
     this.#abort.signal.addEventListener('abort', giveUp, { once: true })
     try {
-      const shown = this.#told.show(this.#approvals.shown(row), note, stop.signal)
-      const limited = isPromise(shown) && this.#told.inTime
-      const answer = limited ? await within(shown, SHOW_MS, house.clock, `approver ${this.#name}`, false) : await shown
+      this.#abort.signal.throwIfAborted()
+      const shown = this.#show(this.#approvals.shown(row), note, stop.signal)
+      const answer = isPromise(shown)
+        ? // Invariant: a channel that hangs and does not mind its signal holds up no `close`.
+          await Promise.race([within(shown, SHOW_MS, house.clock, `approver ${this.#name}`, false), closed])
+        : shown
       await this.#approvals.ask((verbs) => verbs.shown(row.id, this.#name, row.version, answer ?? undefined), 'shown')
     } catch (error) {
       stop.abort()
       house.faults.note(`approver ${this.#name}`, error)
       const pause = pauseAfter(attempt, error)
-      await this.#later(row.id, pause)
+      // The lease would bring it back, too, if the store does not take this.
+      await this.#approvals.ask((verbs) => verbs.later(row.id, this.#name, pause), 'later').catch(() => {})
       this.#retryIn(pause)
     } finally {
       this.#abort.signal.removeEventListener('abort', giveUp)
     }
-  }
-
-  /** The lease would bring it back, too, if the store does not take this. */
-  async #later(id: string, ms: number): Promise<void> {
-    await this.#approvals.ask((verbs) => verbs.later(id, this.#name, ms), 'later').catch(() => {})
   }
 
   #retryIn(ms: number): void {

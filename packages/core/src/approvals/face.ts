@@ -1,5 +1,5 @@
 /** `haldir.approvals` and `haldir.fetch`: approvals as an application sees them. */
-import type { Approval, Say, SayRefusal } from '../approvers/approver.ts'
+import type { Approval, Approver, Say, SayRefusal } from '../approvers/approver.ts'
 import { toolsOf } from '../context.ts'
 import { ConfigError, Denied, HaldirError } from '../errors.ts'
 import { fromCanonical } from '../gate/approvals/binding.ts'
@@ -20,7 +20,7 @@ export interface ApprovalQuestion {
   readonly limit?: number
 }
 
-/** What people are asked, and what they have said. */
+/** What people are asked, and what they have said. In shadow mode there is nothing of it. */
 export interface Approvals {
   /** The newest first. */
   list(question?: ApprovalQuestion): Promise<readonly Approval[]>
@@ -33,7 +33,7 @@ export interface Approvals {
   decide(id: string, say: Say): Promise<Approval>
   /**
    * Called with every approval that is decided or over, also one of another process: at least once in one of the
-   * processes that listen. A handler that rejects is called again. Answers how to stop listening.
+   * processes that listen. When a handler rejects, all of them are called again. Answers how to stop listening.
    */
   onDecided(handler: (approval: Approval) => unknown): () => void
   /**
@@ -44,14 +44,16 @@ export interface Approvals {
 }
 
 export function approvalsFace(asked: () => Asked | undefined, governor: Governor): Approvals {
-  const handlers = new Set<(approval: Approval) => unknown>()
+  const handlers = new Set<Handler>()
   const open = (): Asked => {
     const approvals = asked()
     if (approvals) return approvals
+    if (governor.shadow) throw new HaldirError('unknown', 'in shadow mode nobody is asked')
     throw new ConfigError('invalid-option', 'approvers', 'nobody can be asked: set `approvers` or `approvals`')
   }
   return Object.freeze({
     async list(question: ApprovalQuestion = {}) {
+      if (governor.shadow) return []
       const approvals = open()
       checkKeys(question, ['tenant', 'session', 'agent', 'state', 'limit'], 'what to list approvals by')
       const { limit = 100, ...rest } = question
@@ -64,6 +66,7 @@ export function approvalsFace(asked: () => Asked | undefined, governor: Governor
       return rows.map((row) => approvals.shown(row))
     },
     async get(id: string) {
+      if (governor.shadow) return undefined
       const approvals = open()
       await approvals.expire(EXPIRE_AT_ONCE)
       return approvals.get(String(id))
@@ -76,23 +79,43 @@ export function approvalsFace(asked: () => Asked | undefined, governor: Governor
     onDecided(handler: (approval: Approval) => unknown) {
       if (typeof handler !== 'function')
         throw new ConfigError('invalid-option', 'onDecided', '`onDecided` takes a function')
+      if (governor.shadow) return () => {}
       const { deliveries } = open()
       handlers.add(handler)
-      if (handlers.size === 1) {
-        const show = async (approval: Approval) => {
-          if (approval.state === 'pending') return
-          for (const each of handlers) await each(approval)
-        }
-        // What they resume takes as long as it takes.
-        deliveries.add(DECIDED, { show, inTime: false })
-      }
+      if (handlers.size === 1) deliveries.add(DECIDED, tellEach(handlers))
       return () => {
         handlers.delete(handler)
         if (handlers.size === 0) deliveries.remove(DECIDED)
       }
     },
-    resume: (id: string) => resume(open(), governor, String(id)),
+    async resume(id: string) {
+      return resume(open(), governor, String(id))
+    },
   })
+}
+
+type Handler = (approval: Approval) => unknown
+
+/** Each is told, whatever becomes of the others; and none again while they still work on it. */
+function tellEach(handlers: ReadonlySet<Handler>): Approver['show'] {
+  const working = new Map<string, Promise<void>>()
+  const tell = async (approval: Approval) => {
+    const told = await Promise.allSettled([...handlers].map(async (each) => each(approval)))
+    const failed = told.find(({ status }) => status === 'rejected') as PromiseRejectedResult | undefined
+    if (failed) throw failed.reason
+  }
+  return async (approval, _, signal) => {
+    const { id, state } = approval
+    if (state === 'pending') return
+    const work = working.get(id) ?? tell(approval)
+    working.set(id, work)
+    try {
+      await work
+    } finally {
+      // They may take longer than a channel may: then what came of it is for the one who asks the next time.
+      if (!signal.aborted) working.delete(id)
+    }
+  }
 }
 
 /** How many overdue ones a look ends on its way. */
@@ -116,10 +139,16 @@ async function resume(approvals: Asked, governor: Governor, id: string): Promise
   return answerOf(await governor.executeOrStream(tool, request, session))
 }
 
-/** The tool as it was when people were asked; one of the same name with another definition is another tool. */
+/**
+ * The tool as it was when people were asked; one of the same name with another definition is another tool, and so is
+ * one that was wrapped for another session.
+ */
 function toolFor(governor: Governor, row: ApprovalRow): GovernedTool {
   const { toolHash } = keptIn(row)
-  for (const { tool } of toolsOf(governor)) if (tool?.name === row.tool && tool.hash === toolHash) return tool
+  const fitting = toolsOf(governor).filter(({ tool }) => tool?.name === row.tool && tool.hash === toolHash)
+  const own = fitting.find(({ session }) => session === row.session)
+  const { tool } = own ?? fitting.find(({ session }) => session === undefined) ?? {}
+  if (tool) return tool
   throw new ConfigError(
     'invalid-option',
     'resume',

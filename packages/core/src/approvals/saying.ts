@@ -14,17 +14,20 @@ export async function speak(approvals: Approvals, channel: string, id: string, s
   const wrong = wrongIn(say)
   if (wrong) return refuse(undefined, 'invalid', wrong)
   let voted = false
+  let { digest } = say
   for (let tries = 0; tries < TRIES; tries++) {
     const row = await approvals.row(String(id))
     if (!row) return refuse(undefined, 'unknown', WHY.unknown)
-    const refused = whyNot(row, say)
+    // Invariant: what somebody else makes of the arguments meanwhile is not what this one has said yes to.
+    digest ??= keptIn(row).digest
+    const refused = whyNot(row, { ...say, digest })
     if (refused) return refuse(row, refused, whyOf(refused, row))
     const redacted = await withoutSecrets(approvals, row, say)
     const edit = await editOf(approvals, row, redacted)
     if (edit instanceof Hostile) return refuse(row, 'invalid', `The new arguments hold ${edit.what}.`)
     const { vote, next } = voteOf(approvals, row, redacted, edit)
     // Invariant: nothing is decided that is not on record.
-    if (!voted) await approvals.house.trail.record(draftOf(row, 'approval-voted', { channel, ...recorded(vote, say) }))
+    if (!voted) await approvals.house.trail.record(draftOf(row, 'approval-voted', { channel, ...recorded(vote) }))
     voted = true
     const changed = await approvals.ask((verbs) => verbs.change(row.id, row.version, next), 'change')
     if (changed) return accept(approvals, changed)
@@ -74,9 +77,8 @@ function whyNot(row: ApprovalRow, say: Say): SayRefusal | undefined {
 
 /** What is decided from now on, if the arguments were changed. */
 interface Edit {
-  readonly digest: string
   readonly binding: string
-  readonly kept: Partial<Kept>
+  readonly kept: Pick<Kept, 'digest' | 'args' | 'cost' | 'edited'>
 }
 
 async function editOf(approvals: Approvals, row: ApprovalRow, say: Say): Promise<Edit | Hostile | undefined> {
@@ -94,8 +96,8 @@ async function editOf(approvals: Approvals, row: ApprovalRow, say: Say): Promise
   const sealed = await house.vault.sealText(tenant, `approval.${row.id}.edited`, taken.text)
   const was = kept.edited?.was ?? kept.digest
   const args = redactedArgs(house, await sessions.handle(session), taken.args)
-  // What that costs is worked out when it is judged.
-  return { digest, binding, kept: { digest, args, cost: [], edited: { was, sealed } } }
+  // What they cost is not known before the call is priced again, where its tool is.
+  return { binding, kept: { digest, args, cost: [], edited: { was, sealed } } }
 }
 
 function voteOf(
@@ -104,7 +106,9 @@ function voteOf(
   say: Say,
   edit: Edit | undefined,
 ): { vote: Vote; next: ApprovalChange } {
-  const kept: Kept = { ...keptIn(row), ...edit?.kept }
+  const { grant, ...asked } = keptIn(row)
+  // Invariant: a grant is for what was asked for; nobody gives it once the arguments are others.
+  const kept: Kept = edit ? { ...asked, ...edit.kept } : { ...asked, ...(grant ? { grant } : {}) }
   const vote: Vote = {
     by: say.by,
     at: house.clock.now(),
@@ -112,15 +116,18 @@ function voteOf(
     ...(say.reason === undefined || say.reason === '' ? {} : { reason: say.reason }),
     rules: countsFor({ ...kept, votes: [] }, say) as readonly string[],
     digest: kept.digest,
+    ...(say.grant ? { grant: true } : {}),
   }
   const votes = [...kept.votes, vote]
   const state = tally({ ...kept, votes })
-  const granted = state === 'approved' && say.grant && kept.grant ? { grantMs: kept.grant.forMs } : {}
+  // Invariant: a grant needs everyone's yes to it that the call itself needs.
+  const granting = tally({ ...kept, votes: votes.filter((one) => one.grant) }) === 'approved'
+  const granted = state === 'approved' && granting && kept.grant ? { grantMs: kept.grant.forMs } : {}
   const data = { ...kept, votes } as unknown as Record<string, unknown>
   return { vote, next: { ...(state ? { state } : {}), ...(edit ? { binding: edit.binding } : {}), ...granted, data } }
 }
 
-function recorded({ by, approve, reason, rules, digest }: Vote, { grant }: Say): Record<string, unknown> {
+function recorded({ by, approve, reason, rules, digest, grant }: Vote): Record<string, unknown> {
   return { by, approve, rules, ...(reason === undefined ? {} : { reason }), ...(grant ? { grant } : {}), digest }
 }
 

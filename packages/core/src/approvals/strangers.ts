@@ -1,6 +1,6 @@
 /**
- * How much strangers can make us write: what comes from the network without a good signature is recorded, but whoever
- * sends it by the thousand must not fill the trail. What was left out is counted, and told by the next that is recorded.
+ * How much strangers can make us write: what comes in and counts for nothing is recorded, but whoever sends it by the
+ * thousand must not fill the trail. What was left out is counted, and told by the next that is recorded.
  */
 import type { Clock } from '../clock.ts'
 

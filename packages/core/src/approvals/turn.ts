@@ -122,15 +122,16 @@ async function find(
   question: Question,
   first: boolean,
 ): Promise<ApprovalRow | Refusal | undefined> {
-  const { request, session, tool } = pass
+  const { request, session, tool, house } = pass
   const { asked, binding } = question
   if (request.approval !== undefined && first) {
     const row = await approvals.row(request.approval)
     if (row?.session !== session.id || row.tool !== tool.name || !isFor(row, asked.digest)) {
       return mismatch(approvals, request.approval)
     }
-    const open = row.state === 'pending' || isOpen(row)
-    return open && keptIn(row).rules !== asked.rules ? undefined : row
+    const open = row.state === 'pending' || isOpen(row, house.clock.now())
+    if (!open || keptIn(row).rules === asked.rules) return row
+    // Others ask by now. They may have been asked already, when it was resumed before.
   }
   if (waitingOf(pass) === 'wait') return undefined
   const { ref } = request
@@ -140,7 +141,7 @@ async function find(
   if (!row) return undefined
   const { rules, toolHash } = keptIn(row)
   // Models use an id again for another call; but what was approved and has not run is for those arguments alone.
-  if (!isFor(row, asked.digest)) return isOpen(row) ? mismatch(approvals, row.id) : undefined
+  if (!isFor(row, asked.digest)) return isOpen(row, house.clock.now()) ? mismatch(approvals, row.id) : undefined
   // What has run does not run again, whatever has changed since; else other rules, or another tool, ask anew.
   const same = rules === asked.rules && toolHash === tool.hash
   return same || row.usedBy !== undefined ? row : undefined
@@ -151,8 +152,8 @@ function isFor(row: ApprovalRow, digest: string): boolean {
   return kept.digest === digest || kept.edited?.was === digest
 }
 
-function isOpen({ state, usedBy }: ApprovalRow): boolean {
-  return state === 'approved' && usedBy === undefined
+function isOpen({ state, usedBy, expiresAt }: ApprovalRow, now: number): boolean {
+  return state === 'approved' && usedBy === undefined && now < expiresAt
 }
 
 async function mismatch(approvals: Approvals, id: string): Promise<Refusal> {

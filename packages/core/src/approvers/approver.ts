@@ -27,6 +27,7 @@ export interface Approval {
   readonly args: unknown
   /** The same as text for a card: whole, indented, with invisible and bidirectional characters made visible. */
   readonly argsText: string
+  /** The most it costs. Empty when that is nothing, or when an approver has changed the arguments: then it is priced anew. */
   readonly cost: readonly Amount[]
   /** What was left of the budgets when it was asked. */
   readonly left: readonly Amount[]
@@ -77,7 +78,7 @@ export interface Say {
   readonly digest?: string
   /** Arguments to run with instead: judged, priced and recorded anew. */
   readonly args?: unknown
-  /** Says yes to all calls of the same kind for a while, where the rule allows it. */
+  /** Says yes to all calls of the same kind for a while, where the rule allows it and all say so whose yes is needed. */
   readonly grant?: boolean
 }
 

@@ -78,6 +78,14 @@ A call needs your approval
 ${PROMPT}`)
   })
 
+  it('shows what would act or hide, whoever has made its text', async () => {
+    const { board, show, printed } = scene()
+    await show(board.ask({ argsText: '{\n  "a": "\u001b[2J\u202e"\n}', reason: 'x\u0007\ny', tool: 'a\u200bb' }))
+    const text = printed()
+    expect(text).toContain('    {\n      "a": "\\u{1b}[2J\\u{202e}"\n    }\n')
+    expect(text.replaceAll('\n', '')).toMatch(/^[\x20-\x7e]+$/)
+  })
+
   it.each([
     [{}, true, true],
     [{ NO_COLOR: '1' }, true, false],
@@ -203,6 +211,9 @@ ${PROMPT}`)
     const text = printed()
     expect(text).toMatch(/^ {2}it was approved by terminal:alice at 2026-01-01 00:00:00 UTC\n\nA call needs/)
     expect(text.match(/Approval {5}\S+/g)).toEqual(['Approval     approval-2'])
+    // What it has said itself it does not say again.
+    await show(one)
+    expect(printed()).toBe('')
     await type('n\n')
     await type('y\n')
     expect([one, two, three].map(({ id }) => board.of(id).state)).toEqual(['approved', 'denied', 'approved'])
@@ -318,13 +329,17 @@ describe('where nobody can answer', () => {
   })
 
   it('nobody was asked: the input has ended', async () => {
-    for (const end of ['end', 'destroy'] as const) {
+    for (const end of [
+      (one: PassThrough) => one.end(),
+      (one: PassThrough) => one.destroy(),
+      (one: PassThrough) => one.emit('error'),
+    ]) {
       const { board, input, show, printed, said } = scene()
       await show(board.ask())
       await show(board.ask())
       printed()
       input.write('y')
-      input[end]()
+      end(input)
       await turns()
       expect(printed()).toBe('\n  the input has ended; nothing is decided\n')
       expect(said()).toEqual([])

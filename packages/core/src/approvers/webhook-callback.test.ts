@@ -215,6 +215,7 @@ describe('a callback', () => {
     const ahead = signed(decision(approval, { by: 'bob', decision: 'deny' }), { at: board.clock.now() + 300_000 })
     expect((await fetch(CALLBACK, ahead)).status).toBe(200)
     await board.clock.advance(600_000)
+    await fetch(CALLBACK, signed(decision(approval), { at: board.clock.now() }))
     expect(await told(await fetch(CALLBACK, ahead))).toMatchObject({ status: 409, code: 'replayed' })
   })
 

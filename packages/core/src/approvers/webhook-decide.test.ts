@@ -135,6 +135,16 @@ describe('a decision link', () => {
     expect(board.of(approval.id).state).toBe('approved')
   })
 
+  it('names those who have decided, and not those who said the opposite', async () => {
+    const { board, links, post } = scene({ approvers: ['alice', 'bob'] })
+    const approval = board.ask({ terms: [{ rule: 'four-eyes', quorum: 2 }] })
+    const bob = await links(approval, 'bob')
+    await post((await links(approval, 'alice')).approve, { reason: 'sure' })
+    const html = await (await post(bob.deny, { reason: 'never paid' })).text()
+    expect(html).toContain('it was denied by webhook:bob at 2026-01-01 00:00:00 UTC: never paid')
+    expect(html).not.toContain('alice')
+  })
+
   it('gives a grant only where one may be given, and only when it is ticked', async () => {
     const { board, links, post, fetch } = scene()
     const plain = board.ask()
@@ -266,15 +276,14 @@ describe('a decision link', () => {
     expect((await post(approve, { reason: 'x'.repeat(20_000) })).status).toBe(413)
     const read = new Request(approve, { method: 'POST', body: 'reason=x' })
     await read.text()
+    const parsed = new Request(approve, { method: 'POST', headers: { 'content-length': '8' } })
     // Express hands on what it has parsed as a stream that has ended: the reason would be lost.
     const ended = new Request(approve, { method: 'POST', body: new Blob([]).stream(), duplex: 'half' })
     ended.headers.set('content-length', '8')
-    for (const request of [read, ended]) {
+    for (const request of [read, parsed, ended]) {
       const page = (await approver.fetch?.(request)) as Response
-      expect([page.status, await page.text()]).toEqual([
-        400,
-        expect.stringContaining('mount `haldir.fetch` before what parses bodies'),
-      ])
+      const why = expect.stringContaining('mount `haldir.fetch` before what parses bodies')
+      expect([page.status, await page.text()]).toEqual([400, why])
     }
     expect(board.heard).toEqual([])
     await post(approve, { reason: 'y'.repeat(900) })

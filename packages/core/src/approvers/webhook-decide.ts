@@ -6,7 +6,6 @@ import type { DecisionLinks, Link } from './webhook-links.ts'
 import { endPage, MOST_REASON, questionPage, sayPage } from './webhook-page.ts'
 
 const MOST_BYTES = 16_384
-const TOKEN = /^[A-Za-z0-9_-]{43}$/
 
 export class LinkPages {
   readonly #name: string
@@ -30,7 +29,7 @@ export class LinkPages {
     } catch {
       return UNAVAILABLE()
     }
-    const link = approval && TOKEN.test(token) ? this.#links.read(approval, token) : undefined
+    const link = approval && this.#links.read(approval, token)
     if (!approval || !link) {
       // Whoever has no valid link is a stranger, whatever approval the address names.
       await port.reject({ why: 'a decision link is not valid' })

@@ -37,7 +37,7 @@ export interface WebhookApproverOptions {
   readonly name?: string
   /** Where its own requests lead, below `baseUrl`; `/haldir/<name>` unless given. */
   readonly path?: string
-  /** How long the receiver may take to answer: 15 seconds, and at most 20. */
+  /** How long the receiver may take to answer: 15 seconds, and at most 20, as any channel. */
   readonly timeout?: Duration
   /** Sends the messages; `globalThis.fetch` unless given. It must follow no redirect. */
   readonly fetch?: PostFunction

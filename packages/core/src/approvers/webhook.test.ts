@@ -264,6 +264,7 @@ describe('the options', () => {
     ['url', 'http://127.0.0.1.evil.example'],
     ['url', 'http://localhost.evil.example'],
     ['url', 'https://user:pass@hooks.example'],
+    ['url', 'https://user@hooks.example'],
     ['url', 'https://hooks.example/#x'],
     ['secrets', undefined],
     ['secrets', []],

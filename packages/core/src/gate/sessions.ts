@@ -69,7 +69,7 @@ const BRAND = Symbol.for('haldir.session')
 
 /** A handle on a session. `id` may be shown and logged; `token` is the bearer secret and never shows by itself. */
 export class Session {
-  readonly #parts: SessionParts
+  #parts: SessionParts
   #row: SessionRow
   /** When it ends by the monotonic clock, which nobody can set back. */
   #deadline: number
@@ -109,7 +109,7 @@ export class Session {
     return new Date(this.#row.expiresAt)
   }
 
-  /** The bearer secret: `haldir.attach(token)` in another process acts as this session. */
+  /** The bearer secret: `haldir.attach(token)` elsewhere acts as this session. Empty in a call resumed without it. */
   get token(): string {
     return this.#parts.token
   }
@@ -174,10 +174,9 @@ export class Session {
   }
 
   /**
-   * Makes a request as a governed call, known to policies and meters as the tool `session.fetch`. Secrets are put in
-   * `secretHeaders` alone and sent only to hosts that they name, over https unless the host is private and meant; no redirect is followed, and no private
-   * address is spoken to, whether the URL names it or its host resolves to it. The answer's headers and body are free of
-   * the session's secrets. Rejects with `Denied` when it is refused.
+   * Makes a request as a governed call: the tool `session.fetch` to policies and meters. `secretHeaders` are sent over
+   * https alone, unless the host is private and meant. No redirect is followed, and no private address is spoken to, named
+   * or resolved to. The answer is free of the session's secrets. Rejects with `Denied` when it is refused.
    */
   fetch(url: string | URL, options?: FetchOptions): Promise<Response> {
     return this.#parts.acts.fetch(this, url, options)
@@ -215,7 +214,8 @@ export class Session {
   }
 
   /** The row as the store has it now: it may have ended, or live longer, for `leftMs` at most. @internal */
-  refresh(row: SessionRow, leftMs: number): void {
+  refresh(row: SessionRow, leftMs: number, token = ''): void {
+    if (token) this.#parts = { ...this.#parts, token }
     if (row.revokedAt !== undefined) this.end('session-revoked')
     if (this.over()) return
     // Invariant: a wall clock that was set back extends nothing. What was gained is told by the store's clock alone.

@@ -5,7 +5,20 @@ import { hashOf } from '../policy/compile.ts'
 import type { Rule } from '../policy/policy.ts'
 
 /** A reason why a person has to decide: a rule that asks, a guard, or the policy's default. */
-export type Asking = Pick<Rule, 'id' | 'approvers' | 'quorum' | 'timeout' | 'grant'>
+export type Asking = Pick<Rule, 'id' | 'approvers' | 'quorum' | 'timeout' | 'grant'> & {
+  /** Of the policy, where a condition is a function: no hash sees into it. */
+  readonly version?: string | number
+}
+
+/** Rules as what asks. */
+export function askingOf(rules: readonly Rule[], version: string | number | undefined): readonly Asking[] {
+  return rules.map((rule) => (version !== undefined && holdsFunction(rule) ? { ...rule, version } : rule))
+}
+
+function holdsFunction(part: unknown): boolean {
+  if (typeof part === 'function') return true
+  return typeof part === 'object' && part !== null && Object.values(part).some(holdsFunction)
+}
 
 /** One for each of them: every one has to have its yes. */
 export function termsOf(asking: readonly Asking[]): readonly ApprovalTerm[] {
@@ -41,6 +54,8 @@ export interface Vote {
   readonly rules: readonly string[]
   /** What it was said of. */
   readonly digest: string
+  /** It is also a yes to all calls of the same kind. */
+  readonly grant?: true
 }
 
 /** What a decision is made on. */
@@ -89,7 +104,11 @@ function names(approvers: readonly string[], people: readonly string[]): boolean
 
 /** By name, whichever channel they come through: in doubt two names are one person. */
 function samePerson(one: string, other: string): boolean {
-  return bare(one).toLowerCase() === bare(other).toLowerCase()
+  return looks(one) === looks(other)
+}
+
+function looks(name: string): string {
+  return bare(name).normalize('NFKC').trim().toLowerCase()
 }
 
 function bare(name: string): string {
