@@ -17,7 +17,7 @@ import {
 } from '@haldir/core'
 import { memorySink } from '@haldir/core/sinks/memory'
 import { memoryStore } from '@haldir/core/stores/memory'
-import { fakeClock } from '@haldir/testing'
+import { type FakeClock, fakeClock } from '@haldir/testing'
 import { afterEach, describe, expect, it } from 'vitest'
 import { entriesOf, proves } from '../promises.ts'
 import { caughtBy, channel, type Pay, pendingOf } from './approval-scene.ts'
@@ -252,6 +252,33 @@ describe('a channel that is down', () => {
     // And the first again, when it has had its time.
     await clock.advance(25_000)
     expect([shown.length, shown[2]]).toEqual([3, shown[0]])
+  })
+
+  it('that is slow is shown what has changed when it is done, and not beside that', async () => {
+    const shown: unknown[] = []
+    let clock: FakeClock | undefined
+    const approver: Approver = {
+      name: 'slow',
+      async show({ votes }, note) {
+        shown.push([votes.length, note])
+        await new Promise<void>((done) => clock?.setTimeout(done, 3_000))
+        return note ?? { card: shown.length }
+      },
+    }
+    const rules = [{ ...policy.rules[0], quorum: 3 }] as Policy['rules']
+    const there = await scene({ approvers: [approver], policy: { ...policy, rules } })
+    clock = there.clock
+    void caughtBy(there.pay({ amount: 50 }))
+    const { id } = await pendingOf(there.haldir)
+    await clock.advance(1_000)
+    await there.haldir.approvals.decide(id, { approve: true, by: 'alice' })
+    await clock.advance(1_000)
+    expect(shown).toEqual([[0, undefined]])
+    await clock.advance(5_000)
+    expect(shown).toEqual([
+      [0, undefined],
+      [1, { card: 1 }],
+    ])
   })
 
   it('waits as long as it has said', async () => {
