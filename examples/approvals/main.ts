@@ -29,10 +29,10 @@ const pay = governed(async ({ to, amount }: { to: string; amount: number }) => `
 })
 const session = await haldir.createSession({ agent: 'order-bot', scopes: ['spend:500'], ttl: '1d' })
 
-// Told at least once of every decision, also of one that was made in another process.
+// Told at least once of every decision, also of one that was made in another process; again if this rejects.
 haldir.approvals.onDecided(async ({ id, state, resume }) => {
   console.log('decided:', state, resume)
-  if (state === 'approved') console.log(await haldir.approvals.resume(id))
+  if (state === 'approved') console.log(await haldir.approvals.resume(id).catch((error) => error.message))
 })
 
 await session

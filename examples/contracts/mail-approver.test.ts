@@ -41,6 +41,7 @@ approverContract({
   lacks: {
     decide: 'people decide where the mail leads them',
     other: 'nobody decides by mail',
+    another: 'a mail that was sent stays as it is',
     forgeries: 'nothing comes in by mail',
     replay: 'nothing comes in by mail',
   },

@@ -3,7 +3,7 @@
  * `SLACK_APPROVERS` (ids, separated by commas) it is yours, and its clicks come in on port 3000 (or `PORT`); else it is
  * a fake one, whose people look at each card and click.
  */
-import { createServer } from 'node:http'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { setTimeout as pause } from 'node:timers/promises'
 import { type FakeSlack, fakeSlack } from '@haldir/testing/slack'
 
@@ -64,7 +64,7 @@ function headline(slack: FakeSlack, card: FakeSlack['messages'][number]): string
 
 /** Where Slack reaches it: through a tunnel to this port, at the path /haldir/slack. */
 async function listen(answer: Answer): Promise<() => Promise<void>> {
-  const server = createServer(async (incoming, outgoing) => {
+  const serve = async (incoming: IncomingMessage, outgoing: ServerResponse) => {
     const chunks: Uint8Array[] = []
     for await (const chunk of incoming) chunks.push(chunk)
     const headers = new Headers(Object.entries(incoming.headers).map(([name, value]) => [name, String(value)]))
@@ -73,6 +73,10 @@ async function listen(answer: Answer): Promise<() => Promise<void>> {
     const response = await answer(new Request(new URL(url, 'http://localhost'), { method, headers, ...body }))
     outgoing.writeHead(response.status, Object.fromEntries(response.headers))
     outgoing.end(Buffer.from(await response.arrayBuffer()))
+  }
+  // What makes no request, such as one for `//`, does not end the process.
+  const server = createServer((incoming, outgoing) => {
+    serve(incoming, outgoing).catch(() => outgoing.writeHead(400).end())
   })
   await new Promise<void>((ready) => server.listen(Number(PORT), '127.0.0.1', ready))
   console.log(`waiting for clicks on http://127.0.0.1:${PORT}/haldir/slack`)

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import {
+  type Approver,
   type Entry,
   governed,
   type Haldir,
@@ -16,7 +17,7 @@ import {
 } from '@haldir/core'
 import { memorySink } from '@haldir/core/sinks/memory'
 import { memoryStore } from '@haldir/core/stores/memory'
-import { fakeClock } from '@haldir/testing'
+import { type FakeClock, fakeClock } from '@haldir/testing'
 import { afterEach, describe, expect, it } from 'vitest'
 import { entriesOf, proves } from '../promises.ts'
 import { caughtBy, channel, type Pay, pendingOf } from './approval-scene.ts'
@@ -235,6 +236,51 @@ describe('a channel that is down', () => {
     expect(other.shown.map(({ state }) => state)).toEqual(['pending', 'approved'])
   })
 
+  it('that hangs on one approval is shown the others', async () => {
+    const shown: string[] = []
+    const approver: Approver = {
+      name: 'slow',
+      show: ({ id }) => (shown.push(id) === 1 ? new Promise(() => {}) : {}),
+    }
+    const { pay, haldir, clock } = await scene({ approvers: [approver] })
+    void caughtBy(pay({ amount: 50 }))
+    await pendingOf(haldir)
+    await clock.advance(100)
+    void caughtBy(pay({ amount: 60 }))
+    await clock.advance(100)
+    expect(new Set(shown).size).toBe(2)
+    // And the first again, when it has had its time.
+    await clock.advance(25_000)
+    expect([shown.length, shown[2]]).toEqual([3, shown[0]])
+  })
+
+  it('that is slow is shown what has changed when it is done, and not beside that', async () => {
+    const shown: unknown[] = []
+    let clock: FakeClock | undefined
+    const approver: Approver = {
+      name: 'slow',
+      async show({ votes }, note) {
+        shown.push([votes.length, note])
+        await new Promise<void>((done) => clock?.setTimeout(done, 3_000))
+        return note ?? { card: shown.length }
+      },
+    }
+    const rules = [{ ...policy.rules[0], quorum: 3 }] as Policy['rules']
+    const there = await scene({ approvers: [approver], policy: { ...policy, rules } })
+    clock = there.clock
+    void caughtBy(there.pay({ amount: 50 }))
+    const { id } = await pendingOf(there.haldir)
+    await clock.advance(1_000)
+    await there.haldir.approvals.decide(id, { approve: true, by: 'alice' })
+    await clock.advance(1_000)
+    expect(shown).toEqual([[0, undefined]])
+    await clock.advance(5_000)
+    expect(shown).toEqual([
+      [0, undefined],
+      [1, { card: 1 }],
+    ])
+  })
+
   it('waits as long as it has said', async () => {
     const { desk, pay, haldir, clock } = await scene()
     desk.fail(Object.assign(new Error('429'), { retryAfterMs: 30_000 }))
@@ -262,6 +308,38 @@ describe('an application that is told of decisions', () => {
     expect(tries).toBe(3)
     await clock.advance(600_000)
     expect(tries).toBe(3)
+  })
+
+  it('takes as long as what it resumes: it is not told twice meanwhile, nor does the next one wait', async () => {
+    const { pay, haldir, clock } = await scene({ approvals: { mode: 'suspend' } })
+    const told: unknown[] = []
+    haldir.approvals.onDecided(async ({ args }) => {
+      const { amount } = args as Pay
+      told.push(amount)
+      if (amount === 50) await new Promise<void>((done) => clock.setTimeout(done, 200_000))
+      told.push(`${amount} done`)
+    })
+    for (const amount of [50, 60]) {
+      const { approvalId: id } = (await caughtBy(pay({ amount }))) as Suspended
+      await haldir.approvals.decide(id, { approve: true, by: 'alice' })
+      await clock.advance(1_000)
+    }
+    expect(told).toEqual([50, 60, '60 done'])
+    await clock.advance(1_000_000)
+    expect(told).toEqual([50, 60, '60 done', '50 done'])
+  })
+
+  it('may close the haldir when it has heard what it waited for', async () => {
+    const { pay, haldir, clock } = await scene({ approvals: { mode: 'suspend' } })
+    let closed = false
+    haldir.approvals.onDecided(async () => {
+      await haldir.close()
+      closed = true
+    })
+    const { approvalId: id } = (await caughtBy(pay({ amount: 50 }))) as Suspended
+    await haldir.approvals.decide(id, { approve: true, by: 'alice' })
+    for (let seconds = 0; seconds < 10 && !closed; seconds++) await clock.advance(1_000)
+    expect(closed).toBe(true)
   })
 
   it('is told in another process, of what was decided while nobody listened', async () => {

@@ -566,6 +566,19 @@ const BROKEN: readonly (readonly [wrong: string, broken: Break, caught: string])
   ['says nothing to a haldir', DEAF, 'a call runs after a yes, once, and people see what has become of it'],
   ['says yes to a haldir', YES, 'a call does not run after a no'],
   [
+    'knows its cards by heart',
+    (good) => {
+      const mine = new Set<string>()
+      return {
+        async show(approval, note, signal) {
+          if (approval.state === 'pending') mine.add(approval.id)
+          return mine.has(approval.id) ? good.show(approval, note, signal) : note
+        },
+      }
+    },
+    'what a process that is gone has asked, another one ends',
+  ],
+  [
     'leaves a question when its session is revoked',
     silentOf('withdrawn'),
     'a call whose session is revoked meanwhile does not run, whatever people still say; they are told',

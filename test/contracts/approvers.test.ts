@@ -15,6 +15,7 @@ approverContract({
   open: openTerminal,
   lacks: {
     other: 'one person sits at a terminal',
+    another: 'one program asks at a terminal',
     forgeries: 'nothing comes in but what is typed there',
     replay: 'nothing comes in but what is typed there',
   },

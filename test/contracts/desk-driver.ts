@@ -141,6 +141,7 @@ export function openDesk(approver: (desk: Desk) => DeskApprover = goodApprover):
   }
   return {
     approver: made,
+    another: () => approver(desk),
     people,
     shown: () => desk.cards.map((card) => ({ ...card })),
     async decide({ approval, approve, person, reason }) {

@@ -20,7 +20,8 @@ export function openSlack(clock: FakeClock): OpenedApprover {
   const slack = fakeSlack({ clock, groups: { S0FIN: [] } })
   const { token, signingSecret, apiUrl, fetch } = slack
   const approvers = [...people.map(({ name }) => name), 'S0FIN']
-  const approver = slackApprover({ token, signingSecret, apiUrl, fetch, channel: 'C0PAY', approvers })
+  const another = () => slackApprover({ token, signingSecret, apiUrl, fetch, channel: 'C0PAY', approvers })
+  const approver = another()
   const deliver = async (request: Request) => approver.fetch?.(request)
   const cardOf = (id: string) => {
     // It can be there twice when a process died; the newest is what people see first.
@@ -32,6 +33,7 @@ export function openSlack(clock: FakeClock): OpenedApprover {
     slack.click(cardOf(id), 'haldir_approve', { user, ...how }, to)
   return {
     approver,
+    another,
     people,
     shown: () =>
       slack.messages.map((message) => ({

@@ -105,13 +105,15 @@ export async function openWebhook(
 ): Promise<OpenedApprover> {
   const there = await receiver()
   const { received } = there
-  const approver = webhookApprover({
-    url: there.url,
-    secrets: [SECRET, OLD_SECRET],
-    baseUrl: 'https://app.example',
-    approvers: people.map(({ name }) => name),
-    ...options,
-  })
+  const another = () =>
+    webhookApprover({
+      url: there.url,
+      secrets: [SECRET, OLD_SECRET],
+      baseUrl: 'https://app.example',
+      approvers: people.map(({ name }) => name),
+      ...options,
+    })
+  const approver = another()
   const ask = async (request: Request) => {
     const response = await approver.fetch?.(request)
     if (!response) throw new Error('the approver did not know its own link')
@@ -136,6 +138,7 @@ export async function openWebhook(
   }
   return {
     approver,
+    another,
     people,
     async shown() {
       const seen = new Map(received.map((one) => [one.headers['webhook-id'], one]))

@@ -14,7 +14,7 @@ import { register } from './suite.ts'
 export type { OpenedApprover, Person, PersonAnswer, Shown } from './approver-contract/scene.ts'
 
 /** What only the driver of an approver can offer; see `OpenedApprover`. `break` goes with `mend`, `other` is a person. */
-export type ApproverWays = 'decide' | 'other' | 'forgeries' | 'replay' | 'break'
+export type ApproverWays = 'decide' | 'other' | 'another' | 'forgeries' | 'replay' | 'break'
 
 export interface ApproverContract {
   readonly name: string
@@ -36,7 +36,7 @@ export const APPROVER_CHAPTERS: Readonly<Record<string, readonly ApproverCase[]>
   'under a haldir': GOVERNED,
 }
 
-const WAYS: readonly ApproverWays[] = ['decide', 'other', 'forgeries', 'replay', 'break']
+const WAYS: readonly ApproverWays[] = ['decide', 'other', 'another', 'forgeries', 'replay', 'break']
 
 /** @internal */
 export function approverOffers({ opened, approver }: ApproverScene, need: string): boolean {

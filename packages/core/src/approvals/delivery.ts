@@ -61,7 +61,8 @@ class Channel {
   readonly #name: string
   readonly #show: Show
   readonly #abort = new AbortController()
-  readonly #flying = new Set<Promise<void>>()
+  /** By approval. */
+  readonly #flying = new Map<string, Promise<void>>()
   #looking: Promise<void> | undefined
   #again = false
   #retry: (() => void) | undefined
@@ -81,7 +82,7 @@ class Channel {
 
   /** Resolves when nothing is on its way. */
   async idle(): Promise<void> {
-    while (this.#looking || this.#flying.size > 0) await Promise.all([this.#looking, ...this.#flying])
+    while (this.#looking || this.#flying.size > 0) await Promise.all([this.#looking, ...this.#flying.values()])
   }
 
   close(): void {
@@ -107,12 +108,16 @@ class Channel {
   }
 
   #send(delivery: Delivery): void {
+    const { id } = delivery.row
+    // Invariant: of one approval, one is on its way: it does not know yet what the other will note, and would post a
+    // second card. When that one lands, what has changed meanwhile is due at once.
+    if (this.#flying.has(id)) return void this.#later(id, LEASE_MS)
     const flight = this.#deliver(delivery).finally(() => {
-      this.#flying.delete(flight)
+      this.#flying.delete(id)
       // There may be more, and it may have changed while it was shown.
       this.kick()
     })
-    this.#flying.add(flight)
+    this.#flying.set(id, flight)
   }
 
   async #deliver({ row, note, attempt }: Delivery): Promise<void> {
@@ -135,12 +140,16 @@ class Channel {
       stop.abort()
       house.faults.note(`approver ${this.#name}`, error)
       const pause = pauseAfter(attempt, error)
-      // The lease would bring it back, too, if the store does not take this.
-      await this.#approvals.ask((verbs) => verbs.later(row.id, this.#name, pause), 'later').catch(() => {})
+      await this.#later(row.id, pause)
       this.#retryIn(pause)
     } finally {
       this.#abort.signal.removeEventListener('abort', giveUp)
     }
+  }
+
+  /** The lease would bring it back, too, if the store does not take this. */
+  async #later(id: string, ms: number): Promise<void> {
+    await this.#approvals.ask((verbs) => verbs.later(id, this.#name, ms), 'later').catch(() => {})
   }
 
   #retryIn(ms: number): void {

@@ -33,6 +33,7 @@ export interface Approval {
   readonly left: readonly Amount[]
   /** Who asked: the agents of the chain, and whom the session's `requester` attribute names. None of them may decide. */
   readonly requester: readonly string[]
+  /** What was said of these arguments; a word on others, before a change, is none. */
   readonly votes: readonly ApprovalVote[]
   /** For how long a yes may hold for the same tool and the same of the named arguments, if a rule allows that. */
   readonly grant?: { readonly forMs: number; readonly args: readonly string[]; readonly until?: Date }

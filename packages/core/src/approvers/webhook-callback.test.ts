@@ -145,6 +145,7 @@ describe('a callback', () => {
     const answer = await told(await fetch(CALLBACK, signed(body)))
     expect(answer.status).toBe(400)
     expect(board.heard).toEqual([])
+    expect(board.rejected).toEqual([{ why: answer.detail }])
     // Nothing that came in is repeated.
     expect(String(answer.detail)).not.toMatch(/nonsense|xxx|amount|\u202e/)
   })
@@ -261,6 +262,7 @@ describe('a callback', () => {
       const answer = await told((await approver.fetch?.(request)) as Response)
       expect(answer).toMatchObject({ status: 400, detail: expect.stringContaining('before what parses bodies') })
     }
+    expect(board.rejected).toHaveLength(4)
   })
 
   it('a body that never ends, or breaks off, does not get through', async () => {

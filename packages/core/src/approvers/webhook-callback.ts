@@ -46,16 +46,17 @@ export class Callback {
 
   async answer(request: Request, port: ApproverPort): Promise<Response> {
     if (request.method !== 'POST') return problem(405, 'a callback is a `POST`', {}, { allow: 'POST' })
-    const body = await rawBody(request, MOST_BYTES)
-    if (!body.ok) return problem(body.status, body.why)
-    if (body.bytes.length === 0) return problem(400, LOST)
-    const checked = checkSigned(this.#options.secrets, request.headers, body.bytes, port.clock.now())
-    if (!checked.ok) {
-      await port.reject({ why: checked.why })
-      return problem(401, checked.why, {}, { 'www-authenticate': 'StandardWebhooks' })
+    const refuse = async (status: number, why: string, headers?: Readonly<Record<string, string>>) => {
+      await port.reject({ why })
+      return problem(status, why, {}, headers)
     }
+    const body = await rawBody(request, MOST_BYTES)
+    if (!body.ok) return refuse(body.status, body.why)
+    if (body.bytes.length === 0) return refuse(400, LOST)
+    const checked = checkSigned(this.#options.secrets, request.headers, body.bytes, port.clock.now())
+    if (!checked.ok) return refuse(401, checked.why, { 'www-authenticate': 'StandardWebhooks' })
     const decision = decisionOf(body.bytes, this.#options.name)
-    if (typeof decision === 'string') return problem(400, decision)
+    if (typeof decision === 'string') return refuse(400, decision)
     const { id, say } = decision
     // Invariant: of one message, however often it comes, one is heard. What it led to stands in the store.
     if (!this.#hear(checked.mark, port.clock.monotonic())) {

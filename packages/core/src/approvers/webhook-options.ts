@@ -37,7 +37,7 @@ export interface WebhookApproverOptions {
   readonly name?: string
   /** Where its own requests lead, below `baseUrl`; `/haldir/<name>` unless given. */
   readonly path?: string
-  /** How long the receiver may take to answer; 15 seconds. A haldir waits for no channel longer than 20. */
+  /** How long the receiver may take to answer: 15 seconds, and at most 20, as any channel. */
   readonly timeout?: Duration
   /** Sends the messages; `globalThis.fetch` unless given. It must follow no redirect. */
   readonly fetch?: PostFunction
@@ -55,6 +55,7 @@ export interface CheckedWebhook {
   readonly post: PostFunction | undefined
 }
 
+const MOST_MS = 20_000
 const KEYS = ['url', 'secrets', 'baseUrl', 'approvers', 'name', 'path', 'timeout', 'fetch'] as const
 
 /** Throws `ConfigError`, naming the option. */
@@ -69,6 +70,9 @@ export function checkWebhookOptions(options: WebhookApproverOptions): CheckedWeb
     throw invalid('path', 'is a path such as `/haldir/webhook`')
   }
   if (fetch !== undefined && typeof fetch !== 'function') throw invalid('fetch', 'is a function')
+  const timeoutMs = parseDuration(timeout, 'timeout')
+  // No channel is given longer: what is due would be handed to somebody else.
+  if (timeoutMs > MOST_MS) throw invalid('timeout', 'is at most 20 seconds')
   return {
     name,
     url: checkedUrl(options.url, 'url').href,
@@ -76,7 +80,7 @@ export function checkWebhookOptions(options: WebhookApproverOptions): CheckedWeb
     base: options.baseUrl === undefined ? undefined : baseOf(options.baseUrl) + path,
     approvers: approvers === undefined ? undefined : checkedApprovers(approvers),
     path: path.slice(1).split('/'),
-    timeoutMs: parseDuration(timeout, 'timeout'),
+    timeoutMs,
     post: fetch,
   }
 }

@@ -291,6 +291,7 @@ describe('the options', () => {
     ['path', '/%61'],
     ['timeout', 'soon'],
     ['timeout', 0],
+    ['timeout', '21s'],
     ['fetch', 'fetch'],
   ])('`%s` is not %j', (path, value) => {
     const options = { ...good, [path.split('.')[0] as string]: value }

@@ -40,6 +40,8 @@ export interface OpenedApprover {
   readonly approver: Approver
   /** Somebody who may use the channel, and somebody else, unless there can't be another. */
   readonly people: readonly [Person, Person?]
+  /** The same channel as another process has it: of its own, with the same other side. The case opens and closes it. */
+  another?(): Approver
   /** What people have before them now, each thing once and as it reads by now, the oldest first. */
   shown(): MaybePromise<readonly Shown[]>
   /** Lets a person answer, by what was last shown of the approval; answers what he is told, when he is told. */

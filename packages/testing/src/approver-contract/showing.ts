@@ -1,4 +1,5 @@
 /** People see what they decide: all of it, and nothing else. */
+import type { Approver } from '@haldir/core'
 import { expect } from 'vitest'
 import { inTime } from '../suite.ts'
 import type { ApproverCase } from './scene.ts'
@@ -152,6 +153,21 @@ export const ENDS: readonly ApproverCase[] = [
       },
     }),
   ),
+  {
+    title: 'what a process that is gone has asked, another one ends',
+    needs: ['another'],
+    async run(scene) {
+      const approval = await scene.asked()
+      const other = scene.opened.another?.() as Approver
+      other.open?.(scene.board)
+      const ended = scene.board.end(approval.id, 'withdrawn')
+      const note = await scene.board.note(approval.id)
+      await inTime(other.show(ended, note, new AbortController().signal), '`show`')
+      expect(await scene.canApprove(approval), 'whether it can be approved').toBe(false)
+      expect(await scene.text(approval)).toMatch(/withdrawn/i)
+      await other.close?.()
+    },
+  },
   {
     title: 'what was over before it was ever shown is no question',
     async run(scene) {

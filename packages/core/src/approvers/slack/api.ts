@@ -25,6 +25,8 @@ const LONGEST_WAIT_S = 3_600
 
 export class SlackApi {
   readonly #parts: ApiParts
+  /** Until when a method wants to be left alone, by the monotonic clock: what is asked before then is not sent. */
+  readonly #until = new Map<Method, number>()
 
   constructor(parts: ApiParts) {
     this.#parts = parts
@@ -36,6 +38,8 @@ export class SlackApi {
    */
   async call(method: Method, body: Readonly<Record<string, unknown>>, signal?: AbortSignal): Promise<Answer> {
     const { clock } = this.#parts
+    const left = (this.#until.get(method) ?? 0) - clock.monotonic()
+    if (left > 0) throw leaveAlone(method, left)
     const controller = new AbortController()
     const stop = () => controller.abort()
     signal?.addEventListener('abort', stop, { once: true })
@@ -68,8 +72,10 @@ export class SlackApi {
     if (status === 429 || status >= 500) {
       // Nobody reads it: the connection is free again.
       response.body?.cancel().catch(() => {})
-      const what = status === 429 ? 'asks to be left alone for a while' : 'has trouble'
-      throw Object.assign(new Unavailable(`\`${method}\` ${what}`), waitOf(response))
+      const wait = waitOf(response)
+      if (status !== 429) throw Object.assign(new Unavailable(`\`${method}\` has trouble`), { retryAfterMs: wait })
+      if (wait !== undefined) this.#until.set(method, this.#parts.clock.monotonic() + wait)
+      throw leaveAlone(method, wait)
     }
     const answer: unknown = await response.json().catch(() => undefined)
     const { ok, error } = (answer ?? {}) as { ok?: unknown; error?: unknown }
@@ -84,11 +90,15 @@ export function refusedBy(method: Method, error: string): Unavailable {
   return new Unavailable(`\`${method}\` was refused: \`${error}\``)
 }
 
-/** How long Slack wants to be left alone, in whole seconds. */
-function waitOf(response: Response): { readonly retryAfterMs?: number } {
-  const seconds = response.headers.get('retry-after')
-  if (seconds === null || !/^\d{1,9}$/.test(seconds)) return {}
-  return { retryAfterMs: Math.min(Number(seconds), LONGEST_WAIT_S) * 1_000 }
+function leaveAlone(method: Method, retryAfterMs: number | undefined): Unavailable {
+  return Object.assign(new Unavailable(`\`${method}\` asks to be left alone for a while`), { retryAfterMs })
+}
+
+/** How long Slack wants to be left alone; it says so in whole seconds. */
+function waitOf({ headers }: Response): number | undefined {
+  const seconds = headers.get('retry-after')
+  if (seconds === null || !/^\d{1,9}$/.test(seconds)) return undefined
+  return Math.min(Number(seconds), LONGEST_WAIT_S) * 1_000
 }
 
 function ended(signal: AbortSignal): Promise<never> {

@@ -76,19 +76,16 @@ function argumentsOf(approval: Approval): Block {
 
 /** How it stands, where there is anything to say of that. */
 function standingOf(approval: Approval): readonly string[] {
-  const { state, votes, terms, grant, usedAt, edited } = approval
+  const { state, votes, terms, grant, usedAt } = approval
   const yes = [...new Set(votes.filter(({ approve }) => approve).map(({ by }) => by))]
   const no = votes.findLast(({ approve }) => !approve)
   const [needed = 1, ...others] = terms.map(({ quorum }) => quorum)
-  // Of several rules each wants its own, and what was said before a change is no word on what is asked now: then nobody
-  // is told that enough have said yes.
-  const counted = others.length === 0 && !edited
-  const soFar = counted ? `${yes.length} of ${needed} have approved` : `${yes.length} have approved`
-  const before = edited ? ' (some of them maybe what it was before)' : ''
+  // Of several rules each wants its own: then nobody is told that enough have said yes.
+  const of = others.length === 0 ? ` of ${needed}` : ''
   const because = (reason: string | undefined) => (reason === undefined ? '' : `\n${inline(reason, 200)}`)
   switch (state) {
     case 'pending':
-      return needed > 1 || yes.length > 0 ? [`${soFar}${before}${namesOf(': ', yes)}`] : []
+      return needed > 1 || yes.length > 0 ? [`${yes.length}${of} have approved${namesOf(': ', yes)}`] : []
     case 'approved': {
       const until = grant?.until ? `\nCalls like it run without asking until ${date(grant.until)}` : ''
       const used = usedAt ? `\nUsed ${date(usedAt)}` : ''

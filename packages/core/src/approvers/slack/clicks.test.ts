@@ -1,4 +1,5 @@
 /** Clicks: who is heard, what is said to those who are not, and what is answered to Slack, and when. */
+import type { SlackMessage } from '@haldir/testing'
 import { describe, expect, it } from 'vitest'
 import { slackScene as scene } from '../../../../../test/slack-scene.ts'
 
@@ -143,7 +144,7 @@ describe('who may decide', () => {
     ['trouble', { status: 500 }],
     ['too many requests', { status: 429, retryAfter: 30 }],
   ])('is nobody of a group of which Slack says nothing (%s), and that is what they are told', async (_, failure) => {
-    const { card, click, slack, get, said } = scene()
+    const { card, click, slack, get, said, clock } = scene()
     const { id, message } = await card()
     slack.fail('usergroups.users.list', failure)
     await click(message, 'approve', 'U456')
@@ -155,6 +156,7 @@ describe('who may decide', () => {
     expect(said).toHaveLength(1)
     // What Slack did not say is not remembered.
     slack.up()
+    await clock.advance(30_000)
     const other = await card()
     await click(other.message, 'approve', 'U456')
     expect(get(other.id).state).toBe('approved')
@@ -201,6 +203,31 @@ describe('a click in vain is answered, to the one who clicked alone:', () => {
     await Promise.all([click(message, 'approve', 'U123'), click(message, 'deny', 'U456')])
     expect(get(id).votes).toHaveLength(1)
     expect(slack.ephemerals).toHaveLength(1)
+  })
+
+  it('and the card shows it, also one that nobody has noted', async () => {
+    let answers = 0
+    const there = scene({
+      async fetch(url, init) {
+        const answer = await there.slack.fetch(url, init as RequestInit)
+        if (++answers === 1) throw new TypeError('the connection was closed')
+        return answer
+      },
+    })
+    const { ask, show, approver, click, slack } = there
+    ask()
+    await show(approver).catch(() => {})
+    await show(approver)
+    const [unnoted, noted] = slack.messages as [SlackMessage, SlackMessage]
+    const buttons = () => slack.messages.map((message) => slack.buttonsOf(message).length)
+    await click(unnoted, 'approve')
+    expect(buttons()).toEqual([0, 3])
+    expect(slack.textOf(slack.messages[0]!)).toContain('Approved by <@U123>')
+    // The noted one is edited as ever, and by nobody else.
+    await click(noted, 'approve')
+    expect(buttons()).toEqual([0, 3])
+    await show(approver)
+    expect(buttons()).toEqual([0, 0])
   })
 
   it('no form opens for what is decided already, or has been changed', async () => {

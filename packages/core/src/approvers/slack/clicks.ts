@@ -7,7 +7,7 @@ import type { Groups } from './groups.ts'
 import { type Click, REASON_BLOCK, type Submission, type Target } from './interaction.ts'
 import type { Approvers } from './options.ts'
 import { REASON_ROOM, reasonForm } from './reason-form.ts'
-import { readNote } from './show.ts'
+import { readNote, showCard } from './show.ts'
 import { escaped } from './text.ts'
 
 export interface ClicksParts {
@@ -47,6 +47,7 @@ export class Clicks {
             ...(action === 'grant' ? { grant: true } : {}),
           })
     if (why !== undefined) await this.#tell(user, why, target, click.channel)
+    await this.#bringUpToDate(click)
     return new Response(null)
   }
 
@@ -113,6 +114,23 @@ export class Clicks {
     const may = approvers.anyone || approvers.users.has(user) || of.some((group) => approvers.groups.includes(group))
     const refused = may ? undefined : unknown ? `${NOT_ONE} ${UNSURE}` : NOT_ONE
     return { refused, groups: of.map((group) => `slack:${group}`), unknown }
+  }
+
+  /**
+   * There may be a card that nobody has noted, after an answer of Slack's that was lost: it is not edited by itself, but
+   * when somebody clicks on it and there is nothing to decide any more. What is over stays so, so no later edit is undone.
+   */
+  async #bringUpToDate({ target, channel, ts }: Click): Promise<void> {
+    const { port, api } = this.#parts
+    const clicked = readNote({ channel, ts })
+    if (!target || !clicked) return
+    try {
+      const approval = await port.get(target.id)
+      if (!approval || approval.state === 'pending') return
+      const noted = readNote(await port.note(target.id))
+      if (noted?.ts === clicked.ts && noted.channel === clicked.channel) return
+      await showCard(api, clicked.channel, approval, clicked, new AbortController().signal)
+    } catch {}
   }
 
   async #refuse(why: string, by: string, id?: string): Promise<string> {

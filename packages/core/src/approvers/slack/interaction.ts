@@ -26,6 +26,8 @@ export interface Click {
   readonly target: Target | undefined
   /** Where it was clicked. */
   readonly channel: string | undefined
+  /** The message it was clicked on, by the time that Slack knows it by. */
+  readonly ts: string | undefined
   /** Lets a form be opened, for three seconds. */
   readonly trigger: string | undefined
 }
@@ -68,6 +70,7 @@ function readClick(payload: Json): Interaction | undefined {
       user: who,
       target: readTarget(action?.value),
       channel: textOf(objectOf(channel)?.id) ?? textOf(objectOf(container)?.channel_id),
+      ts: textOf(objectOf(container)?.message_ts),
       trigger: textOf(trigger),
     }
   }
