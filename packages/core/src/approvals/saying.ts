@@ -27,7 +27,8 @@ export async function speak(approvals: Approvals, channel: string, id: string, s
     if (edit instanceof Hostile) return refuse(row, 'invalid', `The new arguments hold ${edit.what}.`)
     const { vote, next } = voteOf(approvals, row, redacted, edit)
     // Invariant: nothing is decided that is not on record.
-    if (!voted) await approvals.house.trail.record(draftOf(row, 'approval-voted', { channel, ...recorded(vote) }))
+    if (!voted)
+      await approvals.house.trail.record(draftOf(row, 'approval-voted', { channel, ...fromOf(say), ...recorded(vote) }))
     voted = true
     const changed = await approvals.ask((verbs) => verbs.change(row.id, row.version, next), 'change')
     if (changed) return accept(approvals, changed)
@@ -127,6 +128,10 @@ function voteOf(
   return { vote, next: { ...(state ? { state } : {}), ...(edit ? { binding: edit.binding } : {}), ...granted, data } }
 }
 
+function fromOf({ from }: Say): { readonly from?: string } {
+  return from === undefined ? {} : { from }
+}
+
 function recorded({ by, approve, reason, rules, digest, grant }: Vote): Record<string, unknown> {
   return { by, approve, rules, ...(reason === undefined ? {} : { reason }), ...(grant ? { grant } : {}), digest }
 }
@@ -163,11 +168,12 @@ const WHY: Readonly<Record<SayRefusal, string>> = {
 
 /** What comes from a channel is checked like anything else that comes from outside. */
 function wrongIn(say: Say): string | undefined {
-  const { by, groups = [], approve, reason = '', grant = false } = say ?? {}
+  const { by, groups = [], approve, reason = '', from = '', grant = false } = say ?? {}
   if (typeof approve !== 'boolean') return '`approve` is true or false.'
   if (typeof by !== 'string' || by.length === 0 || by.length > 200) return '`by` says who decides.'
   if (!Array.isArray(groups) || !groups.every((group) => typeof group === 'string'))
     return '`groups` is a list of names.'
   if (typeof reason !== 'string' || reason.length > 1_000) return 'The reason has at most 1,000 characters.'
+  if (typeof from !== 'string' || from.length > 200) return '`from` says where, in up to 200 characters.'
   return typeof grant === 'boolean' ? undefined : '`grant` is true or false.'
 }

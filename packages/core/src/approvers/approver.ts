@@ -74,6 +74,8 @@ export interface Say {
   /** Groups they are in, such as `slack:S123`. */
   readonly groups?: readonly string[]
   readonly reason?: string
+  /** Where they said it, for the record: a workspace, an address. Decides nothing. */
+  readonly from?: string
   /** What they were shown: a decision on anything else is refused. */
   readonly digest?: string
   /** Arguments to run with instead: judged, priced and recorded anew. */

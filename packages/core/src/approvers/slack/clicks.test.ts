@@ -11,7 +11,7 @@ describe('a click on', () => {
     expect([response.status, await response.text()]).toEqual([200, ''])
     expect(get(id).state).toBe('approved')
     expect(said.map(({ say }) => say)).toEqual([
-      { approve: true, by: 'slack:U123', groups: [], digest: get(id).digest },
+      { approve: true, from: 'team T0FAKE', by: 'slack:U123', groups: [], digest: get(id).digest },
     ])
     expect(slack.ephemerals).toEqual([])
     // The card is edited when the row changes, not by the click.

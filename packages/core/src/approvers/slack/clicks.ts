@@ -28,6 +28,11 @@ const NO_FORM = 'The form did not open. Try again, or deny without a reason.'
 /** How long an answer to a form waits for the message that says the same. */
 const TELL_MS = 500
 
+/** For the record; nothing is decided by it. */
+function from(team: string | undefined): Pick<Say, 'from'> {
+  return team === undefined ? {} : { from: `team ${team.slice(0, 40)}` }
+}
+
 export class Clicks {
   readonly #parts: ClicksParts
 
@@ -43,6 +48,7 @@ export class Clicks {
       action === 'reason'
         ? await this.#ask(click)
         : await this.#decide(user, target, {
+            ...from(click.team),
             approve: action !== 'deny',
             ...(action === 'grant' ? { grant: true } : {}),
           })
@@ -52,12 +58,12 @@ export class Clicks {
   }
 
   /** Never rejects. */
-  async submit({ user, target, reason }: Submission): Promise<Response> {
+  async submit({ user, target, reason, team }: Submission): Promise<Response> {
     const said = reason.trim()
     if (said === '' || said.length > REASON_ROOM) {
       return formErrors(`Say why, in up to ${REASON_ROOM} characters.`)
     }
-    const why = await this.#decide(user, target, { approve: false, reason: said })
+    const why = await this.#decide(user, target, { ...from(team), approve: false, reason: said })
     if (why === undefined) return new Response(null)
     // The form stays open and says it, in case Slack takes no message now.
     const telling = this.#tell(user, why, target, target?.channel)
@@ -66,7 +72,7 @@ export class Clicks {
   }
 
   /** Answers why it counts for nothing, if so. */
-  async #decide(user: string, target: Target | undefined, say: Pick<Say, 'approve' | 'grant' | 'reason'>) {
+  async #decide(user: string, target: Target | undefined, say: Pick<Say, 'approve' | 'grant' | 'reason' | 'from'>) {
     const { port } = this.#parts
     const by = `slack:${user}`
     if (!target) return this.#refuse(NO_TARGET, by)

@@ -30,6 +30,8 @@ export interface Click {
   readonly ts: string | undefined
   /** Lets a form be opened, for three seconds. */
   readonly trigger: string | undefined
+  /** The workspace it came from. Of a shared channel there are several. */
+  readonly team: string | undefined
 }
 
 export interface Submission {
@@ -37,6 +39,7 @@ export interface Submission {
   readonly user: string
   readonly target: Target | undefined
   readonly reason: string
+  readonly team: string | undefined
 }
 
 /** `undefined`: it makes no sense. `other`: it is not meant for an approver. */
@@ -56,7 +59,7 @@ export function readInteraction(body: Uint8Array): Interaction | undefined {
 }
 
 function readClick(payload: Json): Interaction | undefined {
-  const { actions, user, channel, container, trigger_id: trigger } = payload
+  const { actions, user, channel, container, team, trigger_id: trigger } = payload
   if (!Array.isArray(actions)) return undefined
   const names = Object.entries(ACTIONS).filter(([name]) => name !== 'view')
   for (const action of actions.map(objectOf)) {
@@ -72,19 +75,20 @@ function readClick(payload: Json): Interaction | undefined {
       channel: textOf(objectOf(channel)?.id) ?? textOf(objectOf(container)?.channel_id),
       ts: textOf(objectOf(container)?.message_ts),
       trigger: textOf(trigger),
+      team: textOf(objectOf(team)?.id),
     }
   }
   return { kind: 'other' }
 }
 
-function readSubmission({ view, user }: Json): Interaction | undefined {
+function readSubmission({ view, user, team }: Json): Interaction | undefined {
   const { callback_id: callback, private_metadata: about, state } = objectOf(view) ?? {}
   if (callback !== ACTIONS.reason) return { kind: 'other' }
   const who = userOf(user)
   if (who === undefined) return undefined
   const block = objectOf(objectOf(objectOf(state)?.values)?.[REASON_BLOCK])
   const reason = textOf(objectOf(block?.[REASON_BLOCK])?.value) ?? ''
-  return { kind: 'submission', user: who, target: readTarget(about), reason }
+  return { kind: 'submission', user: who, target: readTarget(about), reason, team: textOf(objectOf(team)?.id) }
 }
 
 export function writeTarget(target: Target): string {
