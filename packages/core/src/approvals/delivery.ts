@@ -127,6 +127,8 @@ class Channel {
     const closed = new Promise<never>((_, reject) => {
       giveUp = () => reject(new Unavailable('the channel was closed meanwhile'))
     })
+    // Of a channel that answers at once, nobody waits for this.
+    closed.catch(() => {})
     this.#abort.signal.addEventListener('abort', giveUp, { once: true })
     try {
       this.#abort.signal.throwIfAborted()
