@@ -20,6 +20,14 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     mutate: [`${core}/gate/*.ts`],
     tests: [`${core}/gate/*.test.ts`, 'test/acceptance/{delegation,guards,haldir,meters,path,policy}.test.ts'],
   },
+  approvals: {
+    mutate: [`${core}/approvals/*.ts`, `${core}/gate/approvals/*.ts`, `${core}/stores/approval*.ts`],
+    tests: [`${core}/stores/*approval*.test.ts`, 'test/acceptance/approvals*.test.ts'],
+  },
+  channels: {
+    mutate: [`${core}/approvers/**/*.ts`],
+    tests: [`${core}/approvers/**/*.test.ts`],
+  },
   policy: {
     mutate: [`${policy}/**/*.ts`],
     tests: [`${policy}/**/*.test.ts`],

@@ -1,5 +1,5 @@
 /**
- * `npm run mutation -- watch gate policy vault`, one room after another, all of them when none is named. Options of
+ * `npm run mutation -- watch gate approvals`, one room after another, all of them when none is named. Options of
  * Stryker follow, for a part of a room: `npm run mutation -- gate --mutate packages/core/src/gate/scopes.ts`.
  */
 import { spawnSync } from 'node:child_process'
