@@ -22,7 +22,11 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   },
   approvals: {
     mutate: [`${core}/approvals/*.ts`, `${core}/gate/approvals/*.ts`, `${core}/stores/approval*.ts`],
-    tests: [`${core}/stores/*approval*.test.ts`, 'test/acceptance/approvals*.test.ts'],
+    tests: [
+      `${core}/gate/approvals/*.test.ts`,
+      `${core}/stores/*approval*.test.ts`,
+      'test/acceptance/approvals*.test.ts',
+    ],
   },
   channels: {
     mutate: [`${core}/approvers/**/*.ts`],
