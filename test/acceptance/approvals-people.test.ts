@@ -105,6 +105,21 @@ describe.each(STORES)('who decides (%s)', (kind) => {
     expect(desk.shown.map(({ votes, state }) => `${state} ${votes}`)).toContain('pending 1')
   })
 
+  it('names as those who decided only who has seen what runs', async () => {
+    const { pay, haldir, pending, entries, paid } = await scene(asks({ quorum: 2 }), {}, kind)
+    const calling = pay({ amount: 50 })
+    const { id } = await pending()
+    await haldir.approvals.decide(id, { approve: true, by: 'ann' })
+    const edit = { approve: true, by: 'bob', args: { amount: 20 } }
+    expect(await haldir.approvals.decide(id, edit)).toMatchObject({ state: 'pending', votes: [{ by: 'bob' }] })
+    await haldir.approvals.decide(id, { approve: true, by: 'cid' })
+    expect(await calling).toBe('paid 20')
+    expect(paid).toEqual([{ amount: 20 }])
+    for (const type of ['approval-decided', 'approval-used'] as const) {
+      expect(entries(type).map(({ data }) => data.by)).toEqual([['bob', 'cid']])
+    }
+  })
+
   it('takes one no for an answer, whoever has said yes', async () => {
     const { pay, haldir, pending, paid } = await scene(asks({ quorum: 2 }), {}, kind)
     const calling = caughtBy(pay({ amount: 50 }))

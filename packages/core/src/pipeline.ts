@@ -3,18 +3,20 @@
  * order stands here and nowhere else. A refusal is a value; nothing here rejects but for a bug.
  *
  *   1 snapshot   2 identify   3 judge   4 admit   5 intend   6 unseal   7 run   8 settle   9 redact   10 record
+ *
+ * Where a person has to decide, the call takes a turn between 3 and 4.
  */
 import { isIterable } from './adapter/items.ts'
 import { record, redact, settle } from './after.ts'
 import { mayComeBack } from './approvals/earlier.ts'
 import { decide } from './approvals/turn.ts'
 import { admit, argsFor, fix, identify, intend, stillLive, unseal } from './before.ts'
-import { isPromise, type MaybePromise } from './clock.ts'
+import { isPromise } from './clock.ts'
 import { inFrame } from './context.ts'
-import { searchArguments, searchResult } from './credentials.ts'
+import { searchResult } from './credentials.ts'
 import type { CurrentCall } from './current-call.ts'
 import type { CallRequest, Executed, GovernedTool, Identity, NotRun, Streamed } from './governor.ts'
-import { guard, judge, price } from './judge.ts'
+import { judged } from './judging.ts'
 import { type House, Pass, type Refusal, UNFORESEEN } from './pass.ts'
 import { letThrough } from './shadow.ts'
 import { followItems } from './stream.ts'
@@ -86,9 +88,9 @@ async function gate(pass: Pass): Promise<Refusal | undefined> {
   const denied = isPromise(judging) ? await judging : judging
   if (denied) return denied
 
-  // A person decides where one has to. Then everything is judged again.
+  // The turn, where a person has to decide, or was asked about this very call before. Then 3 is done again.
   const asks = pass.ask !== undefined || pass.request.approval !== undefined || mayComeBack(pass)
-  const undecided = asks ? await decide(pass, async () => judged(pass)) : undefined
+  const undecided = asks ? await decide(pass) : undefined
   if (undecided) return undecided
 
   // 4 admit: one atomic step of the store takes everything, or nothing.
@@ -105,21 +107,6 @@ async function gate(pass: Pass): Promise<Refusal | undefined> {
 
   // Time has passed since step 2: what ended meanwhile does not run.
   return stillLive(pass.session)
-}
-
-function judged(pass: Pass): MaybePromise<Refusal | undefined> {
-  const denied = judge(pass)
-  if (denied) return denied
-  const { guards, detection } = pass.house
-  return guards.length > 0 || detection?.arguments ? judgedOutside(pass) : price(pass)
-}
-
-async function judgedOutside(pass: Pass): Promise<Refusal | undefined> {
-  const { guards, detection } = pass.house
-  const guarded = guards.length > 0 ? await guard(pass) : undefined
-  if (guarded) return guarded
-  const exposed = detection?.arguments ? await searchArguments(pass) : undefined
-  return exposed ?? price(pass)
 }
 
 /** 7 run: the original tool, with what was judged. */

@@ -2,9 +2,8 @@
 import { waitingOf } from './approvals/asking.ts'
 import { type Posed, pose } from './approvals/turn.ts'
 import { fix, identify } from './before.ts'
-import { searchArguments } from './credentials.ts'
 import type { CallRequest, GovernedTool, Identity, NotRun, Prepared } from './governor.ts'
-import { guard, judge, price } from './judge.ts'
+import { judged } from './judging.ts'
 import { type House, Pass, type Refusal, UNFORESEEN } from './pass.ts'
 
 /** The verdict, without taking or recording anything. */
@@ -79,15 +78,10 @@ function named(pass: Pass): Refusal | undefined {
 }
 
 async function foresee(pass: Pass): Promise<Refusal | undefined> {
-  const { guards, detection, faults } = pass.house
   try {
-    const refused = fix(pass) ?? identify(pass) ?? judge(pass)
-    if (refused) return refused
-    const guarded = guards.length > 0 ? await guard(pass) : undefined
-    const exposed = !guarded && detection?.arguments ? await searchArguments(pass) : undefined
-    return guarded ?? exposed ?? price(pass)
+    return fix(pass) ?? identify(pass) ?? (await judged(pass))
   } catch (error) {
-    faults.note('call', error)
+    pass.house.faults.note('call', error)
     return UNFORESEEN
   }
 }

@@ -91,12 +91,12 @@ class Channel {
   }
 
   async #look(): Promise<void> {
-    const { approvals, name } = { approvals: this.#approvals, name: this.#name }
+    const approvals = this.#approvals
     try {
       while (this.#again && this.#flying.size < AT_ONCE && !this.#abort.signal.aborted) {
         const room = AT_ONCE - this.#flying.size
         this.#again = false
-        const due = await approvals.ask((verbs) => verbs.due([name], room, LEASE_MS), 'due')
+        const due = await approvals.ask((verbs) => verbs.due([this.#name], room, LEASE_MS), 'due')
         for (const delivery of due) this.#send(delivery)
       }
     } catch (error) {

@@ -93,12 +93,22 @@ function amountsIn(kept: readonly KeptAmount[]): readonly Amount[] {
   return kept.map(({ unit, amount: decimal }) => amount(unit, decimal))
 }
 
+/** What people have said of the arguments as they are now: a word on other ones is none on these. */
+function validVotes(row: ApprovalRow): readonly Vote[] {
+  const { votes, digest } = keptIn(row)
+  return votes.filter((vote) => vote.digest === digest)
+}
+
+/** Who has decided it, for the trail. */
+export function decidersOf(row: ApprovalRow): readonly string[] {
+  return validVotes(row).flatMap(({ by, approve }) => (approve === (row.state === 'approved') ? [by] : []))
+}
+
 /** An approval as it is shown. */
 export function shownApproval(row: ApprovalRow, url: ((id: string) => string) | undefined): Approval {
   const { id, state, tenant, session, agent, tool, createdAt, expiresAt, decidedAt, usedBy, usedAt } = row
-  const { ref, digest, reason, terms, requester, votes, args, cost, left, grant, resume, edited } = keptIn(row)
+  const { ref, digest, reason, terms, requester, args, cost, left, grant, resume, edited } = keptIn(row)
   const until = row.grant?.until
-  const valid = votes.filter((vote) => vote.digest === digest)
   return Object.freeze({
     id,
     state,
@@ -115,8 +125,7 @@ export function shownApproval(row: ApprovalRow, url: ((id: string) => string) | 
     cost: amountsIn(cost),
     left: amountsIn(left),
     requester,
-    // A word on other arguments is none on these.
-    votes: valid.map((vote) => ({
+    votes: validVotes(row).map((vote) => ({
       by: vote.by,
       approve: vote.approve,
       at: new Date(vote.at),

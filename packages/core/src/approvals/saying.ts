@@ -5,7 +5,7 @@ import { bindingOf } from '../gate/approvals/binding.ts'
 import { countsFor, tally, type Vote } from '../gate/approvals/terms.ts'
 import type { ApprovalChange, ApprovalRow } from '../stores/approvals.ts'
 import type { Approvals } from './approvals.ts'
-import { draftOf, type Kept, keptIn, redactedArgs, TRIES } from './rows.ts'
+import { decidersOf, draftOf, type Kept, keptIn, redactedArgs, TRIES } from './rows.ts'
 
 /** Rejects `Unavailable` when the store or the trail does not take it; then nothing is decided. */
 export async function speak(approvals: Approvals, channel: string, id: string, say: Say): Promise<Said> {
@@ -44,10 +44,9 @@ export async function speak(approvals: Approvals, channel: string, id: string, s
 
 async function accept(approvals: Approvals, row: ApprovalRow): Promise<Said> {
   if (row.state !== 'pending') {
-    const by = keptIn(row).votes.filter(({ approve }) => approve === (row.state === 'approved'))
     const data = {
       state: row.state,
-      by: by.map((vote) => vote.by),
+      by: decidersOf(row),
       ...(keptIn(row).edited ? { edited: keptIn(row).digest } : {}),
       ...(row.grant?.until === undefined ? {} : { grantUntil: new Date(row.grant.until).toISOString() }),
     }

@@ -10,22 +10,23 @@ import { bindingOf, fromCanonical } from '../gate/approvals/binding.ts'
 import { askingHash } from '../gate/approvals/terms.ts'
 import type { ApprovalStatus, Identity } from '../governor.ts'
 import { nobodyToAsk, sentence } from '../judge.ts'
+import { judged } from '../judging.ts'
 import { type Ask, type House, type Pass, type Refusal, shownBy } from '../pass.ts'
 import type { ApprovalRow } from '../stores/approvals.ts'
 import type { Charge } from '../stores/store.ts'
 import type { Approvals } from './approvals.ts'
 import { boundTo, type Question, questionOf, refOf, request, wait, waitingOf } from './asking.ts'
 import { askedUnder, earlierOf, isFor } from './earlier.ts'
-import { keptIn } from './rows.ts'
+import { decidersOf, keptIn } from './rows.ts'
 
 /** Invariant: a broken store, trail or key refuses. */
-const UNASKED: Refusal = { code: 'unavailable', reason: 'nobody could be asked for approval' }
+const UNASKED: Refusal = { code: 'unavailable', reason: 'whether a person has approved this call can not be told' }
 
 /** How often other rules may come to ask while people decide. */
 const MOST_TURNS = 3
 
-/** `judged`: step 3, once more. Answers why the call does not go on. */
-export async function decide(pass: Pass, judged: () => Promise<Refusal | undefined>): Promise<Refusal | undefined> {
+/** Answers why the call does not go on now. */
+export async function decide(pass: Pass): Promise<Refusal | undefined> {
   const { approvals } = pass.house
   if (!approvals) return nobodyToAsk(pass)
   try {
@@ -44,7 +45,7 @@ export async function decide(pass: Pass, judged: () => Promise<Refusal | undefin
       const { charges } = pass
       pass.ask = undefined
       // Invariant: a yes does not outlive the session, and today's rules judge again.
-      const denied = stillLive(pass.session) ?? (await judged())
+      const denied = stillLive(pass.session) ?? (await judged(pass))
       if (denied) return denied
       if (pass.holding && !sameCharges(charges, pass.charges)) await beginAnew(pass)
       const { asked, grantBinding } = question
@@ -55,7 +56,7 @@ export async function decide(pass: Pass, judged: () => Promise<Refusal | undefin
         continue
       }
       const { session, tool, digest } = pass
-      pass.approvers = keptIn(row).votes.flatMap(({ by, approve }) => (approve ? [by] : []))
+      pass.approvers = decidersOf(row)
       pass.consent = grant
         ? { id: row.id, binding: grantBinding as string, grant: true }
         : { id: row.id, binding: bindingOf({ ...asked, digest: digest as string, ...boundTo(session, tool) }) }
