@@ -23,6 +23,8 @@ import { entriesOf, proves } from '../promises.ts'
 import { caughtBy, channel, type Pay, pendingOf } from './approval-scene.ts'
 import { fleet, turns } from './scene.ts'
 
+type ApprovalRow = NonNullable<Awaited<ReturnType<Store['approval']['get']>>>
+
 const policy: Policy = {
   default: 'allow',
   allowByDefault: true,
@@ -82,6 +84,7 @@ async function scene(options: HaldirOptions = {}) {
   const session = await haldir.createSession({ agent: 'bot', scopes: ['spend:1000'], ttl: '2d' })
   const paid: Pay[] = []
   return {
+    store,
     clock,
     breaks,
     sinks,
@@ -457,6 +460,21 @@ describe('what is kept of a suspended call', () => {
     await haldir.approvals.resume(id)
     expect(seen).toEqual([{ ...args, list: [null, { a: 0 }] }])
   })
+})
+
+it('runs no arguments that somebody has put in the place of those that were approved', async () => {
+  const { breaks, store, haldir, pay, paid } = await scene({ approvals: { mode: 'suspend' } })
+  const { approvalId: id } = (await caughtBy(pay({ amount: 50, to: 'bob' }))) as Suspended
+  await haldir.approvals.decide(id, { approve: true, by: 'alice', args: { amount: 40, to: 'bob' } })
+  const row = (await store.approval.get(id)) as ApprovalRow
+  const sealed = Buffer.from('{"amount":40,"to":"eve"}').toString('base64')
+  const { edited } = row.data as { edited: { was: string; sealed: object } }
+  const data = { ...row.data, edited: { ...edited, sealed: { ...edited.sealed, sealed } } }
+  breaks.get = () => ({ ...row, data })
+  expect(await caughtBy(haldir.approvals.resume(id))).toMatchObject({ code: 'unavailable' })
+  delete breaks.get
+  expect(await haldir.approvals.resume(id)).toBe('paid 40')
+  expect(paid).toEqual([{ amount: 40, to: 'bob' }])
 })
 
 describe('a haldir that closes', () => {

@@ -138,6 +138,23 @@ describe.each(STORES)('a call that waits (%s)', (kind) => {
     expect(entries('approval-withdrawn')).toHaveLength(1)
   })
 
+  it('asks those as well whose rule has come to ask meanwhile', async () => {
+    const { pay, paid, pending, haldir, session } = await scene({}, kind)
+    const calling = pay({ amount: 30 })
+    const { id } = await pending()
+    await haldir.loadPolicy({ ...policy, rules: [...policy.rules, { id: 'night', tools: 'pay', then: 'ask' }] })
+    await haldir.approvals.decide(id, { approve: true, by: 'alice' })
+    const again = await pending()
+    expect(again.terms.map(({ rule }) => rule)).toEqual(['big', 'night'])
+    expect(paid).toEqual([])
+    expect((await session.budget())[0]?.held.toString()).toBe('30 USD')
+    await haldir.approvals.decide(again.id, { approve: true, by: 'alice' })
+    expect(await calling).toBe('paid 30')
+    expect((await haldir.approvals.get(id))?.usedBy).toBeUndefined()
+    const [budget] = await session.budget()
+    expect([budget?.used.toString(), budget?.held.toString()]).toEqual(['30 USD', '0 USD'])
+  })
+
   it('is one of two equal calls: each needs a yes of its own', async () => {
     const { pay, paid, pending, haldir } = await scene({}, kind)
     const both = [caughtBy(pay({ amount: 20 })), caughtBy(pay({ amount: 20 }))]
@@ -249,6 +266,24 @@ describe.each(STORES)('a call that is suspended (%s)', (kind) => {
     await haldir.loadPolicy(version(1))
     expect(await haldir.approvals.resume(id)).toBe('paid 30')
     expect(paid).toHaveLength(1)
+  })
+
+  it('is not resumed by a tool of the same name that is defined otherwise', async () => {
+    const { pay, haldir, session, fleet } = await suspended()
+    const { approvalId: id } = (await caughtBy(pay({ amount: 30 }))) as Suspended
+    await haldir.approvals.decide(id, { approve: true, by: 'alice' })
+    const other = fleet.house({ policy, approvals: { mode: 'suspend' } })
+    const ran: Pay[] = []
+    const schema = { type: 'object', properties: { amount: { type: 'number' } } }
+    const changed = governed(
+      async (args: Pay) => ran.push(args),
+      { name: 'pay', scope: 'spend', cost: ({ amount }: Pay) => usd(amount), schema },
+      { haldir: other.haldir, session: await other.haldir.attach(session.token) },
+    )
+    expect(await caughtBy(other.haldir.approvals.resume(id))).toMatchObject({ code: 'invalid-option', path: 'resume' })
+    expect(changed).toBeDefined()
+    expect(ran).toEqual([])
+    expect((await haldir.approvals.get(id))?.usedBy).toBeUndefined()
   })
 
   it('survives a failed admit: the yes is still there', async () => {

@@ -435,6 +435,27 @@ function plainRow(key: Buffer): SealedSecret {
   }
 }
 
+describe('a text at rest in another row', () => {
+  test('opens under its own name and tenant alone', async () => {
+    const { vault } = vaultOf()
+    const sealed = await vault.sealText('acme', 'approval.1', VALUE)
+    expect(JSON.stringify(sealed)).not.toContain(Buffer.from(VALUE).toString('base64'))
+    expect(await vault.openText('acme', 'approval.1', sealed)).toBe(VALUE)
+    expect(await failure(vault.openText('acme', 'approval.2', sealed))).toBeInstanceOf(Unavailable)
+    expect(await failure(vault.openText('other', 'approval.1', sealed))).toBeInstanceOf(Unavailable)
+    const [byte, ...rest] = sealed.sealed
+    const changed = { ...sealed, sealed: [byte === 'A' ? 'B' : 'A', ...rest].join('') }
+    expect(await failure(vault.openText('acme', 'approval.1', changed))).toBeInstanceOf(Unavailable)
+  })
+
+  test('is only encoded without a key, and not taken for one of ours where there is one', async () => {
+    const plain = vaultOf({ keys: [] }).vault
+    const text = await plain.sealText('acme', 'approval.1', VALUE)
+    expect(await plain.openText('acme', 'approval.1', text)).toBe(VALUE)
+    expect(await failure(vaultOf().vault.openText('acme', 'approval.1', text))).toBeInstanceOf(Unavailable)
+  })
+})
+
 describe('the digest key', () => {
   test('is made once for a store and tenant, sealed, and the same ever after', async () => {
     const fixture = vaultOf()
