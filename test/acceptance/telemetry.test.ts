@@ -211,6 +211,7 @@ describe('a call that does not run', () => {
       'haldir.call.id': refused.callId,
     })
     if (rule) expect(attributes['haldir.decision.rule']).toBe(rule)
+    expect(attributes['haldir.held']).toBeUndefined()
     expect(attributes['gen_ai.operation.name']).toBeUndefined()
     expect(status.code).toBe(code === 'unavailable' ? SpanStatusCode.ERROR : SpanStatusCode.UNSET)
     expect(events).toEqual([])

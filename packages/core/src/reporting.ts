@@ -89,6 +89,8 @@ export class CallReport {
       outcome,
       code: refusal?.code,
       rule: refusal ? refusal.rule : known.rule,
+      // What was set aside has been given back.
+      held: [],
       // What is refused in shadow mode really was.
       enforced: pass.house.shadow ? refusal !== undefined : undefined,
       approval: id === undefined ? undefined : { id, by: pass.approvers },
@@ -172,14 +174,14 @@ function factsOf({ id, tool, ref, house, belongings, who, policyHash }: Pass): C
 }
 
 /** What is decided of a call that runs. */
-function decisionOf({ house, rule, amounts, consent, approvers, asked, observed, request }: Pass): Decision {
+function decisionOf({ house, rule, admitted, amounts, consent, approvers, asked, observed, request }: Pass): Decision {
   const approval = consent?.id ?? asked ?? request.approval
   return {
     outcome: observed ? verdictOf(observed) : 'allow',
     code: observed?.code,
     rule: observed ? observed.rule : rule,
     enforced: house.shadow ? false : undefined,
-    held: amounts,
+    held: admitted ? amounts : [],
     approval: approval === undefined ? undefined : { id: approval, by: approvers },
     waited: consent !== undefined && consent.id === asked,
     aborted: false,
