@@ -47,7 +47,7 @@ export function assemble(options: CheckedOptions): House {
 
 function trailOf({ name, ids, sinks, store, clock, deadlineMs, shadow }: CheckedOptions): WrittenTrail {
   const registry = store.writer
-  return new WrittenTrail({ haldir: name, writer: ids(), sinks, registry, clock, deadlineMs, enforced: !shadow })
+  return new WrittenTrail({ haldir: name, ids, sinks, registry, clock, deadlineMs, enforced: !shadow })
 }
 
 function vaultOf({ keys, store, random, clock, deadlineMs }: CheckedOptions, trail: WrittenTrail, faults: Faults) {

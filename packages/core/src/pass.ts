@@ -243,7 +243,8 @@ export class Pass {
     const { belongings, digest, id, tool } = this
     this.#fragment ||= callFragment({ id, ref: this.ref, digest }, tool.fragment, belongings?.digestKey.id)
     const { policyHash } = this
-    return { ...rest, type, policyHash, session: belongings?.fragment ?? NOBODY, call: this.#fragment }
+    const session = belongings?.fragment ?? NOBODY
+    return { ...rest, type, policyHash, session, call: this.#fragment, about: this }
   }
 
   /** Waits for a part outside the path, but only so long; what answers at once costs nothing. */
