@@ -1,6 +1,7 @@
 /** Telemetry gives nothing away, and takes nothing down. */
 import { inspect } from 'node:util'
 import { createHaldir, currentCall, envKey, governed, type Haldir, usd } from '@haldir/core'
+import { governTool } from '@haldir/core/adapter'
 import { memorySink } from '@haldir/core/sinks/memory'
 import { type CallTelemetry, openTelemetry, type Telemetry } from '@haldir/core/telemetry'
 import { SimpleSpanProcessor, TracerProvider } from '@opentelemetry/sdk-trace'
@@ -90,6 +91,8 @@ describe('a secret', () => {
       )
       await haldir.approvals.decide((await pendingOf(haldir)).id, { approve: false, by: 'alice', reason: form })
       await asking
+      const ref = { framework: 'test', name: 'ref', options, run: async () => void reveal() }
+      await governTool(ref).execute({ args: {}, ref: form, session })
       await told(haldir.payments.authorize(session, { amount: usd(1_000), description: `for ${form}` }))
     }
     expect(at.spans().length).toBeGreaterThan(30)

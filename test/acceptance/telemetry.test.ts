@@ -91,11 +91,11 @@ describe('a call that runs', () => {
 
   it('lasts as long as its tool, not as what follows, by the clock of the haldir', async () => {
     const clock = fakeClock()
-    const settle = async (...[call, charges]: Parameters<ReturnType<typeof memoryStore>['settle']>) => {
-      await clock.advance(400)
-      return memory.settle(call, charges)
-    }
     const memory = memoryStore({ clock })
+    const settle: typeof memory.settle = async (request) => {
+      await clock.advance(400)
+      return memory.settle(request)
+    }
     const { haldir } = house({ clock, store: { ...memory, settle } })
     const session = await haldir.createSession({ agent: 'bot', scopes: ['spend:1'] })
     const began = clock.now()
@@ -186,20 +186,21 @@ describe('a call that does not run', () => {
     allowByDefault: true,
     rules: [{ id: 'no-wipe', tools: 'tool', when: { 'args.table': 'orders' }, then: 'deny' }],
   }
-  type Case = readonly [code: string, scopes: readonly string[], Partial<ToolOptions>, args: object, rule?: string]
+  type Case = readonly [code: string, scopes: readonly string[], object, args: object, rule: string | undefined]
   const CASES: readonly Case[] = [
     ['scope-missing', ['read'], { scope: 'admin' }, {}, 'scope:admin'],
     ['policy-denied', [], { scope: [] }, { table: 'orders' }, 'no-wipe'],
     ['budget-exceeded', ['spend:1'], { scope: 'spend', cost: () => usd(2) }, {}, 'budget:USD'],
-    ['invalid-arguments', [], { scope: [] }, { made: new (class Odd {})() }],
+    ['invalid-arguments', [], { scope: [] }, { made: new (class Odd {})() }, undefined],
     ['secret-unavailable', [], { scope: [], secrets: ['key'] }, {}, 'secret:key'],
-    ['unavailable', ['spend:1'], { scope: 'spend', cost: () => 'much' as never }, {}],
+    ['unavailable', ['spend:1'], { scope: 'spend', cost: () => 'much' as never }, {}, undefined],
   ]
 
   it.each(CASES)('%s: a span of the decision and none of a run', async (code, scopes, options, args, rule) => {
     const { haldir } = house({ policy })
     const session = await haldir.createSession({ agent: 'bot', scopes })
-    const tool = governed(async (_: object) => 'ran', { name: 'tool', ...options } as ToolOptions, { session })
+    const named = { name: 'tool', ...options } as ToolOptions & { name: string }
+    const tool = governed(async (_: object) => 'ran', named, { session })
     const refused = await spanned('agent', () => denial(tool(args)))
     expect(refused.code).toBe(code)
     expect(at.tree()).toEqual(['agent', '  haldir.decision tool'])
