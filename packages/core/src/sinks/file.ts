@@ -17,7 +17,8 @@ import {
 import { join } from 'node:path'
 import { ConfigError } from '../errors.ts'
 import { checkKeys } from '../options.ts'
-import { cutTornTails, lockText, readDirectory } from './file-directory.ts'
+import { cutTornTails, readDirectory } from './file-directory.ts'
+import { lockText } from './lock.ts'
 import type { Sink, SinkOpened } from './sink.ts'
 
 export interface FileSinkOptions {
