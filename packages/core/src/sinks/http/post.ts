@@ -120,7 +120,7 @@ export class Post {
     const init = { method: 'POST', headers, body: sent, redirect: 'manual', signal } as const
     const response = await transport.send(url, init, transport.permits(url))
     const afterMs = waitIn(response.headers.get('retry-after'), clock.now())
-    return { answer: { status: response.status, text: await textOf(response, encoder.judge !== undefined) }, afterMs }
+    return { answer: { status: response.status, text: await textOf(response) }, afterMs }
   }
 }
 
@@ -152,17 +152,13 @@ function located(
   return judged.kind === 'split' ? { kind: 'split', why } : { kind: 'later', why, afterMs }
 }
 
-/** A body that nobody reads would hold the connection. */
-async function textOf(response: Response, wanted: boolean): Promise<string> {
-  if (!wanted || !response.body) {
-    await response.body?.cancel().catch(() => {})
-    return ''
-  }
+/** Read to its end, wanted or not: one that breaks off is no answer, and a body that nobody reads holds the connection. */
+async function textOf({ body }: Response): Promise<string> {
   const chunks: Uint8Array[] = []
   let bytes = 0
-  for await (const chunk of response.body) {
-    chunks.push(chunk)
-    bytes += chunk.length
+  for await (const chunk of body ?? []) {
+    chunks.push(chunk as Uint8Array)
+    bytes += (chunk as Uint8Array).length
     if (bytes > MOST_ANSWER) break
   }
   return Buffer.concat(chunks).toString('utf8', 0, MOST_ANSWER)

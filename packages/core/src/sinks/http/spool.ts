@@ -46,7 +46,8 @@ export class Spool implements Queue {
     // Finished with, but the process died before it had removed it.
     for (const number of found) if (number < from) this.#remove(number)
     const left = found.filter((number) => number >= from)
-    this.#last = (left.at(-1) ?? from - 1) + 1
+    // A file of its own, whose number no note has named: what the note says of another would be taken for this one's.
+    this.#last = note || left.length > 0 ? Math.max(left.at(-1) ?? 0, from) + 1 : 1
     for (const number of left) this.#count(number, number === from ? at : 0)
     for (const [start, end] of this.#batches.flat()) {
       this.entries++
