@@ -41,7 +41,10 @@ describe('Splunk', () => {
     const hec = new SplunkHec('token-1')
     const at = await collector(hec.handle)
     const spool = folder()
-    const sink = opened(at.url('/services/collector/event'), { encoder: splunk({ token: 'token-1', ...options }), spool })
+    const sink = opened(at.url('/services/collector/event'), {
+      encoder: splunk({ token: 'token-1', ...options }),
+      spool,
+    })
     return { hec, at, sink }
   }
 
@@ -65,7 +68,11 @@ describe('Splunk', () => {
   })
 
   it.each([
-    ['an index that the token may not write', splunk({ token: 'token-1', index: 'secret' }), 'Splunk answered with code 7'],
+    [
+      'an index that the token may not write',
+      splunk({ token: 'token-1', index: 'secret' }),
+      'Splunk answered with code 7',
+    ],
     ['a token that it does not know', splunk({ token: 'token-2' }), 'Splunk answered with code 4'],
   ])('keeps what is refused for %s: that is no fault of an entry', async (_, encoder, why) => {
     const { hec, at } = await scene()
@@ -115,7 +122,13 @@ describe('Datadog', () => {
     expect(intake.truncated).toBe(0)
     const { prev, hash } = JSON.parse(large) as { prev: string; hash: string }
     const kept = JSON.parse(intake.logs[0]?.message ?? '') as object
-    expect(kept).toMatchObject({ id: 'w1:0', type: 'intent', prev, hash, reduced: { whole: Buffer.byteLength(large) - 1 } })
+    expect(kept).toMatchObject({
+      id: 'w1:0',
+      type: 'intent',
+      prev,
+      hash,
+      reduced: { whole: Buffer.byteLength(large) - 1 },
+    })
     expect(JSON.parse(intake.logs[1]?.message ?? '')).toMatchObject({ prev: hash })
     expect(sink.counts).toMatchObject({ sent: 2, reduced: 1 })
   })
@@ -224,4 +237,3 @@ describe('OCSF', () => {
     expect(events.map((text) => JSON.parse(text).type_uid)).toEqual([600399, 600399, 600399])
   })
 })
-

@@ -31,7 +31,8 @@ export class LokiPush {
     }
     for (const { values } of push.streams) {
       for (const [at, line, metadata = {}] of values) {
-        if (typeof at !== 'string' || !/^\d{19}$/.test(at)) return { status: 400, body: 'Value is string, but can’t find closing' }
+        if (typeof at !== 'string' || !/^\d{19}$/.test(at))
+          return { status: 400, body: 'Value is string, but can’t find closing' }
         if (typeof line !== 'string') return { status: 400, body: 'Value looks like Number/Boolean/None' }
         if (Object.values(metadata as object).some((value) => typeof value !== 'string')) return { status: 400 }
       }

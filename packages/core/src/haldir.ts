@@ -25,7 +25,8 @@ import { type CallExplanation, type ExplainCall, explainCall, type Surface, surf
 import { shownVault } from './vault/shown-vault.ts'
 import type { Vault } from './vault/vault.ts'
 import { NOBODY } from './watch/chain.ts'
-import type { Trail, TrailHealth } from './watch/trail.ts'
+import { readingOf, type Trail } from './watch/reading.ts'
+import type { TrailHealth } from './watch/trail-parts.ts'
 
 export interface Health {
   readonly ok: boolean
@@ -77,7 +78,7 @@ export class Haldir {
   constructor(options: CheckedOptions) {
     for (const own of OWN_TOOLS) checkFit(options.policy && new LoadedPolicy(options.policy), own)
     const house = assemble(options)
-    const { shadow, trail, vault } = house
+    const { shadow, trail, vault, clock, deadlineMs } = house
     this.#house = house
     this.#governor = governorOver(house, options.name, (tool) => checkFit(house.policy, tool))
     this.#sessions = new Sessions({
@@ -92,7 +93,8 @@ export class Haldir {
     this.fetch = (request) => answerRequest(house.approvals, request)
     this.approvals = approvalsFace(() => house.approvals, this.#governor)
     if (shadow) house.nobody = standIn(house, this.#governor, this.#sessions, options.random)
-    this.trail = Object.freeze({ query: trail.query.bind(trail), verify: trail.verify.bind(trail) })
+    const { sinks, store } = options
+    this.trail = readingOf({ sinks, registry: store.writer, clock, deadlineMs, flush: () => trail.flush() })
     this.vault = shownVault(vault, (secret) =>
       this.#warnings.add(`the secret \`${secret}\` is too short to be redacted`),
     )
@@ -229,6 +231,7 @@ export class Haldir {
     try {
       await this.#house.trail.close()
     } finally {
+      this.#house.reports?.close()
       this.#house.egress.close()
       await leaveStore(this.#house.store)
     }

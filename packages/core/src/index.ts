@@ -54,5 +54,5 @@ export { type EnvKeyOptions, envKey, fileKey, type KeyProvider } from './vault/k
 export type { PutOptions, RewrapOptions, Rewrapped, SecretInfo, Vault } from './vault/vault.ts'
 export { type Entry, type EntryType, entrySchema } from './watch/entry.ts'
 export type { Filter } from './watch/query.ts'
-export type { Trail } from './watch/trail.ts'
+export type { Trail } from './watch/reading.ts'
 export type { Verification } from './watch/verify.ts'

@@ -1,8 +1,8 @@
 /** The folder of a file sink: reading its files back, and cutting off what a dead process left unfinished. */
-import { closeSync, existsSync, fstatSync, ftruncateSync, openSync, readdirSync, readSync, unlinkSync } from 'node:fs'
+import { closeSync, existsSync, fstatSync, ftruncateSync, openSync, readdirSync, readSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
-import { isAlive } from './lock.ts'
+import { isAlive, releaseLock } from './lock.ts'
 import type { Recovery, StoredLine } from './sink.ts'
 
 const FILE = /^audit-(.+)-(\d+)\.jsonl$/
@@ -57,7 +57,7 @@ export function cutTornTails(directory: string): Recovery[] {
     if (isAlive(lock)) continue
     const bytes = cutTornTail(join(directory, name))
     if (bytes > 0) recovered.push({ writer, file: name, bytes })
-    unlink(lock)
+    releaseLock(lock)
   }
   return recovered
 }
@@ -121,13 +121,5 @@ function beganAt(path: string): string {
     return /"at":"([^"]+)"/.exec(head.toString('utf8', 0, read))?.[1] ?? ''
   } finally {
     closeSync(fd)
-  }
-}
-
-function unlink(path: string): void {
-  try {
-    unlinkSync(path)
-  } catch {
-    // Another process has cleared it away already.
   }
 }

@@ -6,11 +6,14 @@ export interface Sink {
   readonly name: string
   /** `false`: a copy that may be late or lose entries, and never holds a call up. Every other sink must accept first. */
   readonly required?: boolean
-  /** Called once before the first entry of a writer, and again until it succeeds. */
+  /**
+   * Called once before the first entry of a writer, and again until it succeeds. Called for another writer, it lets go
+   * of the one before, whose chain has ended.
+   */
   open?(writer: string): MaybePromise<SinkOpened | undefined>
   /**
    * Accepts whole lines, each ending in a newline, in order: all of them or, by throwing or answering `false`, none.
-   * Haldir never calls it again before it has answered.
+   * Haldir never calls it again before it has answered. A sink that can't say what it has stored throws `WriterEnded`.
    */
   write(lines: string): MaybePromise<unknown>
   /** Every stored line, one writer's after another's, each in the order written; for `query` and `verify`. */
@@ -19,6 +22,20 @@ export interface Sink {
   readonly lost?: number
   flush?(): MaybePromise<void>
   close?(): MaybePromise<void>
+}
+
+/**
+ * What a sink throws that no longer knows what of a writer's lines it has stored: after a failed `fsync`, or a write
+ * that was cut short. Nothing may follow in that chain. Haldir ends the writer and opens the sink for another one, which
+ * names the last entry that was accepted and says again what was not.
+ */
+export class WriterEnded extends Error {
+  readonly code = 'writer-ended'
+
+  /** By its `code`, so that a sink needs no class of ours. */
+  static is(error: unknown): boolean {
+    return (error as { code?: unknown } | null | undefined)?.code === 'writer-ended'
+  }
 }
 
 /** What a sink found when it opened: tails of lines that a crash cut off, now removed. */

@@ -20,6 +20,15 @@ export interface Draft {
   readonly spent?: readonly Amount[]
   readonly durationMs?: number
   readonly data?: Readonly<Record<string, unknown>>
+  /** Whose doing it is and of which call, for those who follow entries while they are written. */
+  readonly about?: About
+}
+
+/** What the texts `session` and `call` were made from. */
+export interface About {
+  readonly session?: { readonly id: string; readonly tenant: string; readonly agent: string } | undefined
+  readonly tool?: { readonly name: string } | undefined
+  readonly digest?: string | undefined
 }
 
 // Lines are built from fragments of JSON text: a session's members are the same for all its entries, a tool's for all

@@ -4,7 +4,7 @@
  */
 import { type Clock, isPromise, within } from '../clock.ts'
 import { Unavailable } from '../errors.ts'
-import type { Recovery, Sink } from '../sinks/sink.ts'
+import { type Recovery, type Sink, WriterEnded } from '../sinks/sink.ts'
 
 /** How many lines may wait for a sink that is down. */
 const KEEP = 1_000
@@ -21,6 +21,7 @@ export class Channel {
   readonly #sink: Sink
   readonly #clock: Clock
   readonly #deadlineMs: number
+  readonly #onEnded: () => void
   #opened = false
   #opening: Promise<void> | undefined
   #writer = ''
@@ -32,12 +33,14 @@ export class Channel {
   /** The last write was refused, or hangs. */
   #down = false
 
-  constructor(sink: Sink, clock: Clock, deadlineMs: number) {
+  /** `onEnded` is called when the sink no longer knows what it has stored. */
+  constructor(sink: Sink, clock: Clock, deadlineMs: number, onEnded: () => void = () => {}) {
     this.name = sink.name
     this.required = sink.required !== false
     this.#sink = sink
     this.#clock = clock
     this.#deadlineMs = deadlineMs
+    this.#onEnded = onEnded
   }
 
   /** Entries that did not get in, and those that the sink had to give up afterwards. */
@@ -69,6 +72,24 @@ export class Channel {
 
   /** Opens a sink that is not required when its first line comes. */
   openLater(writer: string): void {
+    this.#writer = writer
+  }
+
+  /** Resolves when no write is under way. Throws when one hangs. */
+  async idle(): Promise<void> {
+    if (this.#hung) throw this.#refusal()
+    // Its failure is known to whoever waits for the entry.
+    if (this.#flying > 0) await this.#wait().catch(() => {})
+    if (this.#hung || this.#flying > 0) throw this.#refusal()
+  }
+
+  /** Another writer follows. What waits is the old one's: the trail says it again, or it is lost to this sink. */
+  renew(writer: string): void {
+    if (!this.required) this.dropped += this.#lines.length - this.#flying
+    this.#lines.length = this.#flying
+    this.#opened = false
+    this.#opening = undefined
+    this.#down = false
     this.#writer = writer
   }
 
@@ -154,7 +175,7 @@ export class Channel {
     try {
       answer = this.#sink.write(count === 1 ? (this.#lines[0] as string) : together(this.#lines))
     } catch (cause) {
-      this.#down = true
+      this.#refused(cause)
       throw this.#refusal(cause)
     }
     if (isPromise(answer)) {
@@ -180,7 +201,8 @@ export class Channel {
       if (accepted) this.#lines.splice(0, this.#flying)
       this.#flying = 0
       this.#hung = false
-      this.#down = !accepted
+      this.#down = false
+      if (!accepted) this.#refused(cause)
       for (const waiter of batch) accepted ? waiter.resolve() : waiter.reject(this.#refusal(cause))
       if (this.#waiters.length > 0) this.#next()
     }
@@ -205,6 +227,11 @@ export class Channel {
     } catch (error) {
       for (const waiter of this.#waiters.splice(0)) waiter.reject(error)
     }
+  }
+
+  #refused(cause: unknown): void {
+    this.#down = true
+    if (this.required && WriterEnded.is(cause)) this.#onEnded()
   }
 
   #refusal(cause?: unknown): Unavailable {

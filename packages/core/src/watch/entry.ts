@@ -27,6 +27,9 @@ export const ENTRY_TYPES = [
   'writer-closed',
   'recovery',
   'gap',
+  'checkpoint',
+  'retention',
+  'erasure',
 ] as const
 
 export type EntryType = (typeof ENTRY_TYPES)[number]

@@ -3,11 +3,14 @@ import { describe, expect, it } from 'vitest'
 import { Unavailable, Unplaced } from '../errors.ts'
 import { memorySink } from '../sinks/memory.ts'
 import type { Sink } from '../sinks/sink.ts'
+import { WriterEnded } from '../sinks/sink.ts'
 import { memoryStore } from '../stores/memory.ts'
 import type { WriterRow } from '../stores/store.ts'
 import { type Draft, NOBODY } from './chain.ts'
 import type { Entry } from './entry.ts'
-import { type TrailParts, WrittenTrail } from './trail.ts'
+import { readingOf } from './reading.ts'
+import { WrittenTrail } from './trail.ts'
+import type { TrailParts } from './trail-parts.ts'
 
 const DEADLINE = 5_000
 const signal: Draft = { type: 'signal', session: NOBODY }
@@ -26,8 +29,11 @@ function scene(parts: Partial<TrailParts> = {}) {
     },
   }
   const sink = memorySink()
-  const given = { haldir: 'h', writer: 'w', sinks: [sink], registry, clock, deadlineMs: DEADLINE, ...parts }
-  return { clock, rows, sink, trail: new WrittenTrail(given) }
+  let writers = 0
+  const ids = () => (writers++ === 0 ? 'w' : `w${writers}`)
+  const given = { haldir: 'h', ids, sinks: [sink], registry, clock, deadlineMs: DEADLINE, ...parts }
+  const trail = new WrittenTrail(given)
+  return { clock, rows, sink, trail, reading: readingOf({ ...given, flush: () => trail.flush() }) }
 }
 
 /** A memory sink that does as the test says: accepts, throws, or answers `false`, at once or later. */
@@ -167,7 +173,7 @@ async function crowd(trail: WrittenTrail, mood: ReturnType<typeof moody>['mood']
 describe('a required sink that is down for long', () => {
   it('costs what has not happened yet its place, never what has; the hole is told of when it is back', async () => {
     const { sink, mood, lines } = moody()
-    const { trail } = scene({ sinks: [sink] })
+    const { trail, reading } = scene({ sinks: [sink] })
     await crowd(trail, mood)
     for (let count = 0; count < 3; count++) {
       const error = await failure(() => trail.record(signal))
@@ -185,7 +191,7 @@ describe('a required sink that is down for long', () => {
     const late = entriesOf(lines.slice(1_002))
     expect(late.map(({ type }) => type)).toEqual(['gap', 'outcome', 'signal', 'signal'])
     expect(late[0]?.data).toEqual({ unrecorded: 3 })
-    expect(await trail.verify()).toMatchObject({ ok: true, problems: [] })
+    expect(await reading.verify()).toMatchObject({ ok: true, problems: [] })
   })
 
   it('has its hole told of even if it takes the note of it later, or not at once', async () => {
@@ -213,20 +219,198 @@ describe('a required sink that is down for long', () => {
   })
 })
 
+describe('a writer whose sink no longer knows what it has stored', () => {
+  /** A memory sink of which the test says when it ends the writer, and what it has stored by then. */
+  function ending({ later = false } = {}) {
+    const sink = memorySink()
+    const mood = { ends: false, opens: true, stores: false }
+    const opened: string[] = []
+    let ended = false
+    const write = (lines: string) => {
+      if (mood.ends && !ended) {
+        ended = true
+        if (mood.stores) sink.write(lines)
+      }
+      if (ended) throw new WriterEnded('the disk did not say')
+      sink.write(lines)
+    }
+    const open = (writer: string) => {
+      if (!mood.opens) throw new Error('disk full')
+      opened.push(writer)
+      ended = false
+      return undefined
+    }
+    const slow = async (lines: string) => write(lines)
+    return { mood, opened, lines: sink.lines, sink: { ...sink, open, write: later ? slow : write } satisfies Sink }
+  }
+  const brief = (lines: readonly string[]) => entriesOf(lines).map(({ id, type }) => `${id} ${type}`)
+
+  it.each([false, true])(
+    'ends; the next one names it and says again what was not accepted (later: %s)',
+    async (later) => {
+      const { sink, mood, lines, opened } = ending({ later })
+      const { trail, reading, rows } = scene({ sinks: [sink] })
+      await trail.record(signal)
+      mood.ends = true
+      expect(await failure(() => trail.record({ ...signal, data: { lost: 1 } }))).toBeInstanceOf(Unavailable)
+      mood.ends = false
+      expect(trail.health().waiting).toBe(1)
+      await trail.conclude(outcome)
+      expect(brief(lines)).toEqual([
+        'w:0 writer-opened',
+        'w:1 signal',
+        'w2:0 writer-opened',
+        'w2:1 signal',
+        'w2:2 outcome',
+      ])
+      const [, before, next, again] = entriesOf(lines)
+      expect(next?.data).toEqual({ after: { writer: 'w', entries: 2, head: before?.hash } })
+      expect(again?.data).toEqual({ lost: 1 })
+      expect(opened).toEqual(['w', 'w2'])
+      expect(trail.health()).toEqual({ waiting: 0, unrecorded: 0, dropped: {} })
+      await trail.flush()
+      expect(rows.at(-1)).toMatchObject({ id: 'w2', entries: 3 })
+      expect(await reading.verify()).toMatchObject({
+        ok: true,
+        writers: [
+          { id: 'w', entries: 2 },
+          { id: 'w2', entries: 3 },
+        ],
+      })
+    },
+  )
+
+  it('says again, in order, all that was under way together', async () => {
+    const { sink, mood, lines } = ending({ later: true })
+    const { trail, reading } = scene({ sinks: [sink] })
+    await trail.record(signal)
+    mood.ends = true
+    mood.stores = true
+    const number = (n: number): Draft => ({ ...signal, data: { n } })
+    const refused = await Promise.all([1, 2, 3].map((n) => failure(() => trail.record(number(n)))))
+    expect(refused.every((error) => error instanceof Unavailable)).toBe(true)
+    mood.ends = false
+    await trail.record(number(4))
+    // The first was stored after all: nobody could know.
+    const numbers = entriesOf(lines)
+      .filter(({ type }) => type === 'signal')
+      .map(({ writer, data }) => [writer, data.n])
+    expect(numbers).toEqual([
+      ['w', undefined],
+      ['w', 1],
+      ['w2', 1],
+      ['w2', 2],
+      ['w2', 3],
+      ['w2', 4],
+    ])
+    expect(await reading.verify()).toMatchObject({ ok: true })
+  })
+
+  it('refuses until a new one can be opened; an outcome that comes meanwhile is not lost', async () => {
+    const { sink, mood, lines } = ending()
+    const { trail } = scene({ sinks: [sink] })
+    await trail.record(signal)
+    mood.ends = true
+    mood.opens = false
+    await failure(() => trail.record({ ...outcome, data: { n: 1 } }))
+    expect(await failure(() => trail.record(signal))).toBeInstanceOf(Unplaced)
+    await trail.conclude({ ...outcome, data: { n: 2 } })
+    expect(await failure(() => trail.flush())).toBeInstanceOf(Unavailable)
+    expect(trail.health()).toMatchObject({ waiting: 2, unrecorded: 0 })
+    mood.ends = false
+    mood.opens = true
+    await trail.flush()
+    expect(brief(lines).slice(2)).toEqual(['w2:0 writer-opened', 'w2:1 outcome', 'w2:2 outcome'])
+    expect(
+      entriesOf(lines)
+        .slice(3)
+        .map(({ data }) => data.n),
+    ).toEqual([1, 2])
+  })
+
+  it('ends again and again, and what was said of the last good one stays', async () => {
+    const { sink, mood, lines } = ending()
+    const { trail, reading } = scene({ sinks: [sink] })
+    await trail.record(signal)
+    const head = entriesOf(lines).at(-1)?.hash
+    mood.ends = true
+    await trail.conclude(outcome)
+    for (let count = 0; count < 3; count++) expect(await failure(() => trail.record(signal))).toBeInstanceOf(Unplaced)
+    mood.ends = false
+    await trail.record(signal)
+    expect(brief(lines).slice(2)).toEqual(['w5:0 writer-opened', 'w5:1 outcome', 'w5:2 signal'])
+    expect(entriesOf(lines)[2]?.data).toEqual({ after: { writer: 'w', entries: 2, head } })
+    expect(await reading.verify()).toMatchObject({ ok: true })
+  })
+
+  it('says what is left before it closes', async () => {
+    const { sink, mood, lines, opened } = ending()
+    const { trail } = scene({ sinks: [sink] })
+    await trail.record(signal)
+    mood.ends = true
+    await trail.conclude(outcome)
+    mood.ends = false
+    await trail.close()
+    expect(brief(lines).slice(2)).toEqual(['w2:0 writer-opened', 'w2:1 outcome', 'w2:2 writer-closed'])
+    expect(opened).toEqual(['w', 'w2'])
+  })
+
+  it('takes every sink along; one that may lose entries counts what it loses', async () => {
+    const { sink, mood } = ending()
+    const other = ending()
+    const copy = { ...ending(), fails: true }
+    const write = (lines: string) => {
+      if (copy.fails) throw new Error('away')
+      copy.sink.write(lines)
+    }
+    const { trail } = scene({ sinks: [sink, other.sink, { ...copy.sink, name: 'copy', required: false, write }] })
+    await trail.record(signal)
+    mood.ends = true
+    await trail.conclude(outcome)
+    mood.ends = false
+    copy.fails = false
+    await trail.record(signal)
+    expect(brief(other.lines)).toEqual([
+      'w:0 writer-opened',
+      'w:1 signal',
+      'w:2 outcome',
+      'w2:0 writer-opened',
+      'w2:1 outcome',
+      'w2:2 signal',
+    ])
+    await trail.flush()
+    expect(other.opened).toEqual(['w', 'w2'])
+    expect(trail.health().dropped).toEqual({ copy: 3 })
+    expect(brief(copy.lines)).toEqual(['w2:0 writer-opened', 'w2:1 outcome', 'w2:2 signal'])
+  })
+
+  it('is followed by what observes entries once, whatever is said again', async () => {
+    const { sink, mood } = ending()
+    const seen: string[] = []
+    const { trail } = scene({ sinks: [sink], observe: ({ type }) => void seen.push(type) })
+    await trail.record(signal)
+    mood.ends = true
+    await trail.conclude(outcome)
+    mood.ends = false
+    await trail.record(signal)
+    expect(seen).toEqual(['signal', 'outcome', 'signal'])
+  })
+})
+
 describe('reading', () => {
   it('reads the first required sink that can be read back', async () => {
     const copy = memorySink({ required: false })
     const write = () => {}
-    const { trail, sink } = scene({ sinks: [copy, { name: 'blind', write }, memorySink(), memorySink()] })
+    const { trail, reading, sink } = scene({ sinks: [copy, { name: 'blind', write }, memorySink(), memorySink()] })
     await trail.record(signal)
     expect(sink.lines).toEqual([])
-    expect((await Array.fromAsync(trail.query())).map(({ type }) => type)).toEqual(['writer-opened', 'signal'])
-    expect(await trail.verify()).toMatchObject({ ok: true, writers: [{ id: 'w', entries: 2, closed: false }] })
-    expect((await Array.fromAsync(trail.query({ type: 'signal' }))).length).toBe(1)
+    expect((await Array.fromAsync(reading.query())).map(({ type }) => type)).toEqual(['writer-opened', 'signal'])
+    expect(await reading.verify()).toMatchObject({ ok: true, writers: [{ id: 'w', entries: 2, closed: false }] })
+    expect((await Array.fromAsync(reading.query({ type: 'signal' }))).length).toBe(1)
 
-    const blind = scene({ sinks: [memorySink({ required: false }), { name: 'blind', write }] }).trail
-    await blind.record(signal)
-    expect(await failure(() => Array.fromAsync(blind.query()))).toMatchObject({
+    const blind = scene({ sinks: [memorySink({ required: false }), { name: 'blind', write }] })
+    await blind.trail.record(signal)
+    expect(await failure(() => Array.fromAsync(blind.reading.query()))).toMatchObject({
       code: 'unavailable',
       message: 'no required sink can be read back',
     })
@@ -234,21 +418,21 @@ describe('reading', () => {
 
   it('verifies what stands, also while a sink refuses; not without knowing which writers there are', async () => {
     const { sink, mood } = moody()
-    const { trail } = scene({ sinks: [sink] })
+    const { trail, reading } = scene({ sinks: [sink] })
     await trail.record(signal)
     mood.now = 'throws'
     await failure(() => trail.record(signal))
-    expect(await trail.verify()).toMatchObject({ ok: true, writers: [{ entries: 2 }] })
+    expect(await reading.verify()).toMatchObject({ ok: true, writers: [{ entries: 2 }] })
     mood.now = 'accepts'
-    expect(await trail.verify()).toMatchObject({ ok: true, writers: [{ entries: 3 }] })
+    expect(await reading.verify()).toMatchObject({ ok: true, writers: [{ entries: 3 }] })
 
     for (const [list, message] of [
       [() => ({}) as never, '`store.writer.list` answered nonsense'],
       [() => Promise.reject(new Error('lost')), '`store.writer.list` failed'],
     ] as const) {
-      const blind = scene({ registry: { put: () => {}, list } }).trail
-      await blind.record(signal)
-      expect(await failure(() => blind.verify())).toMatchObject({ code: 'unavailable', message })
+      const blind = scene({ registry: { put: () => {}, list } })
+      await blind.trail.record(signal)
+      expect(await failure(() => blind.reading.verify())).toMatchObject({ code: 'unavailable', message })
     }
   })
 })

@@ -1,56 +1,30 @@
 /**
  * The trail: step 5 and step 10 of the path. Every entry is hashed once and given to every sink. `record` answers when
- * every required sink has accepted; if one has not, the entry keeps its place and is offered again before the next.
+ * every required sink has accepted; if one has not, the entry keeps its place and is offered again before the next. When
+ * a sink no longer knows what it has stored, the writer ends, and another one says again what was not accepted.
  */
-import type { Clock, MaybePromise } from '../clock.ts'
-import { ask, isPromise } from '../clock.ts'
+import { ask, isPromise, type MaybePromise } from '../clock.ts'
 import { Unavailable, Unplaced } from '../errors.ts'
-import type { Recovery, Sink, StoredLine } from '../sinks/sink.ts'
-import type { WriterVerbs } from '../stores/store.ts'
+import type { Recovery } from '../sinks/sink.ts'
 import { Chain, type Draft, GENESIS, NOBODY } from './chain.ts'
 import { Channel } from './channel.ts'
-import type { Entry } from './entry.ts'
-import { type Filter, query } from './query.ts'
-import { type Verification, verifyLines } from './verify.ts'
+import type { Placed, Stand, TrailHealth, TrailParts } from './trail-parts.ts'
 
-export interface TrailParts {
-  readonly haldir: string
-  readonly writer: string
-  readonly sinks: readonly Sink[]
-  /** Where writers are registered, so that a missing chain is noticed. */
-  readonly registry: WriterVerbs
-  readonly clock: Clock
-  readonly deadlineMs: number
-  /** `false`: what these entries tell of was judged, not enforced. */
-  readonly enforced?: boolean
-}
-
-/** What the trail could not do, for `health()`. */
-export interface TrailHealth {
-  /** Entries that a required sink has not accepted yet; no further call runs until they are in. */
-  readonly waiting: number
-  /** Entries that could not be given a place while a sink was down. */
-  readonly unrecorded: number
-  /** For each sink that is not required: entries it lost. */
-  readonly dropped: Readonly<Record<string, number>>
-}
-
-/** What an application sees of the trail: reading it. Only the path of a call and its own house write to it. */
-export interface Trail {
-  /** The entries that match, one writer's after another's. Throws `ConfigError` for a filter it does not understand. */
-  query(filter?: Filter): AsyncGenerator<Entry>
-  /** Checks every chain in the first required sink that can be read, and that no registered writer is missing. */
-  verify(): Promise<Verification>
-}
-
-export class WrittenTrail implements Trail {
+export class WrittenTrail {
   readonly #parts: TrailParts
-  readonly #chain: Chain
   readonly #required: readonly Channel[]
   readonly #optional: readonly Channel[]
-  #opening: Promise<void> | undefined
-  #accepted = { entries: 0, head: GENESIS }
   readonly #recovered: Recovery[] = []
+  #chain: Chain
+  #accepted: Stand
+  /** What has a place and is not accepted by every required sink, in order. */
+  #unaccepted: Placed[] = []
+  /** The chain of this writer has ended: the next entry goes to another one's, which names this one. */
+  #ended = false
+  #before: Stand | undefined
+  /** What the next writer says again, in order. */
+  #again: Placed[] = []
+  #opening: Promise<void> | undefined
   #open = false
   #closed = false
   #unrecorded = 0
@@ -58,8 +32,10 @@ export class WrittenTrail implements Trail {
 
   constructor(parts: TrailParts) {
     this.#parts = parts
-    this.#chain = new Chain(parts.writer, parts.haldir, parts.enforced)
-    const channels = parts.sinks.map((sink) => new Channel(sink, parts.clock, parts.deadlineMs))
+    this.#chain = this.#newChain()
+    this.#accepted = { writer: this.#chain.writer, entries: 0, head: GENESIS }
+    const end = () => this.#end()
+    const channels = parts.sinks.map((sink) => new Channel(sink, parts.clock, parts.deadlineMs, end))
     this.#required = channels.filter((channel) => channel.required)
     this.#optional = channels.filter((channel) => !channel.required)
   }
@@ -75,9 +51,15 @@ export class WrittenTrail implements Trail {
       this.#unrecorded++
       throw new Unplaced('the trail is closed')
     }
+    const at = this.#parts.clock.now()
     return this.#start().then(
       () => this.#append(draft),
       (cause) => {
+        // It is about a call that has run while the writer before was alive: the next one says it first.
+        if (this.#before && this.#must(draft)) {
+          this.#again.push({ seq: -1, draft, at })
+          throw new Unavailable('the trail could not be opened again', { cause })
+        }
         throw new Unplaced('the trail could not be opened', { cause })
       },
     )
@@ -96,34 +78,23 @@ export class WrittenTrail implements Trail {
     }
   }
 
-  /** The entries that match, one writer's after another's. */
-  query(filter: Filter = {}): AsyncGenerator<Entry> {
-    return query(this.#read(), filter)
-  }
-
-  /** Checks every chain in the first required sink that can be read, and that no registered writer is missing. */
-  async verify(): Promise<Verification> {
-    // What a sink does not take now is missing from what is read, and shows as such.
-    await this.flush().catch(() => {})
-    const { registry, clock, deadlineMs } = this.#parts
-    const writers = await ask(() => registry.list(), deadlineMs, clock, 'store.writer.list')
-    if (!Array.isArray(writers)) throw new Unavailable('`store.writer.list` answered nonsense')
-    return verifyLines(this.#read(), writers)
-  }
-
   /** Offers again what sinks have not accepted, flushes them, and registers how long the chain is. */
   async flush(): Promise<void> {
+    if (this.#before && !this.#closed) await this.#start()
     if (!this.#open) return
-    const { entries, head } = this.#chain
+    const chain = this.#chain
+    const { entries, head } = chain
     const optional = this.#optional.map((channel) => channel.flush())
     await Promise.all(this.#required.map((channel) => channel.flush()))
-    this.#stands(entries, head)
+    this.#stands(chain, entries, head)
     await Promise.allSettled(optional)
     await this.#register(false)
   }
 
   async close(): Promise<void> {
     if (this.#closed) return
+    // What an ended writer has left unsaid is said before the end, if a sink takes it.
+    if (this.#before && !this.#open) await this.#start().catch(() => {})
     const last = this.#open ? this.conclude({ type: 'writer-closed', session: NOBODY }) : undefined
     // At once: nothing may follow the entry that closes the chain.
     this.#closed = true
@@ -135,7 +106,7 @@ export class WrittenTrail implements Trail {
         const flushed = await Promise.allSettled(this.#required.map((channel) => channel.flush()))
         await Promise.allSettled(this.#optional.map((channel) => channel.flush()))
         const whole = flushed.every(({ status }) => status === 'fulfilled')
-        if (whole) this.#stands(entries, head)
+        if (whole) this.#stands(this.#chain, entries, head)
         await this.#register(whole)
       }
     } finally {
@@ -144,14 +115,13 @@ export class WrittenTrail implements Trail {
   }
 
   health(): TrailHealth {
-    const waiting = Math.max(0, ...this.#required.map((channel) => channel.waiting))
+    const waiting = Math.max(this.#unaccepted.length, ...this.#required.map((channel) => channel.waiting))
     const dropped = Object.fromEntries(this.#optional.map((channel) => [channel.name, channel.dropped]))
-    return { waiting, unrecorded: this.#unrecorded, dropped }
+    return { waiting: waiting + this.#again.length, unrecorded: this.#unrecorded, dropped }
   }
 
   #append(draft: Draft): MaybePromise<void> {
-    // In shadow mode calls run without an intent, for as long as a sink is down: their outcomes have no claim to a place.
-    const must = draft.type === 'writer-closed' || (draft.type === 'outcome' && this.#parts.enforced !== false)
+    const must = this.#must(draft)
     for (const channel of this.#required) {
       // While a sink is down only so much is kept for it. Past that, what has not happened yet gets no place at all,
       // so that the chain has no hole; how much was left out is recorded when the sink accepts again.
@@ -175,10 +145,22 @@ export class WrittenTrail implements Trail {
     return this.#write(draft)
   }
 
-  /** Gives a draft its place and offers its line to every sink, in order. */
+  /** In shadow mode calls run without an intent, for as long as a sink is down: their outcomes have no claim to a place. */
+  #must({ type }: Draft): boolean {
+    return type === 'writer-closed' || (type === 'outcome' && this.#parts.enforced !== false)
+  }
+
   #write(draft: Draft): MaybePromise<void> {
-    const line = this.#chain.append(draft, this.#parts.clock.now())
-    const { entries, head } = this.#chain
+    const at = this.#parts.clock.now()
+    this.#parts.observe?.(draft, at)
+    return this.#place(draft, at)
+  }
+
+  /** Gives a draft its place and offers its line to every sink, in order. */
+  #place(draft: Draft, at: number): MaybePromise<void> {
+    const chain = this.#chain
+    const line = chain.append(draft, at)
+    const { entries, head } = chain
     const pending: PromiseLike<void>[] = []
     let failure: unknown
     for (const channel of this.#required) {
@@ -192,12 +174,15 @@ export class WrittenTrail implements Trail {
     for (const channel of this.#optional) channel.offer(line)
     // Invariant: every required sink has accepted, or the caller is told that the entry does not stand.
     if (pending.length > 0) {
-      const all = Promise.all(pending)
-      if (failure === undefined) return all.then(() => this.#stands(entries, head))
-      all.then(undefined, () => {})
-    }
+      const answered =
+        failure === undefined
+          ? Promise.all(pending).then(() => this.#stands(chain, entries, head))
+          : Promise.allSettled(pending)
+      this.#unaccepted.push({ seq: entries - 1, draft, at, answered })
+      if (failure === undefined) return answered as Promise<void>
+    } else if (failure !== undefined) this.#unaccepted.push({ seq: entries - 1, draft, at })
     if (failure !== undefined) throw failure
-    this.#stands(entries, head)
+    this.#stands(chain, entries, head)
     return undefined
   }
 
@@ -210,32 +195,64 @@ export class WrittenTrail implements Trail {
   }
 
   async #begin(): Promise<void> {
-    const { writer } = this.#parts
+    if (this.#ended) await this.#succeed()
+    const { writer } = this.#chain
     for (const channel of this.#required) this.#recovered.push(...(await channel.open(writer)))
     for (const channel of this.#optional) channel.openLater(writer)
-    if (this.#chain.entries === 0) await this.#write({ type: 'writer-opened', session: NOBODY })
+    if (this.#chain.entries === 0) {
+      const after = this.#before ? { data: { after: this.#before } } : {}
+      // Nobody is told that it stands before it does: it is the proof that the sinks take entries again.
+      await this.#place({ type: 'writer-opened', session: NOBODY, ...after }, this.#parts.clock.now())
+    }
     await this.#register(false)
+    // All of it at once, in order, so that nothing newer comes between. What is not accepted now waits as usual.
+    await Promise.allSettled(this.#again.splice(0).map(async ({ draft, at }) => this.#place(draft, at)))
+    if (this.#ended) throw new Unavailable('the trail has ended again')
+    this.#before = undefined
     this.#open = true
     for (let next = this.#recovered.shift(); next; next = this.#recovered.shift()) {
       await this.conclude({ type: 'recovery', session: NOBODY, data: { ...next } })
     }
   }
 
+  /** A sink no longer knows what it has stored: nothing may follow in this chain. */
+  #end(): void {
+    this.#open = false
+    this.#ended = true
+    if (this.#accepted.entries > 0) this.#before = this.#accepted
+  }
+
+  /** Another writer's chain, which begins with what the one before could not get accepted. */
+  async #succeed(): Promise<void> {
+    // What is under way may still be accepted. A sink that hangs lets nothing begin.
+    for (const channel of this.#required) await channel.idle()
+    await Promise.allSettled(this.#unaccepted.map(({ answered }) => answered))
+    this.#again.unshift(...this.#unaccepted.filter(({ draft }) => draft.type !== 'writer-opened'))
+    this.#unaccepted = []
+    this.#chain = this.#newChain()
+    this.#accepted = { writer: this.#chain.writer, entries: 0, head: GENESIS }
+    for (const channel of [...this.#required, ...this.#optional]) channel.renew(this.#chain.writer)
+    this.#ended = false
+  }
+
+  #newChain(): Chain {
+    const { ids, haldir, enforced } = this.#parts
+    return new Chain(ids(), haldir, enforced)
+  }
+
   /** Up to here every required sink has every entry. Only that is registered: more would look cut off after a crash. */
-  #stands(entries: number, head: string): void {
-    if (entries > this.#accepted.entries) this.#accepted = { entries, head }
+  #stands({ writer }: Chain, entries: number, head: string): void {
+    if (writer !== this.#accepted.writer || entries <= this.#accepted.entries) return
+    this.#accepted = { writer, entries, head }
+    let accepted = 0
+    while ((this.#unaccepted[accepted]?.seq ?? entries) < entries) accepted++
+    if (accepted > 0) this.#unaccepted.splice(0, accepted)
   }
 
   async #register(closed: boolean): Promise<void> {
-    const { registry, clock, deadlineMs, writer: id } = this.#parts
+    const { registry, clock, deadlineMs } = this.#parts
     const { genesis } = this.#chain
-    const { entries, head } = this.#accepted
+    const { writer: id, entries, head } = this.#accepted
     await ask(() => registry.put({ id, genesis, entries, head, closed }), deadlineMs, clock, 'store.writer.put')
-  }
-
-  async *#read(): AsyncGenerator<StoredLine> {
-    const readable = this.#parts.sinks.find((sink) => sink.required !== false && sink.read)
-    if (!readable?.read) throw new Unavailable('no required sink can be read back')
-    yield* readable.read()
   }
 }

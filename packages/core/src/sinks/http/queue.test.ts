@@ -21,7 +21,10 @@ type Step =
   | { readonly do: 'drop'; readonly bytes: number }
 
 const step = fc.oneof(
-  { weight: 4, arbitrary: fc.record({ do: fc.constant('append' as const), lines: fc.array(fc.nat(120), { maxLength: 9 }) }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({ do: fc.constant('append' as const), lines: fc.array(fc.nat(120), { maxLength: 9 }) }),
+  },
   { weight: 6, arbitrary: fc.record({ do: fc.constantFrom('next' as const, 'settle', 'split', 'again', 'reopen') }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('drop' as const), bytes: fc.nat(400) }) },
 )
@@ -164,7 +167,16 @@ describe('a spool', () => {
     spool.append('a\nbb\n')
     spool.next(SIZE)
     const note = () => JSON.parse(readFileSync(join(folder, 'note.json'), 'utf8'))
-    expect(note()).toEqual({ segment: 1, at: 5, batches: [[[0, 2], [2, 5]]] })
+    expect(note()).toEqual({
+      segment: 1,
+      at: 5,
+      batches: [
+        [
+          [0, 2],
+          [2, 5],
+        ],
+      ],
+    })
     spool.settle([[1]])
     expect(note()).toEqual({ segment: 1, at: 5, batches: [[[2, 5]]] })
     spool.settle([])
