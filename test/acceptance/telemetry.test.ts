@@ -174,9 +174,16 @@ describe('a call that answers with items', () => {
   it('that nobody reads to the end has ended when its reader stops', async () => {
     const { haldir } = house()
     const session = await haldir.createSession({ agent: 'bot', scopes: [] })
-    const list = governed(items, { name: 'list', scope: [] }, { session })
+    const cleaning = async function* () {
+      try {
+        yield* items()
+      } finally {
+        await spanned('clean up', () => turns(1))
+      }
+    }
+    const list = governed(cleaning, { name: 'list', scope: [] }, { session })
     for await (const item of list()) if (item === 2) break
-    expect(at.tree()).toEqual(['execute_tool list', '  make 1', '  make 2'])
+    expect(at.tree()).toEqual(['execute_tool list', '  make 1', '  make 2', '  clean up'])
   })
 })
 
@@ -192,7 +199,7 @@ describe('a call that does not run', () => {
     ['policy-denied', [], { scope: [] }, { table: 'orders' }, 'no-wipe'],
     ['budget-exceeded', ['spend:1'], { scope: 'spend', cost: () => usd(2) }, {}, 'budget:USD'],
     ['invalid-arguments', [], { scope: [] }, { made: new (class Odd {})() }, undefined],
-    ['secret-unavailable', [], { scope: [], secrets: ['key'] }, {}, 'secret:key'],
+    ['secret-unavailable', ['spend:1'], { scope: 'spend', cost: () => usd(1), secrets: ['key'] }, {}, 'secret:key'],
     ['unavailable', ['spend:1'], { scope: 'spend', cost: () => 'much' as never }, {}, undefined],
   ]
 
@@ -319,9 +326,11 @@ describe('a call that a person decides on', () => {
       'haldir.decision.code': 'approval-pending',
       'haldir.approval.id': id,
     })
+    await caughtBy(pay())
+    expect(at.spans().map(({ attributes }) => attributes['haldir.approval.id'])).toEqual([id, id])
     await haldir.approvals.decide(id, { approve: true, by: 'alice' })
     expect(await pay()).toBe('paid')
-    expect(at.tree()).toEqual(['haldir.decision pay', 'execute_tool pay'])
+    expect(at.tree()).toEqual(['haldir.decision pay', 'haldir.decision pay', 'execute_tool pay'])
     expect(at.named('execute_tool pay').attributes['haldir.approval.id']).toBe(id)
     expect(await waits()).toMatchObject([{ 'haldir.approval.outcome': 'approved', value: { count: 1 } }])
   })
