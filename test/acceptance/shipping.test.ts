@@ -35,7 +35,7 @@ describe('what is sent', () => {
     const sink = opened(at, { clock, batch: { entries: 3, every: '1s' } })
     const lines = new Lines()
     sink.write(lines.take(3).join(''))
-    await until(() => expect(kept.all).toHaveLength(3))
+    await until(() => expect(sink.counts.sent).toBe(3))
     sink.write(lines.next())
     await clock.advance(999)
     expect(at.received).toHaveLength(1)
@@ -60,7 +60,7 @@ describe('what is sent', () => {
     const sink = opened(at, { secret: secrets })
     sink.write(new Lines().take(20).join(''))
     await sink.flush?.()
-    const [{ body, headers } = { body: '', headers: {} }] = at.received
+    const { body = '', headers = {} as Record<string, string> } = at.received[0] ?? {}
     expect(headers['content-encoding']).toBe('gzip')
     for (const secret of secrets) expect(() => new Webhook(secret).verify(body, headers)).not.toThrow(/signature/)
     const other = `whsec_${Buffer.alloc(32, 3).toString('base64')}`
@@ -170,8 +170,9 @@ describe('what does not get through', () => {
   it('keeps the process from nothing: a flush that can not be done says so within its deadline', async () => {
     const { at } = await keeping()
     at.outage = 'hang'
-    const sink = opened(at, { deadline: 50, timeout: 20, headers: { authorization: 'canary' } })
+    const sink = opened(at, { deadline: 300, timeout: 20, headers: { authorization: 'canary' } })
     sink.write(new Lines().next())
+    await until(() => expect(sink.counts.failing).toBeDefined())
     const error = await sink.flush?.().then(
       () => undefined,
       (reason) => reason,
@@ -248,7 +249,7 @@ describe('immediate', () => {
     await sink.write(line)
     expect(kept.all).toEqual([line.trim()])
     at.outage = { status: 503 }
-    const impatient = opened(at, { required: true, deadline: 30 })
+    const impatient = opened(at, { required: true, backoff: { first: '1h', most: '1h' }, random: () => 0.9 })
     const next = lines.take(2)
     await expect(impatient.write(next[0] as string)).rejects.toMatchObject({ code: 'unavailable' })
     at.outage = 'lost'
@@ -282,6 +283,7 @@ describe('a spool', () => {
     for (const line of lines) first.write(line)
     await first.close?.()
     expect(readdirSync(spool)).toEqual(['http.w1.left'])
+    expect(first.counts).toMatchObject({ queued: 250, dropped: 0 })
     at.outage = undefined
     const next = opened(at, { spool }, 'w2')
     expect(next.counts.queued).toBeGreaterThan(0)
@@ -354,8 +356,9 @@ describe('a URL that leads inside', () => {
       const sink = httpSink({
         url: `https://collector.example.com:${at.port}/in`,
         lookup: () => addresses,
-        backoff: { first: 1, most: 5 },
-        deadline: 300,
+        deadline: '2s',
+        backoff: { first: '1h', most: '1h' },
+        random: () => 0.9,
       })
       sink.open?.('w1')
       await expect(sink.write(new Lines().next())).rejects.toMatchObject({ code: 'unavailable' })

@@ -85,7 +85,7 @@ export class Channel {
 
   /** Another writer follows. What waits is the old one's: the trail says it again, or it is lost to this sink. */
   renew(writer: string): void {
-    if (!this.required) this.dropped += this.#lines.length - this.#flying
+    if (!this.required) this.#dropped += this.#lines.length - this.#flying
     this.#lines.length = this.#flying
     this.#opened = false
     this.#opening = undefined
