@@ -78,6 +78,7 @@ export function fileSink(directory: string, options: FileSinkOptions = {}): Sink
   return {
     name: 'file',
     required,
+    gathers: durable,
     open(writer, retire): MaybePromise<SinkOpened> {
       const busy = file?.writer === writer ? undefined : file?.idle
       return busy ? busy.then(() => openNow(writer, retire)) : openNow(writer, retire)

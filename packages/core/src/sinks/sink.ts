@@ -6,6 +6,8 @@ export interface Sink {
   readonly name: string
   /** `false`: a copy that may be late or lose entries, and never holds a call up. Every other sink must accept first. */
   readonly required?: boolean
+  /** `true`: a write costs the same however long it is, so lines of one turn of the event loop are best written at once. */
+  readonly gathers?: boolean
   /**
    * Called once before the first entry of a writer, and again until it succeeds. Called for another writer, it lets go
    * of the one before, whose chain has ended. For a copy that threw `WriterEnded` it is called for the same writer again.

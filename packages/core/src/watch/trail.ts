@@ -161,7 +161,7 @@ export class WrittenTrail {
     const chain = this.#chain
     const line = chain.append(draft, at)
     const { entries, head } = chain
-    const pending: PromiseLike<void>[] = []
+    const pending: Promise<void>[] = []
     let failure: unknown
     for (const channel of this.#required) {
       try {
@@ -176,7 +176,7 @@ export class WrittenTrail {
     if (pending.length > 0) {
       const answered =
         failure === undefined
-          ? Promise.all(pending).then(() => this.#stands(chain, entries, head))
+          ? allOf(pending).then(() => this.#stands(chain, entries, head))
           : Promise.allSettled(pending)
       this.#unaccepted.push({ seq: entries - 1, draft, at, answered })
       if (failure === undefined) return answered as Promise<void>
@@ -259,4 +259,9 @@ export class WrittenTrail {
     const { writer: id, entries, head } = this.#accepted
     await ask(() => registry.put({ id, genesis, entries, head, closed }), deadlineMs, clock, 'store.writer.put')
   }
+}
+
+function allOf(pending: Promise<void>[]): Promise<unknown> {
+  const [only] = pending
+  return pending.length === 1 && only ? only : Promise.all(pending)
 }
