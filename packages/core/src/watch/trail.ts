@@ -5,7 +5,7 @@
  */
 import { ask, isPromise, type MaybePromise } from '../clock.ts'
 import { Unavailable, Unplaced } from '../errors.ts'
-import type { Recovery } from '../sinks/sink.ts'
+import type { Expired, Recovery } from '../sinks/sink.ts'
 import { Chain, type Draft, GENESIS, NOBODY } from './chain.ts'
 import { Channel } from './channel.ts'
 import type { Placed, Stand, TrailHealth, TrailParts } from './trail-parts.ts'
@@ -161,7 +161,7 @@ export class WrittenTrail {
     const chain = this.#chain
     const line = chain.append(draft, at)
     const { entries, head } = chain
-    const pending: PromiseLike<void>[] = []
+    const pending: Promise<void>[] = []
     let failure: unknown
     for (const channel of this.#required) {
       try {
@@ -176,7 +176,7 @@ export class WrittenTrail {
     if (pending.length > 0) {
       const answered =
         failure === undefined
-          ? Promise.all(pending).then(() => this.#stands(chain, entries, head))
+          ? allOf(pending).then(() => this.#stands(chain, entries, head))
           : Promise.allSettled(pending)
       this.#unaccepted.push({ seq: entries - 1, draft, at, answered })
       if (failure === undefined) return answered as Promise<void>
@@ -197,7 +197,7 @@ export class WrittenTrail {
   async #begin(): Promise<void> {
     if (this.#ended) await this.#succeed()
     const { writer } = this.#chain
-    for (const channel of this.#required) this.#recovered.push(...(await channel.open(writer)))
+    for (const channel of this.#required) this.#recovered.push(...(await channel.open(writer, this.#retire)))
     for (const channel of this.#optional) channel.openLater(writer)
     if (this.#chain.entries === 0) {
       const after = this.#before ? { data: { after: this.#before } } : {}
@@ -235,6 +235,10 @@ export class WrittenTrail {
     this.#ended = false
   }
 
+  /** A sink asks before it deletes: what is not on record as let go was taken away. */
+  readonly #retire = (expired: Expired): MaybePromise<void> =>
+    this.record({ type: 'retention', session: NOBODY, data: { ...expired } })
+
   #newChain(): Chain {
     const { ids, haldir, enforced } = this.#parts
     return new Chain(ids(), haldir, enforced)
@@ -255,4 +259,9 @@ export class WrittenTrail {
     const { writer: id, entries, head } = this.#accepted
     await ask(() => registry.put({ id, genesis, entries, head, closed }), deadlineMs, clock, 'store.writer.put')
   }
+}
+
+function allOf(pending: Promise<void>[]): Promise<unknown> {
+  const [only] = pending
+  return pending.length === 1 && only ? only : Promise.all(pending)
 }
