@@ -25,6 +25,10 @@ export class ProvingTree {
     return this.#size
   }
 
+  get marks(): readonly number[] {
+    return [...this.#marks]
+  }
+
   append(root: Hash): void {
     join(this.#parts, { from: this.#size, width: 1, root }, this.#marks)
     this.#size++
