@@ -70,6 +70,15 @@ export interface LinkParts {
 /** More than a witness has reason to sign with, and more than a signature is long. */
 const MOST_LINES = 16
 const LINE = /^— [^\s+]{1,200} [A-Za-z0-9+/]{8,10000}={0,2}$/
+/** Signature lines, as a note ends in them. */
+export function areLines(lines: unknown): lines is readonly string[] {
+  return (
+    Array.isArray(lines) &&
+    lines.length <= MOST_LINES &&
+    lines.every((line) => typeof line === 'string' && LINE.test(line))
+  )
+}
+
 /** How many checkpoints may be kept of which nobody knows whether the witness has taken them. */
 const MOST_LOST = 8
 
@@ -82,6 +91,7 @@ export class WitnessLink {
   readonly #lost = new Set<number>()
   #flying: number | undefined
   #next: Sealed | undefined
+  #busy = false
   #running: Promise<void> | undefined
   #failed = 0
 
@@ -105,17 +115,17 @@ export class WitnessLink {
   /** Never throws, never waits. */
   offer(sealed: Sealed): void {
     this.#next = sealed
-    this.#running ??= this.#run().finally(() => {
-      this.#running = undefined
-    })
+    // Not known by its promise: that settles after the last look at what is next.
+    if (!this.#busy) this.#running = this.#run()
   }
 
   /** Resolves when nothing is under way. */
   async settled(): Promise<void> {
-    while (this.#running) await this.#running
+    while (this.#busy) await this.#running
   }
 
   async #run(): Promise<void> {
+    this.#busy = true
     for (let sealed = this.#next; sealed; sealed = this.#next) {
       this.#next = undefined
       this.#flying = sealed.size
@@ -136,6 +146,7 @@ export class WitnessLink {
         this.#parts.moved()
       }
     }
+    this.#busy = false
   }
 
   /** `undefined`: taken. A size: the witness has taken that one last, and this one not. */
@@ -153,8 +164,7 @@ export class WitnessLink {
       throw new Unavailable('the witness knows another chain')
     }
     const lines = answer.cosignatures
-    const sound = Array.isArray(lines) && lines.length <= MOST_LINES && lines.every((line) => LINE.test(line))
-    if (!sound) throw new Unavailable('the witness answered nonsense')
+    if (!areLines(lines)) throw new Unavailable('the witness answered nonsense')
     if (lines.length > 0) cosigned({ size, signatures: [...lines] })
     return undefined
   }
