@@ -85,8 +85,9 @@ const MOST_LOST = 8
 /** The way of one chain's checkpoints to one witness: one at a time, and of those that wait only the latest. */
 export class WitnessLink {
   readonly #parts: LinkParts
-  /** What the witness is known to have taken last. */
-  #size = 0
+  /** What the witness says it has, and what it has answered for as it should. */
+  #known = 0
+  #taken = 0
   /** What it may have taken: the answer was lost. */
   readonly #lost = new Set<number>()
   #flying: number | undefined
@@ -105,11 +106,12 @@ export class WitnessLink {
 
   /** The sizes that the next proof may have to begin at. */
   get marks(): readonly number[] {
-    return [this.#size, ...this.#lost, ...(this.#flying === undefined ? [] : [this.#flying])]
+    const coming = [this.#flying, this.#next?.size].filter((size) => size !== undefined)
+    return [this.#known, ...this.#lost, ...coming]
   }
 
   health(): WitnessHealth {
-    return { size: this.#size, failed: this.#failed }
+    return { size: this.#taken, failed: this.#failed }
   }
 
   /** Never throws, never waits. */
@@ -137,6 +139,7 @@ export class WitnessLink {
           if ((await this.#send(sealed)) !== undefined) throw new Unavailable('the witness knows another chain')
         }
         this.#moveTo(sealed.size)
+        this.#taken = sealed.size
       } catch (error) {
         this.#failed++
         this.#parts.fault(error)
@@ -152,7 +155,7 @@ export class WitnessLink {
   /** `undefined`: taken. A size: the witness has taken that one last, and this one not. */
   async #send({ origin, size, note, tree }: Sealed): Promise<number | undefined> {
     const { witness, clock, deadlineMs, cosigned } = this.#parts
-    const oldSize = this.#size
+    const oldSize = this.#known
     const proof = tree.consistency(oldSize).map(toBase64)
     const asked = Promise.resolve(witness.add({ origin, size, note, oldSize, proof }))
     const answer = await within(asked, deadlineMs, clock, `witness ${this.name}`, false)
@@ -170,7 +173,7 @@ export class WitnessLink {
   }
 
   #moveTo(size: number): void {
-    this.#size = size
+    this.#known = size
     this.#lost.clear()
   }
 
