@@ -18,7 +18,8 @@ export const PROMISES = {
   'trail-query': 'The trail can be queried by agent',
   'trail-immutable': 'A change to the trail is found, and named',
   'trail-signed': 'Signed heads cover every entry before them: what was signed can not be rewritten unnoticed',
-  'trail-proofs': 'An entry is proved to be in the trail, and a trail to be only appended to, to anyone with the public key',
+  'trail-proofs':
+    'An entry is proved to be in the trail, and a trail to be only appended to, to anyone with the public key',
   'trail-witnessed': 'What a witness was shown can not be cut off unnoticed, and a witness holds no call up',
   'framework-agnostic': 'Governing works inside the loop of a real framework',
   'one-session': 'One session governs tools of several frameworks at once, on one budget and one trail',
