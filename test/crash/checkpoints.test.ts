@@ -40,8 +40,9 @@ describe('kill -9 with checkpoints on, twelve times', { timeout: 240_000 }, () =
       cleanup.push(() => Promise.all(workers.map((worker) => worker.kill())))
       await Promise.all(
         workers.map(async (worker) => {
-          await worker.said('ready')
-          await pause(20 + Math.random() * 120)
+          // Somebody was shown some: that is what the next moment must not make untrue.
+          await worker.said('{', 1 + (round % 3))
+          await pause(Math.random() * 100)
           await worker.kill()
         }),
       )
@@ -78,7 +79,7 @@ describe('kill -9 with checkpoints on, twelve times', { timeout: 240_000 }, () =
     console.info(`kill -9: ${JSON.stringify({ shown: shown.size, stored: stored.size, done: done.size })}`)
     // Whoever was shown a checkpoint finds it in the files: to him, nothing was cut off.
     expect(missing(shown, new Set(stored.keys()))).toEqual([])
-    expect(shown.size).toBeGreaterThan(KILLS)
+    expect(shown.size).toBeGreaterThanOrEqual(KILLS)
     // No two of them disagree, however the process died.
     const sizes = [...stored.values()].map(({ writer, seq }) => `${writer} ${seq}`)
     expect(new Set(sizes).size).toBe(stored.size)
