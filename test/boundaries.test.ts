@@ -10,6 +10,7 @@ const sources = globSync('packages/*/src/**/*.ts', { cwd: root }).filter((path) 
 const PILLARS = ['gate', 'vault', 'watch']
 const GROUND = [
   'printable',
+  'standard-webhooks',
   'errors',
   'clock',
   'money',
@@ -28,7 +29,8 @@ const ROOMS: Record<string, readonly string[]> = {
   egress: ['egress', ...GROUND],
   witnesses: ['witnesses', 'watch/witness', 'watch/note', 'egress', ...GROUND],
   stores: ['stores', ...GROUND],
-  sinks: ['sinks', ...GROUND],
+  // What leaves by HTTP goes the one guarded way out.
+  sinks: ['sinks', 'egress/address', 'egress/transport', ...GROUND],
   approvers: ['approvers', 'stores/approvals', ...GROUND],
   telemetry: ['telemetry', ...GROUND],
 }
