@@ -20,12 +20,14 @@ const GROUND = [
   'hosts',
   'call',
   'context',
+  'key-file',
 ]
 const ROOMS: Record<string, readonly string[]> = {
   gate: ['gate', 'stores/store', 'stores/approvals', 'stores/window', 'approvers/approver', 'governor', ...GROUND],
   vault: ['vault', 'stores/store', ...GROUND],
   watch: ['watch', 'stores/store', 'sinks/sink', ...GROUND],
   egress: ['egress', ...GROUND],
+  witnesses: ['witnesses', 'watch/witness', 'watch/note', 'egress', ...GROUND],
   stores: ['stores', ...GROUND],
   // What leaves by HTTP goes the one guarded way out.
   sinks: ['sinks', 'egress/address', 'egress/transport', ...GROUND],

@@ -17,6 +17,10 @@ export const PROMISES = {
   'every-call-logged': 'Every call is recorded with time, agent, session and cost',
   'trail-query': 'The trail can be queried by agent',
   'trail-immutable': 'A change to the trail is found, and named',
+  'trail-signed': 'Signed heads cover every entry before them: what was signed can not be rewritten unnoticed',
+  'trail-proofs':
+    'An entry is proved to be in the trail, and a trail to be only appended to, to anyone with the public key',
+  'trail-witnessed': 'What a witness was shown can not be cut off unnoticed, and a witness holds no call up',
   'framework-agnostic': 'Governing works inside the loop of a real framework',
   'one-session': 'One session governs tools of several frameworks at once, on one budget and one trail',
   'shown-is-permitted': 'A model need not be shown what its session can not use; each call is judged all the same',

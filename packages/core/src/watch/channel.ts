@@ -31,7 +31,6 @@ export class Channel {
   /** The end of this turn is waited for, to write at once what comes until then. */
   #gathering = false
   #hung = false
-  /** The last write was refused, or hangs. */
   #down = false
 
   /** `onEnded` is called when the sink no longer knows what it has stored. */
@@ -56,6 +55,11 @@ export class Channel {
   /** Does not accept, and keeps as much as it may. One that is only busy is bounded by the calls that wait for it. */
   get crowded(): boolean {
     return this.#down && this.#lines.length >= KEEP
+  }
+
+  /** The last write was refused, or hangs. */
+  get down(): boolean {
+    return this.#down
   }
 
   /** `retire` records that the sink is about to let a file go. A copy is given none: its files are not the record. */
