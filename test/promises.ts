@@ -46,6 +46,10 @@ export const PROMISES = {
   // Credentials that are not in the vault
   'credentials-found': 'A credential nobody put into the vault is flagged or redacted in results, or its call refused',
 
+  // Telemetry
+  'telemetry-tells': 'Every call leaves a span: of its run, or of the decision that it does not run',
+  'telemetry-harmless': 'Telemetry that throws, hangs or answers nonsense touches no call',
+
   // Trying it out
   'shadow-runs': 'In shadow mode whatever would be refused runs, and is recorded and counted as such',
   'shadow-apart': 'In shadow mode nothing counts on a real meter',
