@@ -62,9 +62,10 @@ export function linesIn(text: string): string[] {
   return lines
 }
 
-/** Whole lines, each ending in a newline, and where in the file they end. */
+/** Whole lines, each ending in a newline, and where in the file they stand. */
 export interface Block {
   readonly text: string
+  readonly start: number
   readonly end: number
 }
 
@@ -81,6 +82,7 @@ export async function* blocksOf(path: string, from = 0, chunk: number = CHUNK): 
     const { size } = await file.stat()
     const buffer = Buffer.alloc(chunk)
     let pieces: Buffer[] = []
+    let start = from
     for (let position = from; position < size; ) {
       const { bytesRead } = await file.read(buffer, 0, Math.min(chunk, size - position), position)
       if (bytesRead === 0) break
@@ -90,8 +92,9 @@ export async function* blocksOf(path: string, from = 0, chunk: number = CHUNK): 
         // Whole lines are decoded, never chunks: a character may span two chunks.
         const last = read.subarray(0, whole)
         const text = pieces.length === 0 ? last.toString('utf8') : Buffer.concat([...pieces, last]).toString('utf8')
-        yield { text, end: position + whole }
+        yield { text, start, end: position + whole }
         pieces = []
+        start = position + whole
       }
       if (whole < bytesRead) pieces.push(Buffer.from(read.subarray(whole)))
       position += bytesRead

@@ -6,6 +6,7 @@ import { closeSync, existsSync, fstatSync, ftruncateSync, mkdirSync, openSync, w
 import { join } from 'node:path'
 import { ConfigError } from '../errors.ts'
 import { checkKeys } from '../options.ts'
+import { fileChains } from './file-chains.ts'
 import { cutTornTails, readDirectory } from './file-directory.ts'
 import { releaseLock, takeLock } from './lock.ts'
 import type { Sink, SinkOpened } from './sink.ts'
@@ -39,6 +40,7 @@ export function fileSink(directory: string, options: FileSinkOptions = {}): Sink
       append(file, lines)
     },
     read: () => readDirectory(directory),
+    chains: () => fileChains(directory),
     close() {
       if (!file) return
       closeSync(file.fd)

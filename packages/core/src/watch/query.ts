@@ -70,7 +70,8 @@ export function kept(after: Positions | undefined, chains: readonly { readonly n
   return positions
 }
 
-async function* inOrder(all: readonly Chained[], filter: CompiledFilter): AsyncGenerator<readonly Read[]> {
+/** What a filter wants looked at, in the order it wants it. */
+export async function* inOrder(all: readonly Chained[], filter: CompiledFilter): AsyncGenerator<readonly Read[]> {
   const { writers, after, order } = filter
   const chains = writers ? all.filter(({ writer }) => writers.has(writer)) : all
   if (order === 'time') yield* merged(chains, after)

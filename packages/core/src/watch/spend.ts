@@ -3,7 +3,16 @@ import { soundTime } from '../sinks/sink.ts'
 import { type Chained, type Chains, merged, ranked } from './chains.ts'
 import { dayIn } from './day.ts'
 import type { Entry } from './entry.ts'
-import { type Compiled, CONDITIONS, type Conditions, compileConditions, invalid, known, parseEntry, timeOf } from './filter.ts'
+import {
+  CONDITIONS,
+  type Compiled,
+  type Conditions,
+  compileConditions,
+  invalid,
+  known,
+  parseEntry,
+  timeOf,
+} from './filter.ts'
 import { SPEND_KEYS, type SpendKey, type SpendRow, Sums } from './sums.ts'
 
 /** Of what was enforced, unless `enforced: false` asks for what shadow mode counted. */
@@ -45,13 +54,13 @@ export async function spend(chains: Chains, options: SpendOptions): Promise<read
   for await (const reads of merged(all)) {
     for (const { entry, chain, position } of reads) {
       if ((entry.type !== 'outcome' && entry.type !== 'intent') || again(chain.writer, position)) continue
-      const { call = '' } = entry
-      if (entry.type === 'outcome') open.delete(call)
+      const { call } = entry
+      if (entry.type === 'outcome') open.delete(call ?? '')
       if (!compiled.matches(entry) || (compiled.writers && !compiled.writers.has(chain.writer))) continue
       const at = soundTime(entry.at)
       if (at === '' || (since !== undefined && at < since) || (until !== undefined && at >= until)) continue
       if (entry.type === 'outcome') sums.spent(entry)
-      else if (entry.held?.length > 0) open.set(call, entry)
+      else if (typeof call === 'string' && entry.held?.length > 0) open.set(call, entry)
     }
   }
   if (open.size > 0) await close(open, all)
