@@ -33,7 +33,9 @@ export async function fileChains(directory: string): Promise<StoredChain[]> {
   const chains: StoredChain[] = []
   for (const [writer, segments] of segmentsByWriter(directory)) {
     const paths = segments.map(({ name }) => join(directory, name))
-    chains.push({ writer, first: await firstIn(paths), read: () => linesOf(paths) })
+    const first = await firstIn(paths)
+    // One that has only been opened has no chain yet.
+    if (first !== '') chains.push({ writer, first, read: () => linesOf(paths) })
   }
   return chains
 }

@@ -20,6 +20,9 @@ interface Key {
   readonly position: number
 }
 
+/** Before all. Said also when nothing has been read: it tells SQLite to follow the time. */
+const START: Key = { time: '', writer: '', position: -1 }
+
 type Row = Key & { readonly line: string }
 
 const COLUMNS = 'time, writer, position, line'
@@ -154,21 +157,31 @@ export class Answers {
     }
   }
 
-  #batch(where: Where, mark?: Key): Found[] {
-    const { sql, values } = mark
-      ? and(where, '(time, writer, position) > (?, ?, ?)', mark.time, mark.writer, mark.position)
-      : where
+  #batch(where: Where, { time, writer, position } = START): Found[] {
+    const { sql, values } = and(where, '(time, writer, position) > (?, ?, ?)', time, writer, position)
     const rows = this.#db.all(`SELECT ${COLUMNS} FROM entries WHERE ${sql} ${ORDER} LIMIT ${BATCH}`, ...values)
     return (rows as unknown as Row[]).map((row) => ({ row, entry: parseEntry(row.line) as Entry }))
   }
 
-  /** How far the chain of a writer was read by one who has come to `last`: to its end, when there is no more. */
+  /**
+   * How far the chain of a writer was read by one who has come to `last`: to its end, when there is no more. Along a
+   * chain the time never falls, so the place is found by halving.
+   */
   #readUpTo(writer: string, last: Key | undefined): number {
-    const where = last ? 'AND (time, writer, position) <= (?, ?, ?)' : ''
-    const values = last ? [last.time, last.writer, last.position] : []
-    const sql = `SELECT position FROM entries WHERE writer = ? ${where} ORDER BY time DESC, position DESC LIMIT 1`
-    const found = this.#db.get(sql, writer, ...values)
-    return found ? Number(found.position) + 1 : 0
+    const sql = 'SELECT min(position) AS low, max(position) AS high FROM entries WHERE writer = ?'
+    const { low, high } = this.#db.get(sql, writer) as { low: number | null; high: number | null }
+    if (low === null || high === null) return 0
+    if (!last) return high + 1
+    const next =
+      'SELECT time, writer, position FROM entries WHERE writer = ? AND position >= ? ORDER BY position LIMIT 1'
+    let [from, to] = [low, high + 1]
+    while (from < to) {
+      const middle = Math.floor((from + to) / 2)
+      const key = this.#db.get(next, writer, middle) as unknown as Key
+      if (before(last, key)) to = middle
+      else from = key.position + 1
+    }
+    return from
   }
 
   #chains(): Chained[] {

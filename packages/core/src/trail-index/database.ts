@@ -28,15 +28,15 @@ const SCHEMA = `
     enforced INTEGER, held INTEGER NOT NULL, spent INTEGER NOT NULL, ${columns}, line TEXT NOT NULL
   ) STRICT;
   CREATE UNIQUE INDEX by_position ON entries (writer, position);
-  CREATE INDEX by_writer ON entries (writer, time, position);
-  CREATE INDEX by_time ON entries (time, writer, position);
-  CREATE INDEX by_agent ON entries (agent, time, writer, position);
-  CREATE INDEX by_tool ON entries (tool, time, writer, position);
-  CREATE INDEX by_session ON entries (session, time, writer, position);
-  CREATE INDEX by_type ON entries (type, time, writer, position);
+  -- Entries of one time are few: they are sorted when they are asked for.
+  CREATE INDEX by_time ON entries (time);
+  CREATE INDEX by_agent ON entries (agent, time);
+  CREATE INDEX by_tool ON entries (tool, time) WHERE tool IS NOT NULL;
+  CREATE INDEX by_session ON entries (session, time);
+  CREATE INDEX by_type ON entries (type, time);
   CREATE INDEX by_call ON entries (call) WHERE call IS NOT NULL;
   CREATE INDEX by_digest ON entries (digest) WHERE digest IS NOT NULL;
-  CREATE INDEX by_code ON entries (code, time, writer, position) WHERE code IS NOT NULL;
+  CREATE INDEX by_code ON entries (code, time) WHERE code IS NOT NULL;
   CREATE INDEX by_approval ON entries (approval) WHERE approval IS NOT NULL;
   PRAGMA application_id = ${APPLICATION};
   PRAGMA user_version = ${VERSION};
@@ -62,6 +62,8 @@ export function openDatabase(path: string): Database {
     persist(() => opened.exec('PRAGMA journal_mode = WAL'))
     // What a power cut takes is read again from the files.
     opened.exec('PRAGMA synchronous = NORMAL')
+    // Entries go to many places of many indexes: with less memory, most of the time would go to fetching these.
+    opened.exec('PRAGMA cache_size = -65536')
     persist(() => lay(opened))
     opened.exec(`PRAGMA busy_timeout = ${BUSY_MS}`)
     return withStatements(opened)

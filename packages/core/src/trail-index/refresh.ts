@@ -149,17 +149,27 @@ export class Refreshing {
   }
 
   /** Adds what is new in one file: block by block, each with how far it reaches, or nothing of it. */
-  async #follow(writer: string, { name, number }: Segment): Promise<void> {
-    const path = join(this.#directory, name)
-    const now = statOf(path)
-    const from = Number(this.#db.get('SELECT size FROM files WHERE name = ?', name)?.size ?? 0)
-    if (!now || now.size <= from) return
+  async #follow(writer: string, segment: Segment): Promise<void> {
+    const path = join(this.#directory, segment.name)
+    let from = -1
+    for (;;) {
+      const now = statOf(path)
+      const size = Number(this.#db.get('SELECT size FROM files WHERE name = ?', segment.name)?.size ?? 0)
+      // Where another process was quicker, it is gone on from where that one has come to.
+      if (!now || now.size <= size || size === from) return
+      from = size
+      if (await this.#read(writer, segment, path, now, from)) return
+    }
+  }
+
+  /** Answers `false` when what it has read is not what comes next any more. */
+  async #read(writer: string, segment: Segment, path: string, now: Stat, from: number): Promise<boolean> {
     for await (const block of blocksOf(path, from, BLOCK)) {
-      const added = await this.#transactions.write(() => this.#take(writer, { name, number }, path, now, block))
-      // Another process was quicker: it is at work on the same.
-      if (added === undefined) return
+      const added = await this.#transactions.write(() => this.#take(writer, segment, path, now, block))
+      if (added === undefined) return false
       this.#added += added
     }
+    return true
   }
 
   #take(writer: string, segment: Segment, path: string, now: Stat, block: Block): number | undefined {
