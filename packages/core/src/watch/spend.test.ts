@@ -15,8 +15,8 @@ function scene() {
   const sink = memorySink()
   const chains = new Map<string, Chain>()
   const add = (draft: Partial<Draft> & Pick<Draft, 'type'>, { writer = 'w', at = NOON, enforced = true } = {}) => {
-    let chain = chains.get(writer)
-    if (!chain) chains.set(writer, (chain = new Chain(writer, 'haldir', enforced)))
+    const chain = chains.get(writer) ?? new Chain(writer, 'haldir', enforced)
+    chains.set(writer, chain)
     sink.write(chain.append({ session: NOBODY, ...draft }, at))
   }
   const ask = (options: object = {}) => spend(() => chainsIn([sink]), options as SpendOptions)
