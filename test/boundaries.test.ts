@@ -8,14 +8,27 @@ const sources = globSync('packages/*/src/**/*.ts', { cwd: root }).filter((path) 
 
 /** What the files of a room may import, as prefixes of paths below `packages/core/src`. */
 const PILLARS = ['gate', 'vault', 'watch']
-const GROUND = ['printable', 'errors', 'clock', 'money', 'show', 'duration', 'options', 'hosts', 'call', 'context']
+const GROUND = [
+  'printable',
+  'standard-webhooks',
+  'errors',
+  'clock',
+  'money',
+  'show',
+  'duration',
+  'options',
+  'hosts',
+  'call',
+  'context',
+]
 const ROOMS: Record<string, readonly string[]> = {
   gate: ['gate', 'stores/store', 'stores/approvals', 'stores/window', 'approvers/approver', 'governor', ...GROUND],
   vault: ['vault', 'stores/store', ...GROUND],
   watch: ['watch', 'stores/store', 'sinks/sink', ...GROUND],
   egress: ['egress', ...GROUND],
   stores: ['stores', ...GROUND],
-  sinks: ['sinks', ...GROUND],
+  // What leaves by HTTP goes the one guarded way out.
+  sinks: ['sinks', 'egress/address', 'egress/transport', ...GROUND],
   approvers: ['approvers', 'stores/approvals', ...GROUND],
   telemetry: ['telemetry', ...GROUND],
 }

@@ -47,6 +47,9 @@ export const PROMISES = {
   'surface-complete': 'Everything that is governed, and what is not, can be listed',
   'explain-true': 'What is explained is what a call decides',
 
+  // Trails that go elsewhere
+  'shipped-once': 'What a spool has accepted reaches its collector once, whatever dies or is down meanwhile',
+
   // Credentials that are not in the vault
   'credentials-found': 'A credential nobody put into the vault is flagged or redacted in results, or its call refused',
 

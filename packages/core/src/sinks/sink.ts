@@ -23,6 +23,8 @@ export interface Sink {
    * Without it `read` is run through once for every writer.
    */
   chains?(): MaybePromise<readonly StoredChain[]>
+  /** Entries that it accepted and then had to give up; for `health()`. */
+  readonly lost?: number
   flush?(): MaybePromise<void>
   close?(): MaybePromise<void>
 }
