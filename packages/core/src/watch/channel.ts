@@ -30,7 +30,6 @@ export class Channel {
   #waiters: Waiter[] = []
   #flying = 0
   #hung = false
-  /** The last write was refused, or hangs. */
   #down = false
 
   /** `onEnded` is called when the sink no longer knows what it has stored. */
@@ -55,6 +54,11 @@ export class Channel {
   /** Does not accept, and keeps as much as it may. One that is only busy is bounded by the calls that wait for it. */
   get crowded(): boolean {
     return this.#down && this.#lines.length >= KEEP
+  }
+
+  /** The last write was refused, or hangs. */
+  get down(): boolean {
+    return this.#down
   }
 
   async open(writer: string): Promise<readonly Recovery[]> {
