@@ -16,6 +16,10 @@ export const PROMISES = {
   'agents-never-see-keys': 'The model never reads a credential',
   'every-call-logged': 'Every call is recorded with time, agent, session and cost',
   'trail-query': 'The trail can be queried by agent',
+  'trail-pages': 'A reader of pages meets every entry once, whatever is written meanwhile, by whom and with what time',
+  'trail-spend': 'What was spent is told exactly, from the outcomes, and apart from it what nobody knows the end of',
+  'trail-index': 'An index answers what the files answer, whatever becomes of them, and can be built anew',
+  'trail-export': 'An export says what it is: a change to it, or to what it says, is found',
   'trail-immutable': 'A change to the trail is found, and named',
   'trail-signed': 'Signed heads cover every entry before them: what was signed can not be rewritten unnoticed',
   'trail-proofs':
