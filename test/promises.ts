@@ -46,6 +46,11 @@ export const PROMISES = {
   // Credentials that are not in the vault
   'credentials-found': 'A credential nobody put into the vault is flagged or redacted in results, or its call refused',
 
+  // What the trail holds of arguments
+  'args-recorded': 'Of arguments the trail holds what a tool names, as it names it, and nothing else',
+  'args-found': 'Entries that hold a known value are found by it, and nobody else reads the value out of them',
+  'args-erased': 'What was sealed can be opened until its key is destroyed; after that by nobody, and the chain stands',
+
   // Trying it out
   'shadow-runs': 'In shadow mode whatever would be refused runs, and is recorded and counted as such',
   'shadow-apart': 'In shadow mode nothing counts on a real meter',

@@ -6,6 +6,7 @@ import type { Frame } from './context.ts'
 import type { Searched } from './credentials.ts'
 import type { CurrentCall } from './current-call.ts'
 import type { DigestKey } from './digest-key.ts'
+import type { DigestKeys } from './digest-keys.ts'
 import type { Transport } from './egress/transport.ts'
 import { type DenialCode, Denied, type Suspended } from './errors.ts'
 import type { Faults } from './faults.ts'
@@ -17,6 +18,7 @@ import type { Session } from './gate/sessions.ts'
 import type { StandingMeters } from './gate/standing.ts'
 import type { CallRequest, GovernedTool, Identity, NotRun } from './governor.ts'
 import type { Amount } from './money.ts'
+import type { Recorder } from './recorder.ts'
 import type { Consent } from './stores/approvals.ts'
 import type { Charge, Store } from './stores/store.ts'
 import type { Detection } from './vault/detection.ts'
@@ -24,6 +26,7 @@ import type { Redactor } from './vault/redact.ts'
 import type { SealedVault } from './vault/vault.ts'
 import { callFragment, type Draft, NOBODY } from './watch/chain.ts'
 import type { Ended } from './watch/entry.ts'
+import type { RecordedArgs } from './watch/privacy.ts'
 import type { WrittenTrail } from './watch/trail.ts'
 
 /** Why a step refuses. The reason is a sentence a model may read. */
@@ -69,6 +72,11 @@ export interface House {
   readonly store: Store
   readonly trail: WrittenTrail
   readonly vault: SealedVault
+  /** The keys that calls are digested with, and recorded values are fingerprinted with. */
+  readonly digestKeys: DigestKeys
+  readonly fingerprintKeys: DigestKeys
+  /** What entries hold of arguments. */
+  readonly recorder: Recorder
   /** How requests reach the network. */
   readonly egress: Transport
   readonly holds: Holds
@@ -119,6 +127,8 @@ export class Pass {
   ask: Ask | undefined
   /** Of the arguments, when credentials are looked for in them. */
   searched: Searched | undefined
+  /** They without those credentials, where entries hold some of them. */
+  masked: unknown
   meters: readonly Meter[] = []
   amounts: readonly Amount[] = []
   charges: readonly Charge[] = []
@@ -160,7 +170,7 @@ export class Pass {
     await this.house.trail.conclude(
       this.intended
         ? this.draft('outcome', { code, rule, data: { ended: NOT_RUN, reason } })
-        : this.#refusal(code, reason, rule, this.house.shadow),
+        : this.#refusal(code, reason, rule, await this.#args(code), this.house.shadow),
     )
     if (suspended) return { status: 'suspended', suspended }
     return { status: 'denied', denial: new Denied(code, reason, this.id, rule, retryAfter) }
@@ -171,14 +181,26 @@ export class Pass {
     const { observed, trail } = this.house
     const { code, reason, rule } = this.shown(refusal)
     observed.set(code, (observed.get(code) ?? 0) + 1)
-    await trail.conclude(this.#refusal(code, reason, rule))
+    await trail.conclude(this.#refusal(code, reason, rule, await this.#args(code)))
+  }
+
+  /** What an auditor may see of the arguments that were refused. */
+  #args(code: DenialCode): Promise<RecordedArgs | undefined> | undefined {
+    return this.tool.record && this.house.recorder.forRefusal(this, code)
   }
 
   /** `refused`: in shadow mode, where most are only judged, this one really was. */
-  #refusal(code: DenialCode, reason: string, rule: string | undefined, refused = false): Draft {
+  #refusal(
+    code: DenialCode,
+    reason: string,
+    rule: string | undefined,
+    args: RecordedArgs | undefined,
+    refused = false,
+  ): Draft {
     const data = {
       reason,
       ...this.searched,
+      ...(args ? { args } : {}),
       ...(this.amounts.length > 0 ? { cost: this.amounts } : {}),
       ...(refused ? { refused } : {}),
     }
@@ -189,7 +211,7 @@ export class Pass {
   /** The caller gave up while a person was asked: no refusal for them, but their own reason. */
   async leave(error: unknown, { code, reason }: Refusal): Promise<NotRun> {
     await this.#giveBack()
-    await this.house.trail.conclude(this.#refusal(code, reason, this.ask?.rule))
+    await this.house.trail.conclude(this.#refusal(code, reason, this.ask?.rule, await this.#args(code)))
     return { status: 'failed', error }
   }
 
@@ -198,6 +220,7 @@ export class Pass {
     this.id = id
     this.snapshot = snapshot
     this.digest = digest
+    this.masked = undefined
     this.holding = false
     this.#fragment = ''
   }

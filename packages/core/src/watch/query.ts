@@ -2,6 +2,7 @@
 import { ConfigError } from '../errors.ts'
 import type { StoredLine } from '../sinks/sink.ts'
 import { ENTRY_TYPES, type Entry, type EntryType } from './entry.ts'
+import { hasFingerprint } from './privacy.ts'
 
 /** Which entries to answer; every member given must match. Times are `Date`s or RFC 3339 text, `until` exclusive. */
 export interface Filter {
@@ -16,10 +17,12 @@ export interface Filter {
   readonly until?: Date | string
   /** How many entries at most. */
   readonly limit?: number
+  /** What `trail.fingerprint` has told of a value: entries that hold it among arguments, or are about that subject. */
+  readonly fingerprint?: string
 }
 
 const MEMBERS = ['tenant', 'agent', 'session', 'call', 'tool', 'code'] as const
-const KEYS = new Set<string>([...MEMBERS, 'type', 'since', 'until', 'limit'])
+const KEYS = new Set<string>([...MEMBERS, 'type', 'since', 'until', 'limit', 'fingerprint'])
 
 /** Throws `ConfigError` for a filter it does not understand: a misspelt one would answer everything. */
 export async function* query(lines: AsyncIterable<StoredLine>, filter: Filter): AsyncGenerator<Entry> {
@@ -46,11 +49,16 @@ function compile(filter: Filter): (entry: Entry) => boolean {
   for (const type of types ?? []) {
     if (!ENTRY_TYPES.includes(type as EntryType)) throw invalid('type', 'is not a kind of entry')
   }
+  const { fingerprint } = filter
+  if (fingerprint !== undefined && !/^[0-9a-f]{64}$/.test(String(fingerprint))) {
+    throw invalid('fingerprint', 'is what `trail.fingerprint` answers')
+  }
   const since = timeOf(filter.since, 'since')
   const until = timeOf(filter.until, 'until')
   return (entry) =>
     MEMBERS.every((member) => filter[member] === undefined || entry[member] === filter[member]) &&
     (types === undefined || types.has(entry.type)) &&
+    (fingerprint === undefined || hasFingerprint(entry, fingerprint)) &&
     (since === undefined || entry.at >= since) &&
     (until === undefined || entry.at < until)
 }
