@@ -48,6 +48,12 @@ export class DigestKeys {
     return found
   }
 
+  /** As the store has it now, whatever was read before. */
+  anew(tenant: string): Promise<DigestKey> {
+    this.#known.delete(tenant)
+    return this.of(tenant)
+  }
+
   /** It was destroyed. */
   forget(tenant: string): void {
     this.#known.delete(tenant)

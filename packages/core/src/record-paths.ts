@@ -10,7 +10,7 @@ export type RecordKey = string | number | EachItem
 export type RecordPath = readonly RecordKey[]
 
 const LONGEST = 1_000
-const STEP = /(?:^|\.)(?:(\*)|([A-Za-z0-9_$-]{1,128}))|\[(0|[1-9]\d{0,4})\]|\[("(?:[^"\\]|\\.)*")\]/y
+const STEP = /(?:^|(?!^)\.)(?:(\*)|([A-Za-z0-9_$-]{1,128}))|\[(0|[1-9]\d{0,4})\]|\[("(?:[^"\\]|\\.)*")\]/y
 
 /** Throws `ConfigError`, with `at` as where it stands in the options. */
 export function parseRecordPath(text: unknown, at: string): RecordPath {

@@ -105,15 +105,19 @@ export class Recorder {
   async #awaited(plan: Plan, named: boolean): Promise<RecordedArgs | undefined> {
     const { kept, keys, random, unsealed } = this.#parts
     const { tenant, picked, call } = plan
-    const recorded = written(plan, named ? await keys.of(tenant) : undefined)
-    if (picked.sealed.size === 0) return recorded
+    const sealing = picked.sealed.size > 0
+    // Invariant: what is sealed for a subject has its key where `erase` looks for it. By a fingerprint under a key that
+    // another process has destroyed, nobody would find it.
+    const key = named ? await (sealing ? keys.anew(tenant) : keys.of(tenant)) : undefined
+    const recorded = written(plan, key)
+    if (!sealing) return recorded
     const { subject } = recorded ?? {}
-    const { id, key, sealed: guarded } = await kept.of(tenant, subjectKeyName(subject))
+    const { id, key: sealKey, sealed: guarded } = await kept.of(tenant, subjectKeyName(subject))
     if (!guarded) unsealed()
     const sealed: Record<string, string> = {}
     for (const [path, text] of picked.sealed) {
       const context = sealContext({ tenant, subject, key: id, path, call })
-      sealed[path] = sealBytes(key, Buffer.from(text, 'utf8'), context, random).toString('base64')
+      sealed[path] = sealBytes(sealKey, Buffer.from(text, 'utf8'), context, random).toString('base64')
     }
     return { ...recorded, sealed, sealKey: id }
   }
