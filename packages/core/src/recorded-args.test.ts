@@ -12,9 +12,8 @@ function picked(args: unknown, options: RecordOptions, redactor = new Redactor()
   const { marks } = compileRecord(options, undefined) as { marks: Marks }
   const fixed = snapshot(args) as { args: unknown }
   const { shown, hashed, sealed, omitted } = pick(fixed.args, marks, redactor, WHOLE)
-  const all = { shown, hashed, sealed }
-  const told = Object.fromEntries(Object.entries(all).map(([name, map]) => [name, Object.fromEntries(map)]))
-  return { ...told, omitted }
+  const told = (map: ReadonlyMap<string, unknown>): Record<string, unknown> => Object.fromEntries(map)
+  return { shown: told(shown), hashed: told(hashed), sealed: told(sealed), omitted }
 }
 
 const nothing = { shown: {}, hashed: {}, sealed: {}, omitted: 0 }
