@@ -90,6 +90,9 @@ describe.each(STORES)('with a %s store', (kind) => {
     expect([...here.lines, ...there.lines].join('')).not.toContain('C-77001')
     if (kind === 'sqlite') expect(world.bytes()).not.toContain('C-77001')
 
+    const mentioned = await Array.fromAsync(there.haldir.trail.query({ fingerprint: subject }))
+    expect(mentioned.map(({ type }) => type)).toEqual(['intent', 'erasure'])
+
     // What comes after has a key of its own, in every process.
     await pay(refund)
     await elsewhere(refund)
