@@ -157,6 +157,20 @@ describe.each(STORES)('with a %s store', (kind) => {
     expect((await haldir.trail.verify()).problems.filter(({ kind }) => kind !== 'missing-writer')).toEqual([])
   })
 
+  it('erases what another process seals right after a tenant was erased, by a key that it did not know of', async () => {
+    proves('args-erased')
+    const world = fleet(kind)
+    const [here, there] = [world.house({ vault }), world.house({ vault })]
+    const elsewhere = refunder(await there.haldir.createSession(session))
+    await elsewhere(refund)
+    await here.haldir.trail.erase({ tenant: 'acme' })
+    await elsewhere(refund)
+    const [, later] = there.entries('intent') as [Entry, Entry]
+    expect((await here.haldir.trail.reveal(later)).values).toEqual(VALUES)
+    expect((await here.haldir.trail.erase({ tenant: 'acme', subject: 'C-77001' })).erased).toBe(true)
+    expect((await there.haldir.trail.reveal(later)).erased).toBe(true)
+  })
+
   it('stays readable when the vault key is rotated, and can then be erased', async () => {
     const world = fleet(kind)
     const { haldir, entries } = world.house({ vault })
@@ -182,6 +196,9 @@ describe.each(STORES)('with a %s store', (kind) => {
     expect(haldir.health().warnings).toContain('keys of recorded arguments are stored unsealed: set `vault.keys`')
     const [intent] = entries('intent') as [Entry]
     expect((await haldir.trail.reveal(intent)).values).toEqual(VALUES)
+    const alone = world.house().haldir
+    await refunder(await alone.createSession(session), { record: { seal: ['order'] } })(refund)
+    expect(alone.health().warnings).toContain('keys of recorded arguments are stored unsealed: set `vault.keys`')
     // With one, what was sealed before is read, and erased, still.
     const guarded = world.house({ vault })
     await refunder(await guarded.haldir.createSession(session))(refund)
