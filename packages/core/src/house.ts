@@ -8,6 +8,7 @@ import { parseRequired } from './gate/scopes.ts'
 import type { CheckedOptions } from './haldir-options.ts'
 import type { House } from './pass.ts'
 import { Recorder } from './recorder.ts'
+import { Reports } from './reporting.ts'
 import type { Store } from './stores/store.ts'
 import { FINGERPRINT_KEY } from './vault/kept-keys.ts'
 import { SealedVault } from './vault/vault.ts'
@@ -22,6 +23,8 @@ export function assemble(options: CheckedOptions, warn: (warning: string) => voi
   const vault = vaultOf(options, trail, faults)
   const unsealed = () => warn('keys of recorded arguments are stored unsealed: set `vault.keys`')
   const fingerprintKeys = new DigestKeys((tenant) => vault.kept.of(tenant, FINGERPRINT_KEY), clock, unsealed)
+  const reports = options.telemetry && new Reports(options.telemetry, clock, faults)
+  reports?.watch(options.name, trail)
   joinStore(store)
   return {
     clock,
@@ -48,6 +51,7 @@ export function assemble(options: CheckedOptions, warn: (warning: string) => voi
     nobody: undefined,
     observed: new Map(),
     faults,
+    reports,
     deadlineMs,
     belongings: new WeakMap(),
     running: new Set(),
