@@ -26,6 +26,11 @@ export class MemorySessions {
     this.#meters = meters
   }
 
+  /** By which rule a session is suspended. */
+  rule(id: string): string | undefined {
+    return this.#sessions.get(id)?.row.suspended?.rule
+  }
+
   /** A session that admits at this moment, or why it does not. */
   life(id: string, at: number): Life | SessionRefusal {
     const row = this.#sessions.get(id)?.row
@@ -78,6 +83,30 @@ export class MemorySessions {
       revoked.push(row.id)
     }
     return revoked
+  }
+
+  suspendTree(id: string, rule: string): readonly string[] {
+    const suspended: string[] = []
+    for (const session of this.#sessions.values()) {
+      const { row } = session
+      if ((row.id !== id && !row.chain.includes(id)) || row.suspended) continue
+      session.row = { ...row, suspended: { by: id, rule } }
+      suspended.push(row.id)
+    }
+    return suspended
+  }
+
+  resumeTree(id: string): readonly string[] {
+    const resumed: string[] = []
+    // The parent speaks for all ancestors; what it says holds for everything that was suspended with this session.
+    const parent = this.#sessions.get(this.#sessions.get(id)?.row.chain.at(-1) ?? '')?.row.suspended
+    for (const session of this.#sessions.values()) {
+      const { suspended, ...row } = session.row
+      if (suspended?.by !== id) continue
+      session.row = parent ? { ...row, suspended: parent } : row
+      if (!parent) resumed.push(row.id)
+    }
+    return resumed
   }
 
   #rows(ids: readonly string[]): readonly (SessionRow | undefined)[] {

@@ -2,6 +2,7 @@
 
 import { type Clock, steadyTime, systemClock } from '../clock.ts'
 import { checkKeys } from '../options.ts'
+import { suspended } from './lineage.ts'
 import { MemoryApprovals } from './memory-approvals.ts'
 import { type Hold, MemoryHolds } from './memory-holds.ts'
 import { MemoryMeters, type Part } from './memory-meters.ts'
@@ -26,6 +27,7 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store {
   function take(request: AdmitRequest, state: 'running' | 'reserved'): Admission {
     const at = now()
     const life = sessions.life(request.session, at)
+    if (life === 'session-suspended') return suspended(sessions.rule(request.session))
     if (typeof life === 'string') return { ok: false, refused: life }
     const consent = state === 'running' ? request.consent : undefined
     const refused = consent && approvals.refusal(consent, request, at)
@@ -94,6 +96,8 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store {
       get: (by) => sessions.get(by),
       extend: (id, ttlMs) => sessions.extend(id, ttlMs),
       revokeTree: (id) => sessions.revokeTree(id),
+      suspendTree: (id, rule) => sessions.suspendTree(id, rule),
+      resumeTree: (id) => sessions.resumeTree(id),
     },
 
     meters: {
