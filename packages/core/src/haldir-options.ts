@@ -90,7 +90,7 @@ const KEYS = [
 const STORE_VERBS = ['admit', 'reserve', 'settle', 'cancel', 'renew', 'expire'] as const
 /** What a store must be able to do beside that, by the group it stands in. */
 const GROUPED_VERBS = {
-  session: ['create', 'get', 'extend', 'revokeTree'],
+  session: ['create', 'get', 'extend', 'revokeTree', 'suspendTree', 'resumeTree'],
   meters: ['read'],
   hold: ['get'],
   approval: ['request', 'get', 'find', 'list', 'change', 'use', 'expire', 'due', 'shown', 'later', 'note'],

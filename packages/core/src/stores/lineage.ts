@@ -1,5 +1,5 @@
 /** What a session made from other sessions takes over from them. */
-import type { Admission, SessionRow, Suspension } from './store.ts'
+import type { SessionRow, Suspension } from './store.ts'
 
 /** How long a session lives, and whether it was ended before that. */
 export interface Life {
@@ -23,8 +23,22 @@ export function refusedBy(life: Life | undefined, at: number): SessionRefusal | 
 }
 
 /** The refusal of a session that is suspended: it says by what. */
-export function suspended(rule: string | undefined): Admission {
-  return { ok: false, refused: 'session-suspended', ...(rule === undefined ? {} : { rule }) }
+export function stillBy({ suspended }: Pick<Life, 'suspended'>): {
+  readonly ok: false
+  readonly refused: 'session-suspended'
+  readonly rule?: string
+} {
+  return { ok: false, refused: 'session-suspended', ...(suspended && { rule: suspended.rule }) }
+}
+
+/**
+ * What `suspendTree` makes of a row, or nothing. Invariant: a session stands still for the nearest of itself and its
+ * ancestors that was suspended, so lifting one suspension never lifts another.
+ */
+export function suspendedWith(row: SessionRow, root: SessionRow, rule: string): SessionRow | undefined {
+  if (row.id !== root.id && !row.chain.includes(root.id)) return undefined
+  if (row.suspended && !root.chain.includes(row.suspended.by)) return undefined
+  return { ...row, suspended: { by: root.id, rule } }
 }
 
 /** Whether a session may act at this moment. A child ends no later than its parent, so its own life speaks for both. */

@@ -1,5 +1,5 @@
 /** Sessions of the memory store. */
-import { bornInto, extended, isLive, type Life, refusedBy, type SessionRefusal } from './lineage.ts'
+import { bornInto, extended, isLive, type Life, refusedBy, type SessionRefusal, stillBy, suspendedWith } from './lineage.ts'
 import type { MemoryMeters } from './memory-meters.ts'
 import type { Cap, CapReached, NewMeter, NewSession, SessionRow } from './store.ts'
 
@@ -26,9 +26,9 @@ export class MemorySessions {
     this.#meters = meters
   }
 
-  /** By which rule a session is suspended. */
-  rule(id: string): string | undefined {
-    return this.#sessions.get(id)?.row.suspended?.rule
+  /** The refusal of a session that is suspended. */
+  still(id: string): ReturnType<typeof stillBy> {
+    return stillBy(this.#sessions.get(id)?.row ?? {})
   }
 
   /** A session that admits at this moment, or why it does not. */
@@ -86,12 +86,13 @@ export class MemorySessions {
   }
 
   suspendTree(id: string, rule: string): readonly string[] {
+    const root = this.#sessions.get(id)?.row
     const suspended: string[] = []
-    for (const session of this.#sessions.values()) {
+    for (const session of root ? this.#sessions.values() : []) {
       const { row } = session
-      if ((row.id !== id && !row.chain.includes(id)) || row.suspended) continue
-      session.row = { ...row, suspended: { by: id, rule } }
-      suspended.push(row.id)
+      const still = suspendedWith(row, root as SessionRow, rule)
+      if (still && !row.suspended) suspended.push(row.id)
+      session.row = still ?? row
     }
     return suspended
   }

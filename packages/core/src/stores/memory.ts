@@ -2,7 +2,6 @@
 
 import { type Clock, steadyTime, systemClock } from '../clock.ts'
 import { checkKeys } from '../options.ts'
-import { suspended } from './lineage.ts'
 import { MemoryApprovals } from './memory-approvals.ts'
 import { type Hold, MemoryHolds } from './memory-holds.ts'
 import { MemoryMeters, type Part } from './memory-meters.ts'
@@ -27,7 +26,7 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store {
   function take(request: AdmitRequest, state: 'running' | 'reserved'): Admission {
     const at = now()
     const life = sessions.life(request.session, at)
-    if (life === 'session-suspended') return suspended(sessions.rule(request.session))
+    if (life === 'session-suspended') return sessions.still(request.session)
     if (typeof life === 'string') return { ok: false, refused: life }
     const consent = state === 'running' ? request.consent : undefined
     const refused = consent && approvals.refusal(consent, request, at)

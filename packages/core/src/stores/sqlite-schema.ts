@@ -87,6 +87,9 @@ export const STATEMENTS = {
   extendSession: 'UPDATE sessions SET expires_at = ? WHERE id = ?',
   revokeTree: `UPDATE sessions SET revoked_at = ? WHERE revoked_at IS NULL
     AND (id = ? OR id IN (SELECT session FROM lineage WHERE ancestor = ?)) RETURNING id`,
+  // Of an ancestor's suspension this one takes over what it is nearer to; then what stands free.
+  suspendNearer: `UPDATE sessions SET suspended_by = ?, suspended_rule = ? WHERE suspended_by IN
+    (SELECT value FROM json_each(?)) AND (id = ? OR id IN (SELECT session FROM lineage WHERE ancestor = ?))`,
   suspendTree: `UPDATE sessions SET suspended_by = ?, suspended_rule = ? WHERE suspended_by IS NULL
     AND (id = ? OR id IN (SELECT session FROM lineage WHERE ancestor = ?)) RETURNING id`,
   resumeTree: 'UPDATE sessions SET suspended_by = ?, suspended_rule = ? WHERE suspended_by = ? RETURNING id',

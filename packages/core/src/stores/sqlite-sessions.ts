@@ -56,7 +56,14 @@ export function sqliteSessions(sql: Statements, meters: SqliteMeters, tx: Transa
 
     revokeTree: (id) => tx.atomically((at) => idsOf(sql.revokeTree.all(at, id, id))),
 
-    suspendTree: (id, rule) => tx.atomically(() => idsOf(sql.suspendTree.all(id, rule, id, id))),
+    // Invariant: a session stands still for the nearest of itself and its ancestors that was suspended, so lifting one
+    // suspension never lifts another.
+    suspendTree: (id, rule) =>
+      tx.atomically(() => {
+        const row = sql.sessionById.get(id)
+        if (row) sql.suspendNearer.run(id, rule, row.chain as string, id, id)
+        return row ? idsOf(sql.suspendTree.all(id, rule, id, id)) : []
+      }),
 
     resumeTree: (id) =>
       tx.atomically(() => {

@@ -5,7 +5,7 @@
  */
 import { type Clock, type MaybePromise, systemClock } from '../clock.ts'
 import { checkKeys } from '../options.ts'
-import { refusedBy, suspended } from './lineage.ts'
+import { type Life, refusedBy, stillBy } from './lineage.ts'
 import { consume, sqliteApprovals } from './sqlite-approvals.ts'
 import { SqliteMeters } from './sqlite-meters.ts'
 import { open } from './sqlite-open.ts'
@@ -46,7 +46,7 @@ export function sqliteStore(path: string, options: SqliteStoreOptions = {}): Sto
     const admit = (at: number): Admission => {
       const life = lifeFrom(sql.sessionLife.get(session) as LifeRow | undefined)
       const over = refusedBy(life, at)
-      if (over === 'session-suspended') return suspended(life?.suspended?.rule)
+      if (over === 'session-suspended') return stillBy(life as Life)
       if (over) return { ok: false, refused: over }
       // Invariant: an approval is used by one call, and only by one that is admitted: what is refused is undone.
       const refused = state === 'running' && consume(sql, request, at)
