@@ -43,8 +43,15 @@ export const PROMISES = {
   'surface-complete': 'Everything that is governed, and what is not, can be listed',
   'explain-true': 'What is explained is what a call decides',
 
+  // Trails that go elsewhere
+  'shipped-once': 'What a spool has accepted reaches its collector once, whatever dies or is down meanwhile',
+
   // Credentials that are not in the vault
   'credentials-found': 'A credential nobody put into the vault is flagged or redacted in results, or its call refused',
+
+  // Telemetry
+  'telemetry-tells': 'Every call leaves a span: of its run, or of the decision that it does not run',
+  'telemetry-harmless': 'Telemetry that throws, hangs or answers nonsense touches no call',
 
   // Trying it out
   'shadow-runs': 'In shadow mode whatever would be refused runs, and is recorded and counted as such',

@@ -17,6 +17,7 @@ import { memorySink } from './sinks/memory.ts'
 import type { Sink } from './sinks/sink.ts'
 import { memoryStore } from './stores/memory.ts'
 import type { Store } from './stores/store.ts'
+import type { Telemetry } from './telemetry/telemetry.ts'
 import { checkDetection, type Detection, type DetectOptions } from './vault/detection.ts'
 import type { KeyProvider } from './vault/keys.ts'
 
@@ -44,6 +45,8 @@ export interface HaldirOptions {
    * shadow mode they are flagged, whatever it says.
    */
   readonly detect?: DetectOptions
+  /** What is told of calls while they happen: `openTelemetry()` of `@haldir/core/telemetry`. */
+  readonly telemetry?: Telemetry
   /** `shadow`: everything is judged, metered apart and recorded, and nothing is refused that could run. */
   readonly mode?: 'enforce' | 'shadow'
   /** How long store, sinks and keys may take to answer before a call is refused; 5 seconds, in shadow mode 250 ms. */
@@ -78,6 +81,7 @@ const KEYS = [
   'approvers',
   'approvals',
   'detect',
+  'telemetry',
   'mode',
   'deadline',
   'holdFor',
@@ -109,6 +113,7 @@ export interface CheckedOptions {
   readonly guards: readonly NamedGuard[]
   readonly detection: Detection | undefined
   readonly approvals: CheckedApprovals | undefined
+  readonly telemetry: Telemetry | undefined
   readonly shadow: boolean
   /** What the keys of everything that is counted apart begin with. */
   readonly apart: string
@@ -148,6 +153,7 @@ export function checkHaldirOptions(options: HaldirOptions): CheckedOptions {
     guards: checkGuards(options.guards),
     detection: checkDetection(options.detect),
     approvals: checkApprovals(options.approvers, options.approvals),
+    telemetry: checkedTelemetry(options.telemetry),
     shadow: mode === 'shadow',
     apart,
     deadlineMs: parseDuration(options.deadline ?? (mode === 'shadow' ? '250ms' : '5s'), 'deadline'),
@@ -197,6 +203,14 @@ function checkedKeys(vault: HaldirOptions['vault']): readonly KeyProvider[] {
     if (taken) throw invalid(`vault.keys.${index}`, 'has an `id` that no other key has, and not `none`')
   }
   return vault.keys
+}
+
+function checkedTelemetry(telemetry: Telemetry | undefined): Telemetry | undefined {
+  if (telemetry === undefined) return undefined
+  for (const part of ['call', 'spent', 'approvalEnded', 'watch'] as const) {
+    if (typeof telemetry?.[part] !== 'function') throw invalid('telemetry', 'is what `openTelemetry()` answers')
+  }
+  return telemetry
 }
 
 function checkedEgress({ fetch, egress = {} }: HaldirOptions): TransportOptions {

@@ -231,6 +231,7 @@ export class Haldir {
     try {
       await this.#house.trail.close()
     } finally {
+      this.#house.reports?.close()
       this.#house.egress.close()
       await leaveStore(this.#house.store)
     }

@@ -6,6 +6,7 @@ import { LoadedPolicy } from './gate/policy/loaded.ts'
 import { parseRequired } from './gate/scopes.ts'
 import type { CheckedOptions } from './haldir-options.ts'
 import type { House } from './pass.ts'
+import { Reports } from './reporting.ts'
 import type { Store } from './stores/store.ts'
 import { SealedVault } from './vault/vault.ts'
 import { sessionFragment } from './watch/chain.ts'
@@ -15,6 +16,8 @@ export function assemble(options: CheckedOptions): House {
   const { clock, ids, store, deadlineMs, leaseMs, shadow, apart, guards, detection, standing, policy } = options
   const faults = new Faults()
   const trail = trailOf(options)
+  const reports = options.telemetry && new Reports(options.telemetry, clock, faults)
+  reports?.watch(options.name, trail)
   joinStore(store)
   return {
     clock,
@@ -34,6 +37,7 @@ export function assemble(options: CheckedOptions): House {
     nobody: undefined,
     observed: new Map(),
     faults,
+    reports,
     deadlineMs,
     belongings: new WeakMap(),
     running: new Set(),

@@ -1,18 +1,8 @@
 /** The folder of a file sink: reading its files back, and cutting off what a dead process left unfinished. */
-import {
-  closeSync,
-  existsSync,
-  fstatSync,
-  ftruncateSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  readSync,
-  unlinkSync,
-} from 'node:fs'
+import { closeSync, existsSync, fstatSync, ftruncateSync, openSync, readdirSync, readSync } from 'node:fs'
 import { open } from 'node:fs/promises'
-import { hostname } from 'node:os'
 import { join } from 'node:path'
+import { isAlive, releaseLock } from './lock.ts'
 import type { Recovery, StoredLine } from './sink.ts'
 
 const FILE = /^audit-(.+)-(\d+)\.jsonl$/
@@ -67,7 +57,7 @@ export function cutTornTails(directory: string): Recovery[] {
     if (isAlive(lock)) continue
     const bytes = cutTornTail(join(directory, name))
     if (bytes > 0) recovered.push({ writer, file: name, bytes })
-    unlink(lock)
+    releaseLock(lock)
   }
   return recovered
 }
@@ -95,39 +85,6 @@ function endOfLastLine(fd: number, size: number): number {
     end = start
   }
   return 0
-}
-
-/** What a lock says: enough to tell, later, whether its process still lives. */
-export function lockText(): string {
-  return JSON.stringify({ pid: process.pid, host: hostname(), started: startOf(process.pid) })
-}
-
-function isAlive(lock: string): boolean {
-  let text: string
-  try {
-    text = readFileSync(lock, 'utf8')
-  } catch {
-    return false
-  }
-  try {
-    const { pid, host, started } = JSON.parse(text) as { pid: number; host: string; started: string }
-    // Another machine's process can't be asked, so it counts as alive.
-    if (host !== hostname()) return true
-    process.kill(pid, 0)
-    return startOf(pid) === started
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM'
-  }
-}
-
-/** When a process began, in the kernel's own words: a number may be given again to another process. Linux only. */
-function startOf(pid: number): string {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? ''
-  } catch {
-    return ''
-  }
 }
 
 function segmentsIn(directory: string): Segment[] {
@@ -164,13 +121,5 @@ function beganAt(path: string): string {
     return /"at":"([^"]+)"/.exec(head.toString('utf8', 0, read))?.[1] ?? ''
   } finally {
     closeSync(fd)
-  }
-}
-
-function unlink(path: string): void {
-  try {
-    unlinkSync(path)
-  } catch {
-    // Another process has cleared it away already.
   }
 }

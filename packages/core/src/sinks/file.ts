@@ -2,22 +2,12 @@
  * The file sink: one file for each writer, `audit-<writer>-1.jsonl`, one entry a line, mode 0600. A line is handed to
  * the operating system before `write` answers, so it survives the death of the process (not a power cut).
  */
-import {
-  closeSync,
-  existsSync,
-  fstatSync,
-  ftruncateSync,
-  mkdirSync,
-  openSync,
-  renameSync,
-  unlinkSync,
-  writeFileSync,
-  writeSync,
-} from 'node:fs'
+import { closeSync, existsSync, fstatSync, ftruncateSync, mkdirSync, openSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { ConfigError } from '../errors.ts'
 import { checkKeys } from '../options.ts'
-import { cutTornTails, lockText, readDirectory } from './file-directory.ts'
+import { cutTornTails, readDirectory } from './file-directory.ts'
+import { releaseLock, takeLock } from './lock.ts'
 import type { Sink, SinkOpened } from './sink.ts'
 
 export interface FileSinkOptions {
@@ -52,7 +42,7 @@ export function fileSink(directory: string, options: FileSinkOptions = {}): Sink
     close() {
       if (!file) return
       closeSync(file.fd)
-      unlinkSync(file.lock)
+      releaseLock(file.lock)
       file = undefined
     },
   }
@@ -74,15 +64,12 @@ function openFile(directory: string, writer: string): OpenFile {
   const lock = join(directory, `audit-${writer}.lock`)
   // Before the lock is touched: it belongs to whoever writes that file.
   if (existsSync(path)) throw new Error('another writer of this name has a file here')
-  // Written aside and renamed: nobody ever reads half a lock and takes its writer for dead. What another attempt left
-  // aside, on a disk that was full then, is written over.
-  writeFileSync(`${lock}.new`, lockText(), { mode: 0o600 })
-  renameSync(`${lock}.new`, lock)
+  takeLock(lock)
   try {
     const fd = openSync(path, 'ax', 0o600)
     return { writer, fd, lock, size: 0, broken: false }
   } catch (error) {
-    unlinkSync(lock)
+    releaseLock(lock)
     throw error
   }
 }

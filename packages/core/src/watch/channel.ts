@@ -17,7 +17,7 @@ interface Waiter {
 export class Channel {
   readonly name: string
   readonly required: boolean
-  dropped = 0
+  #dropped = 0
   readonly #sink: Sink
   readonly #clock: Clock
   readonly #deadlineMs: number
@@ -41,6 +41,11 @@ export class Channel {
     this.#clock = clock
     this.#deadlineMs = deadlineMs
     this.#onEnded = onEnded
+  }
+
+  /** Entries that did not get in, and those that the sink had to give up afterwards. */
+  get dropped(): number {
+    return this.#dropped + (this.#sink.lost ?? 0)
   }
 
   get waiting(): number {
@@ -103,7 +108,7 @@ export class Channel {
   offer(line: string): void {
     if (this.#lines.length - this.#flying >= KEEP) {
       this.#lines.splice(this.#flying, 1)
-      this.dropped++
+      this.#dropped++
     }
     if (!this.#opened) {
       this.#lines.push(line)

@@ -1,0 +1,100 @@
+/** Locks: a small file that says which process has something, so that others can tell later whether it still lives. */
+import { linkSync, readFileSync, renameSync, unlinkSync, writeFileSync } from 'node:fs'
+import { hostname } from 'node:os'
+
+/** Which process has something. */
+export interface Holder {
+  readonly pid: number
+  readonly host: string
+  /** When it began; empty where nobody can tell. */
+  readonly started: string
+}
+
+/**
+ * Takes a lock: the file appears whole or not at all, and only where there is none. Throws when somebody else has it, or
+ * had it and died; one that this process took before it keeps.
+ */
+export function takeLock(path: string): void {
+  const text = lockText()
+  // Written aside: nobody ever reads half a lock and takes its owner for dead. What another attempt left aside, on a disk
+  // that was full then, is written over.
+  writeFileSync(`${path}.new`, text, { mode: 0o600 })
+  try {
+    linkSync(`${path}.new`, path)
+    unlinkSync(`${path}.new`)
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'EEXIST') {
+      unlinkQuietly(`${path}.new`)
+      if (readQuietly(path) !== text) throw error
+    } else if (NO_LINKS.includes(code ?? '')) renameSync(`${path}.new`, path)
+    else throw error
+  }
+}
+
+/** What file systems answer that have no second name for a file. */
+const NO_LINKS: readonly string[] = ['EPERM', 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP', 'EXDEV']
+
+/** Gives a lock back. A lock that is gone is no error. */
+export function releaseLock(path: string): void {
+  unlinkQuietly(path)
+}
+
+/** Whether the process that took this lock still lives, as far as can be told. */
+export function isAlive(path: string): boolean {
+  const text = readQuietly(path)
+  if (text === undefined) return false
+  try {
+    return isRunning(JSON.parse(text) as Holder)
+  } catch {
+    return false
+  }
+}
+
+/** Whether that process lives, as far as can be told. */
+export function isRunning({ pid, host, started }: Holder): boolean {
+  // Another machine's process can't be asked, so it counts as alive.
+  if (host !== hostname()) return true
+  try {
+    process.kill(pid, 0)
+    return startOf(pid) === started
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM'
+  }
+}
+
+/** What a lock says: enough to tell, later, whether its process still lives. */
+export function lockText(): string {
+  return JSON.stringify(holder())
+}
+
+/** The process that runs this. */
+export function holder(): Holder {
+  return { pid: process.pid, host: hostname(), started: startOf(process.pid) }
+}
+
+/** When a process began, in the kernel's own words: a number may be given again to another process. Linux only. */
+function startOf(pid: number): string {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? ''
+  } catch {
+    return ''
+  }
+}
+
+function readQuietly(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch {
+    return undefined
+  }
+}
+
+function unlinkQuietly(path: string): void {
+  try {
+    unlinkSync(path)
+  } catch {
+    // Another process has cleared it away already.
+  }
+}
