@@ -206,7 +206,8 @@ export class Authorization {
   async #record(rest: Pick<Draft, 'spent' | 'data'>): Promise<void> {
     const { fragment } = this.#house.belongings.get(this.#session) as Belongings
     const call = paymentFragment(this.id)
-    await this.#house.trail.conclude({ type: 'outcome', session: fragment, call, ...rest })
+    const about = { session: this.#session, tool: { name: PAYMENTS } }
+    await this.#house.trail.conclude({ type: 'outcome', session: fragment, call, ...rest, about })
   }
 
   async #admit(request: AdmitRequest): Promise<Admission> {

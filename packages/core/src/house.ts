@@ -9,17 +9,20 @@ import type { House } from './pass.ts'
 import { Reports } from './reporting.ts'
 import type { Store } from './stores/store.ts'
 import { SealedVault } from './vault/vault.ts'
-import { sessionFragment } from './watch/chain.ts'
+import { type Draft, sessionFragment } from './watch/chain.ts'
 import { WrittenTrail } from './watch/trail.ts'
+import type { TrailParts } from './watch/trail-parts.ts'
 
 export function assemble(options: CheckedOptions): House {
   const { clock, ids, store, deadlineMs, leaseMs, shadow, apart, guards, detection, standing, policy } = options
   const faults = new Faults()
-  const trail = trailOf(options)
+  // Nothing happens for an entry when nobody watches.
+  const observe = options.signals && ((draft: Draft, at: number) => house.signals?.observe(draft, at))
+  const trail = trailOf(options, observe)
   const reports = options.telemetry && new Reports(options.telemetry, clock, faults)
   reports?.watch(options.name, trail)
   joinStore(store)
-  return {
+  const house: House = {
     clock,
     ids,
     store,
@@ -30,6 +33,7 @@ export function assemble(options: CheckedOptions): House {
     standing,
     guards,
     approvals: undefined,
+    signals: undefined,
     detection,
     policy: policy && new LoadedPolicy(policy),
     shadow,
@@ -43,11 +47,15 @@ export function assemble(options: CheckedOptions): House {
     running: new Set(),
     open: true,
   }
+  return house
 }
 
-function trailOf({ name, ids, sinks, store, clock, deadlineMs, shadow }: CheckedOptions): WrittenTrail {
+function trailOf(
+  { name, ids, sinks, store, clock, deadlineMs, shadow }: CheckedOptions,
+  observe: TrailParts['observe'],
+): WrittenTrail {
   const registry = store.writer
-  return new WrittenTrail({ haldir: name, ids, sinks, registry, clock, deadlineMs, enforced: !shadow })
+  return new WrittenTrail({ haldir: name, ids, sinks, registry, clock, deadlineMs, enforced: !shadow, observe })
 }
 
 function vaultOf({ keys, store, random, clock, deadlineMs }: CheckedOptions, trail: WrittenTrail, faults: Faults) {

@@ -1,5 +1,14 @@
 /** Sessions of the memory store. */
-import { bornInto, extended, isLive, type Life, refusedBy, type SessionRefusal, stillBy, suspendedWith } from './lineage.ts'
+import {
+  bornInto,
+  extended,
+  isLive,
+  type Life,
+  refusedBy,
+  type SessionRefusal,
+  stillBy,
+  suspendedWith,
+} from './lineage.ts'
 import type { MemoryMeters } from './memory-meters.ts'
 import type { Cap, CapReached, NewMeter, NewSession, SessionRow } from './store.ts'
 

@@ -25,7 +25,18 @@ export function sqliteSessions(sql: Statements, meters: SqliteMeters, tx: Transa
       tx.atomically(
         (at): SessionRow | CapReached => {
           const session = bornInto({ ...row, createdAt: at, expiresAt: at + ttlMs }, row.chain.map(lifeOf))
-          const { id, tokenHash, tenant, agent, scopes, attributes, chain, expiresAt, revokedAt = null, suspended } = session
+          const {
+            id,
+            tokenHash,
+            tenant,
+            agent,
+            scopes,
+            attributes,
+            chain,
+            expiresAt,
+            revokedAt = null,
+            suspended,
+          } = session
           const json = [scopes, attributes, chain].map((part) => JSON.stringify(part))
           const still = [suspended?.by ?? null, suspended?.rule ?? null]
           sql.insertSession.run(id, tokenHash, tenant, agent, ...json, at, expiresAt, revokedAt, ...still)

@@ -100,7 +100,9 @@ export interface SessionVerbs {
   resumeTree(id: string): MaybePromise<readonly string[]>
 }
 
-export type NewSession = Omit<SessionRow, 'createdAt' | 'expiresAt' | 'revokedAt' | 'suspended'> & { readonly ttlMs: number }
+export type NewSession = Omit<SessionRow, 'createdAt' | 'expiresAt' | 'revokedAt' | 'suspended'> & {
+  readonly ttlMs: number
+}
 
 /**
  * What names a meter, and how it counts. A meter of a session is a row made with the session, its limit in the row. A

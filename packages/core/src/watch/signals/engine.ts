@@ -56,7 +56,14 @@ export class SignalEngine {
     if (isSound(seen)) for (const watch of this.#agentOf(seen).watches) watch.learn(seen)
   }
 
-  #agentOf({ tenant, agent }: Observation): Agent {
+  /** Somebody has looked at what a session did: the same again is told again. */
+  release(tenant: string, agent: string, session: string): void {
+    const { quiet, watches } = this.#agentOf({ tenant, agent })
+    quiet.clear()
+    for (const watch of watches) watch.forget?.(session)
+  }
+
+  #agentOf({ tenant, agent }: Pick<Observation, 'tenant' | 'agent'>): Agent {
     return this.#agents.of(`${tenant}\u0000${agent}`)
   }
 }

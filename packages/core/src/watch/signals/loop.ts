@@ -46,6 +46,10 @@ class LoopWatch implements Watch {
 
   /** What went round before is over. */
   learn(): void {}
+
+  forget(session: string): void {
+    this.#sessions.delete(session)
+  }
 }
 
 class Calls {

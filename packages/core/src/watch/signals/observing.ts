@@ -8,13 +8,15 @@ import type { Observation, Spent } from './signal.ts'
  * each time, and no call of a tool.
  */
 const AHEAD = 'session'
+/** What is refused for a signal raises none. */
+const OWN = 'signal:'
 
 /** `undefined`: of no interest, or nobody's doing. */
 export function observedDraft(draft: Draft, at: number): Observation | undefined {
   const { type, about, spent } = draft
   if (type !== 'intent' && type !== 'refusal' && type !== 'outcome') return undefined
   const session = about?.session
-  if (!session || (type === 'intent' && draft.rule === AHEAD)) return undefined
+  if (!session || isOurs(type, draft.rule)) return undefined
   return {
     at,
     type,
@@ -35,7 +37,7 @@ export function observedEntry(entry: Entry): Observation | undefined {
   const { type, tenant, agent, session, tool, code, digest, rule } = entry
   if (type !== 'intent' && type !== 'refusal' && type !== 'outcome') return undefined
   if (![tenant, agent, session].every((text) => typeof text === 'string')) return undefined
-  if (type === 'intent' && rule === AHEAD) return undefined
+  if (isOurs(type, text(rule))) return undefined
   const at = typeof entry.at === 'string' ? Date.parse(entry.at) : Number.NaN
   if (!Number.isFinite(at)) return undefined
   return {
@@ -49,6 +51,10 @@ export function observedEntry(entry: Entry): Observation | undefined {
     digest: text(digest),
     spent: amountsOf(entry.spent),
   }
+}
+
+function isOurs(type: string, rule: string | undefined): boolean {
+  return type === 'intent' ? rule === AHEAD : type === 'refusal' && rule?.startsWith(OWN) === true
 }
 
 function text(value: unknown): string | undefined {

@@ -54,6 +54,12 @@ class DenialWatch implements Watch {
 
   /** What was denied before is over. */
   learn(): void {}
+
+  /** With the counts of its codes, which it may have filled. */
+  forget(): void {
+    this.#denied.clear()
+    this.#codes.clear()
+  }
 }
 
 /** The last times that something happened, as many as are too many. */

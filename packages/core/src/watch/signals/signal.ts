@@ -79,6 +79,8 @@ export interface Watch {
   observe(seen: Observation): Finding | undefined
   /** Takes in what happened before, in any order, without judging it. */
   learn(seen: Observation): void
+  /** Forgets what it counts of one session: that was looked at, and begins anew. */
+  forget?(session: string): void
 }
 
 /** A call that was tried: it went, or was refused. Waiting for a person is neither. */
