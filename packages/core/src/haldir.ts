@@ -21,6 +21,7 @@ import { privacyOf } from './privacy.ts'
 import type { SessionOptions } from './session-options.ts'
 import { Sessions } from './sessions.ts'
 import { standIn } from './shadow.ts'
+import { type Signals, signalsOf } from './signals/face.ts'
 import type { Expired } from './stores/store.ts'
 import { type CallExplanation, type ExplainCall, explainCall, type Surface, surfaceOf } from './surface.ts'
 import { shownVault } from './vault/shown-vault.ts'
@@ -60,6 +61,8 @@ export class Haldir {
   readonly payments: Payments
   /** What people are asked, and what they have said. */
   readonly approvals: Approvals
+  /** What was not as usual, and letting go of what is held for that. */
+  readonly signals: Signals
   /**
    * Answers what comes in from channels: clicks in Slack, decision links, signed callbacks. To be mounted where those
    * lead, before anything that reads bodies; it may be passed on by itself. Never rejects; 404 for what no channel knows.
@@ -93,6 +96,7 @@ export class Haldir {
     const { sinks, store } = options
     const reading = readingOf({ sinks, registry: store.writer, clock, deadlineMs, flush: () => trail.flush() })
     this.trail = Object.freeze({ ...reading, ...privacyOf(house) })
+    this.signals = signalsOf(house, options, this.trail)
     this.vault = shownVault(vault, (secret) =>
       this.#warnings.add(`the secret \`${secret}\` is too short to be redacted`),
     )
@@ -207,6 +211,7 @@ export class Haldir {
   async flush(): Promise<void> {
     await this.#house.approvals?.deliveries.settled()
     await this.#house.holds.flush()
+    await this.#house.signals?.settled()
     await this.#house.trail.flush()
     if (this.#house.holds.owed > 0) throw new Unavailable('the store did not take every settle')
   }
@@ -227,6 +232,7 @@ export class Haldir {
     for (const { current } of this.#house.running) current?.abort(new Unavailable('this haldir is closed'))
     await this.#house.holds.flush()
     this.#house.holds.close()
+    await this.#house.signals?.close(this.#house.deadlineMs)
     try {
       await this.#house.trail.close()
     } finally {

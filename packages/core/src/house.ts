@@ -12,22 +12,25 @@ import { Reports } from './reporting.ts'
 import type { Store } from './stores/store.ts'
 import { FINGERPRINT_KEY } from './vault/kept-keys.ts'
 import { SealedVault } from './vault/vault.ts'
-import { sessionFragment } from './watch/chain.ts'
+import { type Draft, sessionFragment } from './watch/chain.ts'
 import { Notary } from './watch/checkpoints.ts'
 import { WrittenTrail } from './watch/trail.ts'
+import type { TrailParts } from './watch/trail-parts.ts'
 
 /** `warn`: what an operator should know. */
 export function assemble(options: CheckedOptions, warn: (warning: string) => void): House {
   const { clock, ids, store, deadlineMs, leaseMs, shadow, apart, guards, detection, standing, policy } = options
   const faults = new Faults()
-  const trail = trailOf(options, faults)
+  // Nothing happens for an entry when nobody watches.
+  const observe = options.signals && ((draft: Draft, at: number) => house.signals?.observe(draft, at))
+  const trail = trailOf(options, faults, observe)
   const vault = vaultOf(options, trail, faults)
   const unsealed = () => warn('keys of recorded arguments are stored unsealed: set `vault.keys`')
   const fingerprintKeys = new DigestKeys((tenant) => vault.kept.of(tenant, FINGERPRINT_KEY), clock, unsealed)
   const reports = options.telemetry && new Reports(options.telemetry, clock, faults)
   reports?.watch(options.name, trail)
   joinStore(store)
-  return {
+  const house: House = {
     clock,
     ids,
     store,
@@ -45,6 +48,7 @@ export function assemble(options: CheckedOptions, warn: (warning: string) => voi
     standing,
     guards,
     approvals: undefined,
+    signals: undefined,
     detection,
     policy: policy && new LoadedPolicy(policy),
     shadow,
@@ -58,14 +62,15 @@ export function assemble(options: CheckedOptions, warn: (warning: string) => voi
     running: new Set(),
     open: true,
   }
+  return house
 }
 
-function trailOf(options: CheckedOptions, faults: Faults): WrittenTrail {
+function trailOf(options: CheckedOptions, faults: Faults, observe: TrailParts['observe']): WrittenTrail {
   const { name, ids, sinks, store, clock, deadlineMs, shadow, checkpoints } = options
   const fault = (part: string, error: unknown) => faults.note(part, error)
   const notary = checkpoints && new Notary({ ...checkpoints, clock, deadlineMs, fault })
   const registry = store.writer
-  return new WrittenTrail({ haldir: name, ids, sinks, registry, clock, deadlineMs, enforced: !shadow, notary })
+  return new WrittenTrail({ haldir: name, ids, sinks, registry, clock, deadlineMs, enforced: !shadow, notary, observe })
 }
 
 function vaultOf({ keys, store, random, clock, deadlineMs }: CheckedOptions, trail: WrittenTrail, faults: Faults) {

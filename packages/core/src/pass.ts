@@ -20,6 +20,7 @@ import type { CallRequest, GovernedTool, Identity, NotRun } from './governor.ts'
 import type { Amount } from './money.ts'
 import type { Recorder } from './recorder.ts'
 import { type CallReport, type Reports, verdictOf } from './reporting.ts'
+import type { Signals } from './signals/signals.ts'
 import type { Consent } from './stores/approvals.ts'
 import type { Charge, Store } from './stores/store.ts'
 import type { Detection } from './vault/detection.ts'
@@ -84,6 +85,8 @@ export interface House {
   readonly guards: readonly NamedGuard[]
   /** How people are asked; nobody can be when there is none. */
   approvals: Approvals | undefined
+  /** What watches for anomalies, if anybody does. */
+  signals: Signals | undefined
   /** What is done about credentials that are not in the vault. */
   readonly detection: Detection | undefined
   /** Swapped as a whole when another is loaded: a call is judged by one of them from first to last. */
