@@ -13,13 +13,14 @@ import type { Store } from './stores/store.ts'
 import { FINGERPRINT_KEY } from './vault/kept-keys.ts'
 import { SealedVault } from './vault/vault.ts'
 import { sessionFragment } from './watch/chain.ts'
+import { Notary } from './watch/checkpoints.ts'
 import { WrittenTrail } from './watch/trail.ts'
 
 /** `warn`: what an operator should know. */
 export function assemble(options: CheckedOptions, warn: (warning: string) => void): House {
   const { clock, ids, store, deadlineMs, leaseMs, shadow, apart, guards, detection, standing, policy } = options
   const faults = new Faults()
-  const trail = trailOf(options)
+  const trail = trailOf(options, faults)
   const vault = vaultOf(options, trail, faults)
   const unsealed = () => warn('keys of recorded arguments are stored unsealed: set `vault.keys`')
   const fingerprintKeys = new DigestKeys((tenant) => vault.kept.of(tenant, FINGERPRINT_KEY), clock, unsealed)
@@ -59,9 +60,12 @@ export function assemble(options: CheckedOptions, warn: (warning: string) => voi
   }
 }
 
-function trailOf({ name, ids, sinks, store, clock, deadlineMs, shadow }: CheckedOptions): WrittenTrail {
+function trailOf(options: CheckedOptions, faults: Faults): WrittenTrail {
+  const { name, ids, sinks, store, clock, deadlineMs, shadow, checkpoints } = options
+  const fault = (part: string, error: unknown) => faults.note(part, error)
+  const notary = checkpoints && new Notary({ ...checkpoints, clock, deadlineMs, fault })
   const registry = store.writer
-  return new WrittenTrail({ haldir: name, ids, sinks, registry, clock, deadlineMs, enforced: !shadow })
+  return new WrittenTrail({ haldir: name, ids, sinks, registry, clock, deadlineMs, enforced: !shadow, notary })
 }
 
 function vaultOf({ keys, store, random, clock, deadlineMs }: CheckedOptions, trail: WrittenTrail, faults: Faults) {
