@@ -11,6 +11,7 @@ import { verifyFiles } from '@haldir/core/verify'
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { proves } from '../promises.ts'
+import { pendingOf } from './approval-scene.ts'
 import { argsOf, keyOf, record, refund, refunder, VALUES, vault } from './privacy-scene.ts'
 import { denial, fleet, told } from './scene.ts'
 
@@ -345,6 +346,28 @@ describe('at the same time', () => {
       rmSync(folder, { recursive: true, force: true })
     }
   })
+})
+
+it('of arguments that an approver has changed, the changed ones are recorded', async () => {
+  proves('invariant-2', 'args-recorded')
+  const rules = [{ id: 'all', then: 'ask' as const }]
+  const { haldir, entries } = fleet().house({ vault, policy: { default: 'deny', rules }, approvals: { mode: 'wait' } })
+  const ran: object[] = []
+  const call = refunder(await haldir.createSession(session), {}, (args) => ran.push(args))(refund)
+  const { id } = await pendingOf(haldir)
+  const changed = { ...refund, amount: 5, customer: { ...refund.customer, name: 'Grace Hopper' } }
+  await haldir.approvals.decide(id, { approve: true, by: 'alice', args: changed })
+  expect(await call).toBe('done')
+  expect(ran).toEqual([changed])
+  const [intent, ...others] = entries('intent') as [Entry]
+  expect(others).toEqual([])
+  expect(argsOf(intent).shown).toMatchObject({ amount: 5 })
+  expect((await haldir.trail.reveal(intent)).values).toMatchObject({ 'customer.name': 'Grace Hopper' })
+
+  const refused = told(refunder(await haldir.createSession(session))(refund))
+  await haldir.approvals.decide((await pendingOf(haldir)).id, { approve: false, by: 'alice' })
+  expect(await refused).toBe('approval-denied')
+  expect(argsOf(entries('refusal')[0]).shown).toMatchObject({ amount: 29.5 })
 })
 
 it('another key of the vault is of no use', async () => {
