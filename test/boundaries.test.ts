@@ -8,15 +8,31 @@ const sources = globSync('packages/*/src/**/*.ts', { cwd: root }).filter((path) 
 
 /** What the files of a room may import, as prefixes of paths below `packages/core/src`. */
 const PILLARS = ['gate', 'vault', 'watch']
-const GROUND = ['printable', 'errors', 'clock', 'money', 'show', 'duration', 'options', 'hosts', 'call', 'context']
+const GROUND = [
+  'printable',
+  'standard-webhooks',
+  'errors',
+  'clock',
+  'money',
+  'show',
+  'duration',
+  'options',
+  'hosts',
+  'call',
+  'context',
+  'key-file',
+]
 const ROOMS: Record<string, readonly string[]> = {
   gate: ['gate', 'stores/store', 'stores/approvals', 'stores/window', 'approvers/approver', 'governor', ...GROUND],
   vault: ['vault', 'stores/store', ...GROUND],
   watch: ['watch', 'stores/store', 'sinks/sink', ...GROUND],
   egress: ['egress', ...GROUND],
+  witnesses: ['witnesses', 'watch/witness', 'watch/note', 'egress', ...GROUND],
   stores: ['stores', ...GROUND],
-  sinks: ['sinks', ...GROUND],
+  // What leaves by HTTP goes the one guarded way out.
+  sinks: ['sinks', 'egress/address', 'egress/transport', ...GROUND],
   approvers: ['approvers', 'stores/approvals', ...GROUND],
+  telemetry: ['telemetry', ...GROUND],
 }
 /** What each package may import besides its own files, Node's modules and the framework it wraps. */
 const PACKAGES: Record<string, readonly string[]> = {
@@ -28,6 +44,7 @@ const PACKAGES: Record<string, readonly string[]> = {
     'ipaddr.js',
     'undici',
     '@secretlint/secretlint-rule-preset-recommend',
+    '@opentelemetry/api',
   ],
   'ai-sdk': ['@haldir/core', 'ai', '@ai-sdk/provider'],
   anthropic: ['@haldir/core', '@anthropic-ai/sdk'],
@@ -112,6 +129,24 @@ it('core never reaches for time, randomness or the network on its own', () => {
     )
     expect(path.endsWith('src/clock.ts') ? null : reached, path).toBeNull()
   }
+})
+
+it('what users import loads an optional peer only where its own subpath is imported', () => {
+  const { exports } = JSON.parse(readFileSync(join(root, 'packages/core/package.json'), 'utf8'))
+  const entries = Object.entries(exports as Record<string, { readonly '@haldir/source'?: string }>)
+  const loading = entries.flatMap(([subpath, { '@haldir/source': from }]) => {
+    const seen = new Set<string>()
+    const loads = (path: string): boolean => {
+      if (seen.has(path)) return false
+      seen.add(path)
+      return importsOf(path).some(
+        ({ from, type }) =>
+          !type && (from.startsWith('.') ? loads(normalize(join(dirname(path), from))) : from === '@opentelemetry/api'),
+      )
+    }
+    return from && loads(join('packages/core', from)) ? [subpath] : []
+  })
+  expect(loading).toEqual(['./telemetry'])
 })
 
 it('no import chain of core leads back to where it began, when it runs', () => {

@@ -17,6 +17,10 @@ export const PROMISES = {
   'every-call-logged': 'Every call is recorded with time, agent, session and cost',
   'trail-query': 'The trail can be queried by agent',
   'trail-immutable': 'A change to the trail is found, and named',
+  'trail-signed': 'Signed heads cover every entry before them: what was signed can not be rewritten unnoticed',
+  'trail-proofs':
+    'An entry is proved to be in the trail, and a trail to be only appended to, to anyone with the public key',
+  'trail-witnessed': 'What a witness was shown can not be cut off unnoticed, and a witness holds no call up',
   'framework-agnostic': 'Governing works inside the loop of a real framework',
   'one-session': 'One session governs tools of several frameworks at once, on one budget and one trail',
   'shown-is-permitted': 'A model need not be shown what its session can not use; each call is judged all the same',
@@ -43,8 +47,15 @@ export const PROMISES = {
   'surface-complete': 'Everything that is governed, and what is not, can be listed',
   'explain-true': 'What is explained is what a call decides',
 
+  // Trails that go elsewhere
+  'shipped-once': 'What a spool has accepted reaches its collector once, whatever dies or is down meanwhile',
+
   // Credentials that are not in the vault
   'credentials-found': 'A credential nobody put into the vault is flagged or redacted in results, or its call refused',
+
+  // Telemetry
+  'telemetry-tells': 'Every call leaves a span: of its run, or of the decision that it does not run',
+  'telemetry-harmless': 'Telemetry that throws, hangs or answers nonsense touches no call',
 
   // Trying it out
   'shadow-runs': 'In shadow mode whatever would be refused runs, and is recorded and counted as such',

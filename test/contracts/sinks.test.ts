@@ -5,10 +5,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Sink } from '@haldir/core'
 import { fileSink } from '@haldir/core/sinks/file'
+import { type HttpSink, type HttpSinkOptions, httpSink } from '@haldir/core/sinks/http'
 import { memorySink } from '@haldir/core/sinks/memory'
 import { prettySink } from '@haldir/core/sinks/pretty'
 import { verifyFiles } from '@haldir/core/verify'
 import { sinkContract } from '@haldir/testing'
+import { Collector, Kept } from '../collectors/collector.ts'
 import { proves } from '../promises.ts'
 
 proves('invariant-1', 'invariant-6', 'every-call-logged', 'trail-immutable')
@@ -91,4 +93,75 @@ sinkContract({
   skip: {
     'after `close` a write is refused': 'it is never open: what it prints to is not its own to close',
   },
+})
+
+/** A collector that tells repeated requests apart, and sinks that send to it. */
+async function collecting(options: Partial<HttpSinkOptions>) {
+  const kept = new Kept()
+  const collector = await new Collector((received) => kept.add(received)).listen()
+  const opened: HttpSink[] = []
+  const open = () => {
+    const quickly = { batch: { every: '5ms' }, backoff: { first: 1, most: 5 } }
+    const sink = httpSink({ url: collector.url(), privateHosts: [collector.host], ...quickly, ...options })
+    opened.push(sink)
+    return sink
+  }
+  return {
+    collector,
+    sink: open(),
+    reopen: open,
+    async stored() {
+      for (const sink of opened) await sink.flush()
+      return kept.all.map((line) => `${line}\n`).join('')
+    },
+    async close() {
+      for (const sink of opened) await sink.close()
+      await collector.close()
+    },
+  }
+}
+
+sinkContract({
+  name: 'http, which sends each write before it accepts it',
+  async open() {
+    const scene = await collecting({})
+    return {
+      ...scene,
+      break: () => {
+        // Longer than a write may take.
+        scene.collector.outage = { status: 503, headers: { 'retry-after': '60' } }
+      },
+      mend: () => {
+        scene.collector.outage = undefined
+      },
+    }
+  },
+})
+
+sinkContract({
+  name: 'http with a spool',
+  async open() {
+    const folder = mkdtempSync(join(tmpdir(), 'haldir-sink-'))
+    const scene = await collecting({ spool: join(folder, 'spool') })
+    return {
+      ...scene,
+      ...(canLimit && {
+        // The collector is well; there is no room for the spool.
+        break: () => limitFiles(0),
+        mend: () => limitFiles('unlimited'),
+      }),
+      async close() {
+        if (canLimit) limitFiles('unlimited')
+        await scene.close()
+        rmSync(folder, { recursive: true })
+      },
+    }
+  },
+  ...(!canLimit && { lacks: { break: 'only `prlimit`, which Linux has, makes a disk seem full here' } }),
+})
+
+sinkContract({
+  name: 'http as a copy, in memory',
+  open: () => collecting({ required: false }),
+  lacks: { break: 'it accepts while its collector is down, and sends when that is back' },
 })

@@ -10,6 +10,7 @@ import type { Pass } from './pass.ts'
 /** 8: the meters learn what it cost. Three sources, the surest first: `spent()`, `actual`, what was held. */
 export async function settle(pass: Pass, ended: Executed): Promise<void> {
   const { house, id, current } = pass
+  pass.report?.returned()
   const spent = costOf(pass, ended)
   current?.end()
   house.running.delete(pass)
@@ -94,7 +95,10 @@ export function withhold(pass: Pass, what = 'for the secret it used'): NotRun {
 export async function record(pass: Pass, ended: Executed, shown: Executed): Promise<void> {
   const { house, spent, notes } = pass
   const failed = ended.status === 'failed'
-  const data = { ended: failed ? 'failed' : 'ok', ...(failed ? { error: kindOf(pass, shown) } : {}), ...notes }
+  const error = failed ? kindOf(pass, shown) : undefined
+  pass.report?.ended({ error, spent, withheld: notes.withheld === true })
+  house.reports?.spent(pass.tool.name, spent)
+  const data = { ended: failed ? 'failed' : 'ok', ...(failed ? { error } : {}), ...notes }
   await house.trail.conclude(pass.draft('outcome', { spent, ...durationOf(pass), data }))
 }
 

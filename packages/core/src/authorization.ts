@@ -90,6 +90,7 @@ export class Authorization {
     }
     this.#status = 'captured'
     this.#captured = given
+    this.#house.reports?.spent(PAYMENTS, [given])
     await this.#record({ spent: [given], data: { ended: 'ok' } })
   }
 

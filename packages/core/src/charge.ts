@@ -45,6 +45,7 @@ export async function chargeSession(
     ...(beyond ? { overrun: true } : {}),
     ...(settlement ? {} : { settled: false }),
   }
+  house.reports?.spent(NAME, amounts)
   let recorded = true
   try {
     const call = callFragment({ id }, TOOL, digestKey.id)

@@ -17,8 +17,10 @@ import { memorySink } from './sinks/memory.ts'
 import type { Sink } from './sinks/sink.ts'
 import { memoryStore } from './stores/memory.ts'
 import type { Store } from './stores/store.ts'
+import type { Telemetry } from './telemetry/telemetry.ts'
 import { checkDetection, type Detection, type DetectOptions } from './vault/detection.ts'
 import type { KeyProvider } from './vault/keys.ts'
+import { type CheckedCheckpoints, type CheckpointOptions, checkCheckpoints } from './watch/checkpoint-options.ts'
 
 export interface HaldirOptions {
   /** Stands in every entry; tells several haldirs on one trail apart. */
@@ -27,6 +29,8 @@ export interface HaldirOptions {
   readonly store?: Store
   /** Where the trail goes; every one of them must accept an entry unless it says `required: false`. */
   readonly sinks?: readonly Sink[]
+  /** Signed heads of the trail, so that nobody can rewrite it or cut it off. Absent, there are none. */
+  readonly checkpoints?: CheckpointOptions
   /** The keys that seal secrets; the first seals, all of them unseal. */
   readonly vault?: { readonly keys: readonly KeyProvider[] }
   /** What judges calls beyond scopes: an object, or what `readPolicy` answered. Absent, scopes alone judge. */
@@ -44,6 +48,8 @@ export interface HaldirOptions {
    * shadow mode they are flagged, whatever it says.
    */
   readonly detect?: DetectOptions
+  /** What is told of calls while they happen: `openTelemetry()` of `@haldir/core/telemetry`. */
+  readonly telemetry?: Telemetry
   /** `shadow`: everything is judged, metered apart and recorded, and nothing is refused that could run. */
   readonly mode?: 'enforce' | 'shadow'
   /** How long store, sinks and keys may take to answer before a call is refused; 5 seconds, in shadow mode 250 ms. */
@@ -71,6 +77,7 @@ const KEYS = [
   'name',
   'store',
   'sinks',
+  'checkpoints',
   'vault',
   'policy',
   'meters',
@@ -78,6 +85,7 @@ const KEYS = [
   'approvers',
   'approvals',
   'detect',
+  'telemetry',
   'mode',
   'deadline',
   'holdFor',
@@ -103,12 +111,14 @@ export interface CheckedOptions {
   readonly name: string
   readonly store: Store
   readonly sinks: readonly Sink[]
+  readonly checkpoints: CheckedCheckpoints | undefined
   readonly keys: readonly KeyProvider[]
   readonly policy: CompiledPolicy | undefined
   readonly standing: StandingMeters
   readonly guards: readonly NamedGuard[]
   readonly detection: Detection | undefined
   readonly approvals: CheckedApprovals | undefined
+  readonly telemetry: Telemetry | undefined
   readonly shadow: boolean
   /** What the keys of everything that is counted apart begin with. */
   readonly apart: string
@@ -142,12 +152,14 @@ export function checkHaldirOptions(options: HaldirOptions): CheckedOptions {
     name,
     store,
     sinks: checkedSinks(options.sinks),
+    checkpoints: checkCheckpoints(options.checkpoints),
     keys: checkedKeys(options.vault),
     policy: options.policy === undefined ? undefined : compilePolicy(options.policy),
     standing: new StandingMeters(options.meters ?? [], apart),
     guards: checkGuards(options.guards),
     detection: checkDetection(options.detect),
     approvals: checkApprovals(options.approvers, options.approvals),
+    telemetry: checkedTelemetry(options.telemetry),
     shadow: mode === 'shadow',
     apart,
     deadlineMs: parseDuration(options.deadline ?? (mode === 'shadow' ? '250ms' : '5s'), 'deadline'),
@@ -197,6 +209,14 @@ function checkedKeys(vault: HaldirOptions['vault']): readonly KeyProvider[] {
     if (taken) throw invalid(`vault.keys.${index}`, 'has an `id` that no other key has, and not `none`')
   }
   return vault.keys
+}
+
+function checkedTelemetry(telemetry: Telemetry | undefined): Telemetry | undefined {
+  if (telemetry === undefined) return undefined
+  for (const part of ['call', 'spent', 'approvalEnded', 'watch'] as const) {
+    if (typeof telemetry?.[part] !== 'function') throw invalid('telemetry', 'is what `openTelemetry()` answers')
+  }
+  return telemetry
 }
 
 function checkedEgress({ fetch, egress = {} }: HaldirOptions): TransportOptions {

@@ -2,7 +2,7 @@
 import type { Approvals } from './approvals/approvals.ts'
 import type { Snapshot } from './call.ts'
 import { type Clock, isPromise, type MaybePromise, within } from './clock.ts'
-import type { Frame } from './context.ts'
+import { type Frame, inFrame } from './context.ts'
 import type { Searched } from './credentials.ts'
 import type { CurrentCall } from './current-call.ts'
 import type { DigestKey } from './digest-key.ts'
@@ -17,6 +17,7 @@ import type { Session } from './gate/sessions.ts'
 import type { StandingMeters } from './gate/standing.ts'
 import type { CallRequest, GovernedTool, Identity, NotRun } from './governor.ts'
 import type { Amount } from './money.ts'
+import { type CallReport, type Reports, verdictOf } from './reporting.ts'
 import type { Consent } from './stores/approvals.ts'
 import type { Charge, Store } from './stores/store.ts'
 import type { Detection } from './vault/detection.ts'
@@ -90,6 +91,8 @@ export interface House {
   readonly observed: Map<DenialCode, number>
   /** What failed outside, for `health()`. */
   readonly faults: Faults
+  /** What is told of calls while they happen, if anybody wants to know. */
+  readonly reports: Reports | undefined
   /** How long any part outside may take to answer. */
   readonly deadlineMs: number
   readonly belongings: WeakMap<Session, Belongings>
@@ -107,6 +110,8 @@ export class Pass {
   id = ''
   /** Of the session, as soon as there is one: a call that is refused before step 2 is recorded as its doing, too. */
   belongings: Belongings | undefined
+  /** What telemetry is told of this call, if there is any. */
+  report: CallReport | undefined
 
   // Step 1
   snapshot!: Snapshot
@@ -126,6 +131,10 @@ export class Pass {
   consent: Consent | undefined
   /** Who has said yes, for the trail. */
   approvers: readonly string[] = []
+  /** The approval that this pass has put to people. */
+  asked: string | undefined
+  /** In shadow mode: why it would not have run. */
+  observed: Refusal | undefined
   // Step 4: whether the store has let it in, and whether a hold was taken
   admitted = false
   holding = false
@@ -157,6 +166,7 @@ export class Pass {
   async refuse(refusal: Refusal): Promise<NotRun> {
     await this.#giveBack()
     const { code, reason, rule, retryAfter, suspended } = this.shown(refusal)
+    this.stopped(verdictOf(refusal), refusal)
     await this.house.trail.conclude(
       this.intended
         ? this.draft('outcome', { code, rule, data: { ended: NOT_RUN, reason } })
@@ -170,6 +180,7 @@ export class Pass {
   async observe(refusal: Refusal): Promise<void> {
     const { observed, trail } = this.house
     const { code, reason, rule } = this.shown(refusal)
+    this.observed ??= refusal
     observed.set(code, (observed.get(code) ?? 0) + 1)
     await trail.conclude(this.#refusal(code, reason, rule))
   }
@@ -182,13 +193,14 @@ export class Pass {
       ...(this.amounts.length > 0 ? { cost: this.amounts } : {}),
       ...(refused ? { refused } : {}),
     }
-    const verdict = code === 'approval-unavailable' || code === 'approval-pending' ? 'ask' : 'deny'
-    return this.draft('refusal', { verdict, code, rule, data })
+    return this.draft('refusal', { verdict: verdictOf({ code }), code, rule, data })
   }
 
   /** The caller gave up while a person was asked: no refusal for them, but their own reason. */
-  async leave(error: unknown, { code, reason }: Refusal): Promise<NotRun> {
+  async leave(error: unknown, refusal: Refusal): Promise<NotRun> {
     await this.#giveBack()
+    const { code, reason } = refusal
+    this.stopped(verdictOf(refusal), refusal, true)
     await this.house.trail.conclude(this.#refusal(code, reason, this.ask?.rule))
     return { status: 'failed', error }
   }
@@ -205,10 +217,25 @@ export class Pass {
   /** The caller gave up before the tool ran: no refusal, but its own reason. */
   async abandon(error: unknown): Promise<NotRun> {
     await this.#giveBack()
+    this.stopped('allow', undefined, true)
     await this.house.trail.conclude(
       this.draft('outcome', { data: { ended: NOT_RUN, reason: 'the caller aborted before the tool ran' } }),
     )
     return { status: 'failed', error }
+  }
+
+  /** Tells that it does not run, also of a call that its framework's own gate has turned away. */
+  stopped(outcome: 'allow' | 'deny' | 'ask', refusal: Refusal | undefined, aborted = false): void {
+    const { reports } = this.house
+    if (!reports) return
+    this.report ??= reports.call()
+    this.report.stopped(this, outcome, refusal, aborted)
+  }
+
+  /** Does a part of the tool's run, where its session, its call and its span are the current ones. */
+  inside<A extends unknown[], R>(work: (...args: A) => R, ...args: A): R {
+    const { report, frame } = this
+    return report ? report.inside(this, () => inFrame(frame, work, ...args)) : inFrame(frame, work, ...args)
   }
 
   /** An entry about this call. */

@@ -87,6 +87,7 @@ async function authorize(
   // Whether the policy fits was asked when it was put in force.
   const pass = new Pass(house, { ...PAYMENT, schema: undefined, cost: () => amount }, { args }, session)
   const terms: Terms = { amount, expiresAt: new Date(house.clock.now() + expiresMs) }
+  pass.report = house.reports?.call()
   let refusal: Refusal | undefined
   try {
     pass.id = house.ids()
@@ -107,6 +108,7 @@ async function authorize(
   // Only calls have an end that is waited for.
   house.running.delete(pass)
   if (refusal) throw denialOf(await pass.refuse(refusal))
+  pass.report?.allowed(pass)
   // What is not captured in time is given back without anyone having to ask for it.
   sweepAfter(house, expiresMs + 1, sweep)
   return new Authorization(house, session, pass.id, terms, 'authorized')

@@ -12,7 +12,6 @@ import { mayComeBack } from './approvals/earlier.ts'
 import { decide } from './approvals/turn.ts'
 import { admit, argsFor, fix, identify, intend, stillLive, unseal } from './before.ts'
 import { isPromise } from './clock.ts'
-import { inFrame } from './context.ts'
 import { searchResult } from './credentials.ts'
 import type { CurrentCall } from './current-call.ts'
 import type { CallRequest, Executed, GovernedTool, Identity, NotRun, Streamed } from './governor.ts'
@@ -58,6 +57,8 @@ export async function executeOrStream(
 /** Steps 1 to 6. Answers the pass, ready to run, or what the caller is told instead. */
 async function start(house: House, tool: GovernedTool, request: CallRequest, who: Identity): Promise<Pass | NotRun> {
   const pass = new Pass(house, tool, request, who)
+  // Here, where nothing was awaited yet: what is active for the caller is what its span belongs to.
+  pass.report = house.reports?.call()
   let refusal: Refusal | undefined
   try {
     pass.id = house.ids()
@@ -120,7 +121,7 @@ async function run(pass: Pass): Promise<Executed> {
 
 function runTool(pass: Pass): unknown {
   // Invariant: the tool gets a private copy of the very snapshot that was judged, with secrets at the paths it names.
-  return inFrame(pass.frame, pass.tool.run, argsFor(pass), pass.current as CurrentCall, pass.request.context)
+  return pass.inside(pass.tool.run, argsFor(pass), pass.current as CurrentCall, pass.request.context)
 }
 
 /** Steps 8 to 10. The tool has run: from here on nothing may undo or hide that, but for a secret in its result. */

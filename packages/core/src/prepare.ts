@@ -33,7 +33,7 @@ export async function preempt(
   if (unnamed) return pass.refuse(unnamed)
   // People are asked now: the framework does not come this far again before there is an answer.
   const posed = asks ? await pose(pass, asks) : (refused as Refusal)
-  return typeof posed === 'string' ? told(said, posed) : pass.refuse(posed)
+  return typeof posed === 'string' ? told(pass, said, posed) : pass.refuse(posed)
 }
 
 /** The same, for a gate that can do nothing but pause: what is denied is refused, and recorded, when the call comes. */
@@ -48,7 +48,7 @@ export async function askAhead(
   const { approvals } = house
   if (said.verdict !== 'ask' || !said.suspends || !approvals) return said
   const posed = named(pass) ?? (await pose(pass, approvals))
-  return typeof posed === 'string' ? told(said, posed) : foreseen(pass, posed)
+  return typeof posed === 'string' ? told(pass, said, posed) : foreseen(pass, posed)
 }
 
 /** Whether calls of a tool pause for people, where one has to decide. */
@@ -60,7 +60,9 @@ export function suspends(house: House, tool: GovernedTool): boolean {
  * Where somebody has said yes to all calls of its kind, this one need not pause. Nor where the question is over, as that
  * of a call whose id comes back is: nobody would ever wake it, and it is told what became of it when it comes.
  */
-function told(said: Prepared, posed: Posed): Prepared {
+function told(pass: Pass, said: Prepared, posed: Posed): Prepared {
+  // Its framework pauses, and nothing else tells of that; but only once, however often it comes this far.
+  if (pass.asked !== undefined) pass.stopped('ask', { ...said, code: 'approval-pending' })
   if (posed === 'asked') return said
   if (posed === 'over') return { ...said, suspends: false }
   const { suspends: _, ...rest } = said

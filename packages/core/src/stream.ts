@@ -5,7 +5,6 @@
 import { mustScan, withhold } from './after.ts'
 import { stillLive } from './before.ts'
 import { background, type MaybePromise, within } from './clock.ts'
-import { inFrame } from './context.ts'
 import { searchYield } from './credentials.ts'
 import { Unavailable } from './errors.ts'
 import { type Executed, type NotRun, thrownFor } from './governor.ts'
@@ -116,7 +115,7 @@ class Items {
     try {
       this.#source ??= await this.#start()
       const source = this.#source
-      step = await inFrame(pass.frame, () => source.next())
+      step = await pass.inside(() => source.next())
       if (typeof step !== 'object' || step === null) throw new TypeError('the tool answered no step')
     } catch (error) {
       return this.#exhausted({ status: 'failed', error })
@@ -158,8 +157,7 @@ class Items {
   }
 
   async #start(): Promise<AsyncIterator<unknown>> {
-    const { frame } = this.#pass
-    return inFrame(frame, async () => {
+    return this.#pass.inside(async () => {
       const answer = (await this.#open()) as AsyncIterable<unknown>
       return answer[Symbol.asyncIterator]()
     })
@@ -205,9 +203,9 @@ class Items {
 
   /** Lets the tool clean up. It has only so long, and what it throws then has no reader. */
   async #close(): Promise<void> {
-    const { house, frame } = this.#pass
+    const { house } = this.#pass
     try {
-      const closing = inFrame(frame, () => this.#source?.return?.())
+      const closing = this.#pass.inside(() => this.#source?.return?.())
       if (closing) await within(closing, house.deadlineMs, house.clock, 'tool')
     } catch {
       this.#pass.notes.cleanup = 'failed'

@@ -145,6 +145,7 @@ export class Approvals {
         const done = await this.ask((verbs) => verbs.change(id, row.version, { state: 'withdrawn', data }), 'change')
         if (!done) continue
         await this.house.trail.conclude(draftOf(done, 'approval-withdrawn', { why }))
+        this.house.reports?.approvalEnded(done)
         this.#giveBack(done)
         this.changed(id)
         return true
@@ -173,6 +174,7 @@ export class Approvals {
     const rows = await this.ask((verbs) => verbs.expire(limit), 'expire')
     for (const row of rows) {
       await trail.conclude(draftOf(row, 'approval-expired', {}))
+      this.house.reports?.approvalEnded(row)
       this.#giveBack(row)
       this.changed(row.id)
     }

@@ -115,6 +115,7 @@ async function announce(pass: Pass, approvals: Approvals, row: ApprovalRow): Pro
     await approvals.withdraw(row.id, 'the audit trail did not accept the request')
     return { code: 'unavailable', reason: 'the audit trail did not accept the request for approval' }
   }
+  pass.asked = row.id
   approvals.changed(row.id)
   return row
 }

@@ -51,6 +51,7 @@ async function accept(approvals: Approvals, row: ApprovalRow): Promise<Said> {
       ...(row.grant?.until === undefined ? {} : { grantUntil: new Date(row.grant.until).toISOString() }),
     }
     await approvals.house.trail.conclude(draftOf(row, 'approval-decided', data))
+    approvals.house.reports?.approvalEnded(row)
   }
   approvals.changed(row.id)
   return { ok: true, approval: approvals.shown(row) }

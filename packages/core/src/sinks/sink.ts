@@ -21,6 +21,8 @@ export interface Sink {
   write(lines: string): MaybePromise<unknown>
   /** Every stored line, one writer's after another's, each in the order written; for `query` and `verify`. */
   read?(): AsyncIterable<StoredLine>
+  /** Entries that it accepted and then had to give up; for `health()`. */
+  readonly lost?: number
   flush?(): MaybePromise<void>
   close?(): MaybePromise<void>
 }

@@ -15,7 +15,7 @@ type Batch = ReturnType<typeof Promise.withResolvers<void>>
 export class Channel {
   readonly name: string
   readonly required: boolean
-  dropped = 0
+  #dropped = 0
   readonly #sink: Sink
   readonly #clock: Clock
   readonly #deadlineMs: number
@@ -31,7 +31,6 @@ export class Channel {
   /** The end of this turn is waited for, to write at once what comes until then. */
   #gathering = false
   #hung = false
-  /** The last write was refused, or hangs. */
   #down = false
 
   /** `onEnded` is called when the sink no longer knows what it has stored. */
@@ -44,6 +43,11 @@ export class Channel {
     this.#onEnded = onEnded
   }
 
+  /** Entries that did not get in, and those that the sink had to give up afterwards. */
+  get dropped(): number {
+    return this.#dropped + (this.#sink.lost ?? 0)
+  }
+
   get waiting(): number {
     return this.#lines.length
   }
@@ -51,6 +55,11 @@ export class Channel {
   /** Does not accept, and keeps as much as it may. One that is only busy is bounded by the calls that wait for it. */
   get crowded(): boolean {
     return this.#down && this.#lines.length >= KEEP
+  }
+
+  /** The last write was refused, or hangs. */
+  get down(): boolean {
+    return this.#down
   }
 
   /** `retire` records that the sink is about to let a file go. A copy is given none: its files are not the record. */
@@ -83,7 +92,7 @@ export class Channel {
 
   /** Another writer follows. What waits is the old one's: the trail says it again, or it is lost to this sink. */
   renew(writer: string): void {
-    if (!this.required) this.dropped += this.#lines.length - this.#flying
+    if (!this.required) this.#dropped += this.#lines.length - this.#flying
     this.#lines.length = this.#flying
     this.#opened = false
     this.#opening = undefined
@@ -108,7 +117,7 @@ export class Channel {
   offer(line: string): void {
     if (this.#lines.length - this.#flying >= KEEP) {
       this.#lines.splice(this.#flying, 1)
-      this.dropped++
+      this.#dropped++
     }
     if (!this.#opened) {
       this.#lines.push(line)

@@ -96,6 +96,7 @@ class Progress {
   /** Whether the entry that the store knows as the head was met at its place. */
   sawHead: boolean
   readonly #row: WriterRow | undefined
+  #last = ''
 
   constructor(id: string, row: WriterRow | undefined) {
     this.id = id
@@ -126,7 +127,7 @@ class Progress {
         kind: 'link',
         message: `entry ${seq} does not follow the one before it (${place})`,
       }
-    } else if (this.closed) {
+    } else if (this.closed && !(entry.type === 'checkpoint' && this.#last === 'writer-closed')) {
       problem = {
         ...named,
         kind: 'after-close',
@@ -137,6 +138,7 @@ class Progress {
     this.head = stated
     if (this.#row && this.entries === this.#row.entries && stated === this.#row.head) this.sawHead = true
     if (entry.type === 'writer-closed') this.closed = true
+    this.#last = entry.type
     if (entry.type === 'intent') {
       const { call = '', tool = '', session, at: time } = entry
       open.set(call, { call, tool, session: session ?? '', at: time, writer: this.id })
