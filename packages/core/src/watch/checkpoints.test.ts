@@ -66,14 +66,6 @@ describe('the notary', () => {
     await trail.close()
   })
 
-  it('says once what witnesses have signed', async () => {
-    const { notary, trail, record, clock } = scene()
-    await record()
-    await trail.flush()
-    expect(notary.sign(clock.now())?.draft.data).toEqual({ note: expect.any(String) })
-    await trail.close()
-  })
-
   it('does not sign by the clock before it is time, and no more after it was stopped', async () => {
     const { record, made, clock, trail } = scene(signer, 100)
     await record()
