@@ -33,6 +33,8 @@ const ROOMS: Record<string, readonly string[]> = {
   sinks: ['sinks', 'egress/address', 'egress/transport', ...GROUND],
   approvers: ['approvers', 'stores/approvals', ...GROUND],
   telemetry: ['telemetry', ...GROUND],
+  // It asks what the trail is asked, and reads what a file sink has written.
+  'trail-index': ['trail-index', 'watch', 'sinks/sink', 'sinks/file-chains', 'stores/sqlite-file', ...GROUND],
 }
 /** What each package may import besides its own files, Node's modules and the framework it wraps. */
 const PACKAGES: Record<string, readonly string[]> = {

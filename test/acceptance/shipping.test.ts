@@ -1,12 +1,15 @@
 /** Entries on their way to a collector over HTTP: what is sent, what is sent again, and what becomes of the rest. */
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { inspect } from 'node:util'
-import { httpSink } from '@haldir/core/sinks/http'
+import { createHaldir, governed } from '@haldir/core'
+import { type HttpSink, httpSink } from '@haldir/core/sinks/http'
+import { memorySink } from '@haldir/core/sinks/memory'
 import { fakeClock } from '@haldir/testing'
 import { Webhook } from 'standardwebhooks'
 import { describe, expect, it, vi } from 'vitest'
 import { idOf, Lines } from '../collectors/lines.ts'
+import { proves } from '../promises.ts'
 import { collector, folder, keeping, opened, textIn } from './shipping-scene.ts'
 
 const until = (check: () => void) => vi.waitFor(check, { timeout: 15_000, interval: 2 })
@@ -319,6 +322,66 @@ describe('a spool', () => {
     await sink.flush?.()
     expect(sink.counts.rejected).toBe(1)
     expect(textIn(spool)).not.toMatch(/canary|whsec|BwcHBw|127\.0\.0\.1/)
+  })
+})
+
+describe('under a haldir', () => {
+  const working = (sink: HttpSink, beside = memorySink()) => {
+    const haldir = createHaldir({ sinks: [beside, sink], deadline: '5s' })
+    const look = governed(async () => 'seen', { name: 'look', scope: 'read' }, { haldir })
+    return { haldir, look, beside }
+  }
+
+  it('a copy holds no call up, and `health` counts what it had to drop', async () => {
+    const { at } = await keeping()
+    at.outage = { status: 503 }
+    const sink = opened(at, { queue: 10_000, deadline: 20 })
+    const { haldir, look } = working(sink)
+    const session = await haldir.createSession({ agent: 'bot', scopes: ['read'] })
+    await session.run(async () => {
+      for (let n = 0; n < 20; n++) expect(await look()).toBe('seen')
+    })
+    expect(sink.counts.dropped).toBeGreaterThan(10)
+    expect(haldir.health().trail.dropped).toEqual({ http: sink.counts.dropped })
+    await haldir.close()
+  })
+
+  it('nothing runs while a required collector without a spool is down; afterwards its chain is whole', async () => {
+    proves('invariant-1', 'invariant-6')
+    const { at, kept } = await keeping()
+    const sink = opened(at, { required: true, backoff: { first: '1h', most: '1h' }, random: () => 0.9 })
+    const { haldir, look, beside } = working(sink)
+    const session = await haldir.createSession({ agent: 'bot', scopes: ['read'] })
+    await session.run(async () => {
+      await look()
+      at.outage = { status: 503 }
+      await expect(look()).rejects.toMatchObject({ code: 'unavailable' })
+      at.outage = undefined
+      await look()
+    })
+    await haldir.close()
+    expect(kept.all).toEqual(beside.lines)
+    expect(kept.doubled).toEqual([])
+  })
+
+  it('with a spool calls go on, and what a spool has lost to somebody’s hand is counted', async () => {
+    const { at } = await keeping()
+    at.outage = { status: 503 }
+    const spool = folder()
+    const first = opened(at, { required: true, spool, deadline: 20 })
+    const { haldir, look } = working(first)
+    const session = await haldir.createSession({ agent: 'bot', scopes: ['read'] })
+    await session.run(look)
+    await haldir.close()
+    const left = first.counts.queued
+    expect(left).toBeGreaterThan(4)
+    for (const name of readdirSync(spool)) rmSync(join(spool, name, '1.jsonl'))
+    at.outage = undefined
+    const next = opened(at, { spool }, 'next')
+    next.write(new Lines().next())
+    await next.flush()
+    expect(next.counts).toMatchObject({ sent: 1, queued: 0 })
+    expect(next.counts.dropped).toBeLessThanOrEqual(left)
   })
 })
 

@@ -238,6 +238,20 @@ describe('a call that does not run', () => {
     expect(Object.keys(attributes)).not.toContain('haldir.session.id')
   })
 
+  it('under a session of another haldir: that is not told', async () => {
+    const [{ haldir }, other] = [house(), createHaldir({ sinks: [memorySink()] })]
+    open.push(other)
+    const session = await other.createSession({ agent: 'stranger', tenant: 'elsewhere', scopes: [] })
+    const way = governTool(
+      { framework: 'test', name: 'read', options: { scope: [] }, run: async () => 'ran' },
+      { haldir },
+    )
+    await way.execute({ args: {}, session })
+    const { attributes } = at.named('haldir.decision read')
+    expect(attributes['haldir.decision.code']).toBe('no-session')
+    for (const theirs of [session.id, 'stranger', 'elsewhere']) expect(Object.values(attributes)).not.toContain(theirs)
+  })
+
   it('because its caller gave up: allowed, and aborted', async () => {
     const { haldir } = house()
     const session = await haldir.createSession({ agent: 'bot', scopes: [] })
@@ -335,6 +349,17 @@ describe('a call that a person decides on', () => {
     expect(await waits()).toMatchObject([{ 'haldir.approval.outcome': 'approved', value: { count: 1 } }])
   })
 
+  it('and is resumed for after a no: its approval is named', async () => {
+    const { haldir, pay } = await scene('suspend')
+    const { approvalId: id } = (await caughtBy(pay())) as Suspended
+    await haldir.approvals.decide(id, { approve: false, by: 'alice' })
+    await haldir.approvals.resume(id).catch(() => {})
+    expect(at.spans().at(-1)?.attributes).toMatchObject({
+      'haldir.decision.code': 'approval-denied',
+      'haldir.approval.id': id,
+    })
+  })
+
   it('when there is nobody to ask', async () => {
     const { pay } = await scene(undefined)
     expect((await denial(pay())).code).toBe('approval-unavailable')
@@ -391,6 +416,20 @@ describe('shadow mode', () => {
       { 'haldir.decision.outcome': 'allow', 'haldir.enforced': false },
       { 'haldir.decision.code': 'scope-missing', 'haldir.enforced': false },
     ])
+  })
+
+  it('names nobody where there is no session', async () => {
+    const { haldir } = house({ mode: 'shadow' })
+    const standIn = await haldir.attach('no token')
+    for (const where of [{ haldir }, { session: standIn }]) {
+      expect(await governed(async () => 'ran', { name: 'read', scope: [] }, where)()).toBe('ran')
+    }
+    expect(at.tree()).toEqual(['execute_tool read', 'execute_tool read'])
+    for (const { attributes } of at.spans()) {
+      expect(attributes['haldir.decision.code']).toBe('no-session')
+      expect(Object.keys(attributes)).not.toContain('haldir.session.id')
+      expect(Object.keys(attributes)).not.toContain('gen_ai.agent.name')
+    }
   })
 
   it('says of what is refused all the same that it was', async () => {

@@ -12,6 +12,7 @@ import { createSigningKey, envSigner } from '@haldir/core/checkpoints'
 import { fileSink } from '@haldir/core/sinks/file'
 import { memorySink } from '@haldir/core/sinks/memory'
 import { sqliteStore } from '@haldir/core/stores/sqlite'
+import { durable } from './durable.ts'
 import { byHand, naive, type Transactions, type Write } from './floor.ts'
 import { bareTransactions } from './floor-sqlite.ts'
 import { FRAMEWORKS } from './frameworks/all.ts'
@@ -41,7 +42,8 @@ Floor: snapshot by descriptors, sorted JSON, one HMAC, a copy for the tool, Asyn
 two chained entries with the same members, the write. Naive: plain JSON, two chained entries, the
 write. A denied call stands beside an allowed one. Frameworks: what governing
 adds to the same call of the bare tool; to a whole run with a model that answers at once, as a share of
-one step of it; × floor: of what the floor adds there. A bar is a target; missing one fails nothing.`
+one step of it; × floor: of what the floor adds there. Durable:
+microseconds of a flight of 64 lanes, over its calls. A bar is a target; missing one fails nothing.`
 
 try {
   await main()
@@ -65,6 +67,7 @@ async function everything(): Promise<void> {
   columnNames()
   await memoryTrail()
   await fileTrail()
+  await durableTrail()
   await sqlite()
   await otherCalls()
   await frameworks()
@@ -117,6 +120,17 @@ async function fileTrail(): Promise<void> {
   show(floor)
   show(whole, [atMost(whole, floor, 'floor', 1.5), atMost(whole, plain, 'naive', 3)])
   show(checkpoints, [atMost(checkpoints, floor, 'floor', 1.5)])
+}
+
+/** Bound by the disk: the bar is set against committing the same bytes and nothing else. */
+async function durableTrail(): Promise<void> {
+  const lines: string[] = []
+  await byHand({ tool: charge, write: (text) => lines.push(text), key, priced: true })(orderAt(1))
+  const { at, end } = progressOf('calls with a durable trail')
+  const [bare, whole] = await durable(directory, lines as [string, string], { rounds: plan.rounds }, at)
+  end()
+  show(bare)
+  show(whole, [atMost(whole, bare, 'bare', 2)])
 }
 
 async function sqlite(): Promise<void> {

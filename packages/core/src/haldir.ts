@@ -17,6 +17,7 @@ import { type CheckedOptions, checkHaldirOptions, type HaldirOptions } from './h
 import { assemble, leaveStore } from './house.ts'
 import type { House } from './pass.ts'
 import { PAYMENT, type Payments, paymentsOf } from './payments.ts'
+import { privacyOf } from './privacy.ts'
 import type { SessionOptions } from './session-options.ts'
 import { Sessions } from './sessions.ts'
 import { standIn } from './shadow.ts'
@@ -25,6 +26,7 @@ import { type CallExplanation, type ExplainCall, explainCall, type Surface, surf
 import { shownVault } from './vault/shown-vault.ts'
 import type { Vault } from './vault/vault.ts'
 import { NOBODY } from './watch/chain.ts'
+import type { TrailPrivacy } from './watch/privacy.ts'
 import { readingOf, type Trail } from './watch/reading.ts'
 import type { TrailHealth } from './watch/trail-parts.ts'
 
@@ -53,7 +55,7 @@ export class Haldir {
   /** Credentials at rest. */
   readonly vault: Vault
   /** The audit log. */
-  readonly trail: Trail
+  readonly trail: Trail & TrailPrivacy
   /** Payments that are no tool call. */
   readonly payments: Payments
   /** What people are asked, and what they have said. */
@@ -77,16 +79,11 @@ export class Haldir {
   /** @internal Use `createHaldir`. */
   constructor(options: CheckedOptions) {
     for (const own of OWN_TOOLS) checkFit(options.policy && new LoadedPolicy(options.policy), own)
-    const house = assemble(options)
+    const house = assemble(options, (warning) => this.#warnings.add(warning))
     const { shadow, trail, vault, clock, deadlineMs } = house
     this.#house = house
     this.#governor = governorOver(house, options.name, (tool) => checkFit(house.policy, tool))
-    this.#sessions = new Sessions({
-      house,
-      governor: this.#governor,
-      random: options.random,
-      warn: (warning) => this.#warnings.add(warning),
-    })
+    this.#sessions = new Sessions({ house, governor: this.#governor, random: options.random })
     const { approvals, random } = options
     // In shadow mode nobody is asked.
     if (approvals && !shadow) house.approvals = new Asked(house, approvals, this.#sessions, random)
@@ -94,7 +91,8 @@ export class Haldir {
     this.approvals = approvalsFace(() => house.approvals, this.#governor)
     if (shadow) house.nobody = standIn(house, this.#governor, this.#sessions, options.random)
     const { sinks, store } = options
-    this.trail = readingOf({ sinks, registry: store.writer, clock, deadlineMs, flush: () => trail.flush() })
+    const reading = readingOf({ sinks, registry: store.writer, clock, deadlineMs, flush: () => trail.flush() })
+    this.trail = Object.freeze({ ...reading, ...privacyOf(house) })
     this.vault = shownVault(vault, (secret) =>
       this.#warnings.add(`the secret \`${secret}\` is too short to be redacted`),
     )

@@ -5,7 +5,7 @@
  */
 import { isPromise, type MaybePromise } from '../clock.ts'
 import { Unavailable, Unplaced } from '../errors.ts'
-import type { Recovery } from '../sinks/sink.ts'
+import type { Expired, Recovery } from '../sinks/sink.ts'
 import { Chain, type Draft, GENESIS, NOBODY } from './chain.ts'
 import { Channel } from './channel.ts'
 import type { Notary } from './checkpoints.ts'
@@ -201,7 +201,7 @@ export class WrittenTrail {
     const line = chain.append(draft, at)
     const { entries, head } = chain
     this.#parts.notary?.add(head)
-    const pending: PromiseLike<void>[] = []
+    const pending: Promise<void>[] = []
     let failure: unknown
     for (const channel of this.#required) {
       try {
@@ -216,7 +216,7 @@ export class WrittenTrail {
     if (pending.length > 0) {
       const answered =
         failure === undefined
-          ? Promise.all(pending).then(() => this.#stands(chain, entries, head))
+          ? allOf(pending).then(() => this.#stands(chain, entries, head))
           : Promise.allSettled(pending)
       this.#unaccepted.push({ seq: entries - 1, draft, at, answered })
       if (failure === undefined) return answered as Promise<void>
@@ -237,7 +237,7 @@ export class WrittenTrail {
   async #begin(): Promise<void> {
     if (this.#ended) await this.#succeed()
     const { writer } = this.#chain
-    for (const channel of this.#required) this.#recovered.push(...(await channel.open(writer)))
+    for (const channel of this.#required) this.#recovered.push(...(await channel.open(writer, this.#retire)))
     for (const channel of this.#optional) channel.openLater(writer)
     if (this.#chain.entries === 0) {
       const after = this.#before ? { data: { after: this.#before } } : {}
@@ -277,6 +277,10 @@ export class WrittenTrail {
     this.#ended = false
   }
 
+  /** A sink asks before it deletes: what is not on record as let go was taken away. */
+  readonly #retire = (expired: Expired): MaybePromise<void> =>
+    this.record({ type: 'retention', session: NOBODY, data: { ...expired } })
+
   #newChain(): Chain {
     const { ids, haldir, enforced, notary } = this.#parts
     const chain = new Chain(ids(), haldir, enforced)
@@ -296,4 +300,9 @@ export class WrittenTrail {
   #put(closed: boolean): Promise<void> {
     return this.#register.put(this.#chain.genesis, this.#accepted, closed)
   }
+}
+
+function allOf(pending: Promise<void>[]): Promise<unknown> {
+  const [only] = pending
+  return pending.length === 1 && only ? only : Promise.all(pending)
 }

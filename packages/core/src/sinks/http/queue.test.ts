@@ -146,6 +146,18 @@ describe('a spool', () => {
     expect(take(next)).toEqual(['b'])
   })
 
+  it('reads a line to its end, however long it is, and no more than fits behind it', () => {
+    const lines = ['x'.repeat(300_000), 'b', 'c'.repeat(150), 'd'.repeat(150)]
+    const spool = new Spool(folder)
+    spool.append(lines.map((line) => `${line}\n`).join(''))
+    const batches = lines.map(() => {
+      const taken = take(spool)
+      spool.settle([])
+      return taken
+    })
+    expect(batches).toEqual([[lines[0]], ['b', lines[2]], [lines[3]], []])
+  })
+
   it('keeps no file that is sent', () => {
     const spool = new Spool(folder, { segment: 100 })
     for (let n = 0; n < 50; n++) {
