@@ -8,9 +8,10 @@ export interface Sink {
   readonly required?: boolean
   /**
    * Called once before the first entry of a writer, and again until it succeeds. Called for another writer, it lets go
-   * of the one before, whose chain has ended.
+   * of the one before, whose chain has ended. For a copy that threw `WriterEnded` it is called for the same writer again.
+   * A sink that deletes what was kept long enough asks `retire` first; only required sinks are given it.
    */
-  open?(writer: string): MaybePromise<SinkOpened | undefined>
+  open?(writer: string, retire?: Retire): MaybePromise<SinkOpened | undefined>
   /**
    * Accepts whole lines, each ending in a newline, in order: all of them or, by throwing or answering `false`, none.
    * Haldir never calls it again before it has answered. A sink that can't say what it has stored throws `WriterEnded`.
@@ -34,6 +35,27 @@ export class WriterEnded extends Error {
   static is(error: unknown): boolean {
     return (error as { code?: unknown } | null | undefined)?.code === 'writer-ended'
   }
+}
+
+/**
+ * Puts on record that a file is about to be removed. Accepted, the file may go; thrown or rejected, it must stay: what
+ * is not on record can't be told from tampering. Not to be called before `open` has answered.
+ */
+export type Retire = (expired: Expired) => MaybePromise<void>
+
+/** A whole file of one writer that was kept long enough; `data` of an entry `retention`. */
+export interface Expired {
+  readonly writer: string
+  readonly file: string
+  /** How many entries of this writer are gone with it and what went before, counted from its first. */
+  readonly entries: number
+  /** Hash of the last of them. */
+  readonly head: string
+  /** `seq` of the first and of the last entry in this file. */
+  readonly from: number
+  readonly to: number
+  /** When the last of them was written. */
+  readonly until: string
 }
 
 /** What a sink found when it opened: tails of lines that a crash cut off, now removed. */

@@ -4,7 +4,7 @@
  */
 import { type Clock, isPromise, within } from '../clock.ts'
 import { Unavailable } from '../errors.ts'
-import { type Recovery, type Sink, WriterEnded } from '../sinks/sink.ts'
+import { type Recovery, type Retire, type Sink, WriterEnded } from '../sinks/sink.ts'
 
 /** How many lines may wait for a sink that is down. */
 const KEEP = 1_000
@@ -52,13 +52,15 @@ export class Channel {
     return this.#down && this.#lines.length >= KEEP
   }
 
-  async open(writer: string): Promise<readonly Recovery[]> {
+  /** `retire` records that the sink is about to let a file go. A copy is given none: its files are not the record. */
+  async open(writer: string, retire?: Retire): Promise<readonly Recovery[]> {
     if (this.#opened) return []
     let found: unknown
     try {
-      const opening = this.#sink.open?.(writer)
+      const opening = this.#sink.open?.(writer, retire)
       found = isPromise(opening) ? await within(opening, this.#deadlineMs, this.#clock, this.name) : opening
     } catch (cause) {
+      if (this.required && WriterEnded.is(cause)) this.#onEnded()
       throw this.#refusal(cause)
     }
     this.#opened = true
@@ -226,7 +228,13 @@ export class Channel {
 
   #refused(cause: unknown): void {
     this.#down = true
-    if (this.required && WriterEnded.is(cause)) this.#onEnded()
+    if (!WriterEnded.is(cause)) return
+    if (this.required) this.#onEnded()
+    else {
+      // A copy ends no chain. It is opened again before the next line, and offered what it did not accept.
+      this.#opened = false
+      this.#opening = undefined
+    }
   }
 
   #refusal(cause?: unknown): Unavailable {

@@ -5,7 +5,7 @@
  */
 import { ask, isPromise, type MaybePromise } from '../clock.ts'
 import { Unavailable, Unplaced } from '../errors.ts'
-import type { Recovery } from '../sinks/sink.ts'
+import type { Expired, Recovery } from '../sinks/sink.ts'
 import { Chain, type Draft, GENESIS, NOBODY } from './chain.ts'
 import { Channel } from './channel.ts'
 import type { Placed, Stand, TrailHealth, TrailParts } from './trail-parts.ts'
@@ -197,7 +197,7 @@ export class WrittenTrail {
   async #begin(): Promise<void> {
     if (this.#ended) await this.#succeed()
     const { writer } = this.#chain
-    for (const channel of this.#required) this.#recovered.push(...(await channel.open(writer)))
+    for (const channel of this.#required) this.#recovered.push(...(await channel.open(writer, this.#retire)))
     for (const channel of this.#optional) channel.openLater(writer)
     if (this.#chain.entries === 0) {
       const after = this.#before ? { data: { after: this.#before } } : {}
@@ -234,6 +234,10 @@ export class WrittenTrail {
     for (const channel of [...this.#required, ...this.#optional]) channel.renew(this.#chain.writer)
     this.#ended = false
   }
+
+  /** A sink asks before it deletes: what is not on record as let go was taken away. */
+  readonly #retire = (expired: Expired): MaybePromise<void> =>
+    this.record({ type: 'retention', session: NOBODY, data: { ...expired } })
 
   #newChain(): Chain {
     const { ids, haldir, enforced } = this.#parts
