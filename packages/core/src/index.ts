@@ -55,4 +55,4 @@ export type { PutOptions, RewrapOptions, Rewrapped, SecretInfo, Vault } from './
 export { type Entry, type EntryType, entrySchema } from './watch/entry.ts'
 export type { Filter } from './watch/query.ts'
 export type { Trail } from './watch/reading.ts'
-export type { Verification } from './watch/verify.ts'
+export type { Verification } from './watch/verification.ts'

@@ -9,6 +9,7 @@ import type { MaybePromise } from '../clock.ts'
 import { type Duration, parseDuration } from '../duration.ts'
 import { ConfigError } from '../errors.ts'
 import { checkKeys } from '../options.ts'
+import { readBlocks } from './file-blocks.ts'
 import { readDirectory } from './file-directory.ts'
 import { cutTornTails } from './file-recovery.ts'
 import { Keeping } from './file-retention.ts'
@@ -90,6 +91,7 @@ export function fileSink(directory: string, options: FileSinkOptions = {}): Sink
       return file.append(lines)
     },
     read: () => readDirectory(directory),
+    readBlocks: (only) => readBlocks(directory, only),
     close(): MaybePromise<void> {
       const end = () => {
         file?.end()

@@ -14,6 +14,7 @@ const HASH_MEMBER = /,"hash":"([0-9a-f]{64})"\}$/
 const HASH_SUFFIX = ',"hash":""}'.length + 64
 const INTENT = piece('intent",')
 const OUTCOME = piece('outcome",')
+const CHECKPOINT = piece('checkpoint",')
 const CALL = piece(',"call":"')
 const CALL_TEXT = ',"call":"'
 
@@ -42,6 +43,8 @@ export class ChainCheck {
   entries = 0
   /** How many entries at its beginning are not here, and the hash of the last of them. */
   base: { readonly entries: number; readonly head: string } | undefined
+  /** The number of its first file. */
+  first = 1
   /** Its beginning is kept by something that lets go of it and says so itself. */
   excused = false
   readonly #parts: ChainParts
@@ -52,9 +55,13 @@ export class ChainCheck {
   #resuming = false
   /** How many lines were no entries since the last that was one: as many `seq` may be missing. */
   #lost = 0
+  /** Hash of the last entry, where that is not what it states. */
+  #computed = GENESIS
+  /** How many lines of the present file were met. */
+  #line = 0
   #mark = 0
   #nextMark: number
-  /** Where in a line, seen from its type, the id of its call was last. */
+  /** Where in a line, seen from behind its type, the id of its call was last. */
   #callAt = 0
 
   constructor(id: string, parts: ChainParts) {
@@ -85,13 +92,13 @@ export class ChainCheck {
   }
 
   /** Follows whole lines. What is still open at their end is read out of them. */
-  followBlock({ bytes, file, line: first }: StoredBlock): void {
+  followBlock({ bytes, file }: StoredBlock): void {
     const view = viewOf(bytes)
-    let line = first
-    for (let start = 0; start < bytes.length; line++) {
+    for (let start = 0; start < bytes.length; ) {
       const end = bytes.indexOf(NEWLINE, start)
+      this.#line++
       if (this.#closed > 0 || this.#resuming || this.#parts.exact || !this.#followBytes(bytes, view, start, end)) {
-        this.followLine(bytes.utf8Slice(start, end), `${file}:${line}`)
+        this.followLine(bytes.toString('utf8', start, end), `${file}:${this.#line}`)
       }
       start = end + 1
     }
@@ -104,24 +111,25 @@ export class ChainCheck {
     if (type < 0) return false
     const seq = this.entries++
     this.#lost = 0
-    if (this.#parts.checkpoints.tree) this.#parts.checkpoints.grow(seq, this.head)
+    if (this.checkpoints.tree) this.checkpoints.grow(seq, this.head, stands(view, type, CHECKPOINT))
     if (this.entries >= this.#nextMark) this.#meet()
-    const intent = stands(view, type, INTENT)
-    if (intent || stands(view, type, OUTCOME)) this.#call(bytes, view, start, end, type, intent)
-    else if (TOLD.has(bytes.latin1Slice(type, bytes.indexOf(QUOTE, type)))) {
-      const entry = parseTold(bytes.utf8Slice(start, end))
+    if (stands(view, type, INTENT)) this.#call(bytes, view, start, end, type + INTENT.byteLength, true)
+    else if (stands(view, type, OUTCOME)) this.#call(bytes, view, start, end, type + OUTCOME.byteLength, false)
+    else if (TOLD.has(bytes.toString('latin1', type, bytes.indexOf(QUOTE, type)))) {
+      const entry = parseTold(bytes.toString('utf8', start, end))
       if (entry) this.#take(entry)
       else this.#problem('malformed', `entry ${seq} is hashed right and is no entry`)
     }
     return true
   }
 
-  #call(bytes: Buffer, view: DataView, start: number, end: number, type: number, intent: boolean): void {
-    if (!stands(view, type + this.#callAt, CALL)) {
-      const found = bytes.indexOf(CALL_TEXT, type, 'latin1')
-      this.#callAt = found >= 0 && found < end ? found - type : 0
+  /** An intent or an outcome whose members behind the type begin at `from`. */
+  #call(bytes: Buffer, view: DataView, start: number, end: number, from: number, intent: boolean): void {
+    if (!stands(view, from + this.#callAt, CALL)) {
+      const found = bytes.indexOf(CALL_TEXT, from, 'latin1')
+      this.#callAt = found >= 0 && found < end ? found - from : 0
     }
-    const id = type + this.#callAt + CALL.byteLength
+    const id = from + this.#callAt + CALL.byteLength
     const length = this.#callAt > 0 ? OpenCalls.lengthAt(bytes, id) : -1
     const { calls } = this.#parts
     if (length > 0 && !intent) calls.closeAt(view, id, length)
@@ -146,23 +154,26 @@ export class ChainCheck {
     else if (seq > this.entries && seq - this.entries <= this.#lost) this.#expect(seq, prev)
     this.#lost = 0
     const at = { place, entry: entry.id }
+    const computed = lineHash(`${line.slice(0, -HASH_SUFFIX)}}`)
     let whole = false
-    if (lineHash(`${line.slice(0, -HASH_SUFFIX)}}`) !== stated) {
+    if (computed !== stated) {
       this.#problem('hash', `entry ${seq} was changed (${place})`, at)
     } else if (entry.writer !== this.id) {
       this.#problem('foreign', `an entry of writer \`${entry.writer}\` stands in this chain (${place})`, at)
     } else if (seq !== this.entries) {
       this.#problem('sequence', `entry ${seq} stands where entry ${this.entries} should be (${place})`, at)
-    } else if (prev !== this.head) {
+    } else if (prev !== this.head && prev !== this.#computed) {
       this.#problem('link', `entry ${seq} does not follow the one before it (${place})`, at)
     } else if (this.#closed === 2 || (this.#closed === 1 && entry.type !== 'checkpoint')) {
       this.#problem('after-close', `entry ${seq} follows the end of its chain (${place})`, at)
     } else if (this.#parts.exact && !isExact(line)) {
       this.#problem('malformed', `entry ${seq} is not written as an entry is (${place})`, at)
     } else whole = true
-    this.#expect(seq + 1, stated)
+    // What a changed entry says of its place may be the change; so may be its hash.
+    this.#computed = computed
+    this.#expect(computed === stated ? seq + 1 : this.entries + 1, stated)
     this.#form.seen(entry.at)
-    this.#parts.checkpoints.grow(seq, stated)
+    if (this.checkpoints.tree) this.checkpoints.grow(this.entries - 1, stated, entry.type === 'checkpoint')
     if (this.entries >= this.#nextMark) this.#meet()
     if (entry.type === 'intent') this.#parts.calls.open(toOrphan(entry, this.id))
     else if (entry.type === 'outcome') this.#parts.calls.close(entry.call ?? '')
@@ -170,9 +181,28 @@ export class ChainCheck {
     else if (entry.type === 'writer-closed') this.#closed = 1
   }
 
-  /** A line without an end, or what is no line at all. */
-  problem(kind: ProblemKind, message: string, place?: string): void {
-    this.#problem(kind, message, place === undefined ? {} : { place })
+  /** Another file of this writer begins. */
+  beginFile(): void {
+    this.#line = 0
+  }
+
+  /** A line of a file that can't be looked at: it never ended, or has no end in sight. */
+  skipLine(kind: 'torn' | 'malformed', file: string): void {
+    const place = `${file}:${++this.#line}`
+    if (kind === 'torn') this.torn(place)
+    else {
+      this.#lost++
+      this.#problem(kind, `${place} is not an entry: it is longer than any`, { place })
+    }
+  }
+
+  torn(place: string): void {
+    this.#lost++
+    this.#problem('torn', `the last line at ${place} was never finished`, { place })
+  }
+
+  problem(kind: ProblemKind, message: string): void {
+    this.#problem(kind, message)
   }
 
   /** An entry that stands in its place and says something of chains. */
@@ -228,7 +258,7 @@ const QUOTE = 34
 const TOLD = new Set(['writer-opened', 'writer-closed', 'checkpoint', 'retention'])
 
 function orphanOf(bytes: Buffer, start: number, writer: string): Orphan {
-  const line = bytes.utf8Slice(start, bytes.indexOf(NEWLINE, start))
+  const line = bytes.toString('utf8', start, bytes.indexOf(NEWLINE, start))
   const entry = parseTold(line)
   return toOrphan(entry ?? ({ session: null, at: '' } as Told), writer)
 }

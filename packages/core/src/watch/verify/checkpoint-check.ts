@@ -1,4 +1,5 @@
 /** Checks the checkpoints of one chain: who signed them, what they cover, and when they were made. */
+import type { Entry } from '../entry.ts'
 import { leafOf, Tree, toBase64 } from '../merkle.ts'
 import { type Checkpoint, openNote, originOf, parseCheckpoint, splitNote, type Verifier, verifierFor } from '../note.ts'
 import type { ProblemKind } from '../verification.ts'
@@ -32,6 +33,8 @@ export class CheckpointCheck {
   #since: string | undefined
   #rewritten = false
   #tree: Tree | undefined
+  /** Of the entries before the last one. */
+  #root: string | undefined
 
   constructor(writer: string, rules: CheckpointRules) {
     this.#writer = writer
@@ -53,8 +56,11 @@ export class CheckpointCheck {
   }
 
   /** Every entry is a leaf, in order. A tree with a hole is none. */
-  grow(seq: number, hash: string): void {
-    if (this.#tree?.size === seq) this.#tree.append(leafOf(hash))
+  grow(seq: number, hash: string, checkpoint = false): void {
+    const tree = this.#tree
+    // The root that a checkpoint signs is that of the entries before its own.
+    this.#root = checkpoint && tree?.size === seq ? toBase64(tree.root()) : undefined
+    if (tree?.size === seq) tree.append(leafOf(hash))
     else this.#tree = undefined
   }
 
@@ -76,8 +82,7 @@ export class CheckpointCheck {
     if (!isOwn(entry, time)) return [bad(seq, 'does not stand in an entry of its own form')]
     const found: Finding[] = []
     if (this.#last && time < this.#last.time) found.push(bad(seq, 'is older than the one before it'))
-    // The entry of the checkpoint itself is a leaf already.
-    if (this.#tree?.size === seq + 1 && this.#root !== root) found.push(bad(seq, 'has another root than its entries'))
+    if (this.#root !== undefined && this.#root !== root) found.push(bad(seq, 'has another root than its entries'))
     const silent = this.silence(at)
     if (silent) found.push(silent)
     this.#last = checkpoint
@@ -115,14 +120,19 @@ export class CheckpointCheck {
  * Whether an entry is nothing but the wrapping of its checkpoint. No checkpoint covers the last one's own entry: what could
  * be told by its other members would be told by whoever wrote it.
  */
-function isOwn(entry: Told & { readonly [member: string]: unknown }, time: string): boolean {
-  const { at, data, tenant, agent, session, chain, held, spent } = entry
+function isOwn(entry: Told, time: string): boolean {
+  const { at, data, tenant, agent, session, chain, held, spent } = entry as Told & Partial<Pick<Entry, Nobody>>
   const nobody = tenant === null && agent === null && session === null
   const empty = [chain, held, spent].every((list) => Array.isArray(list) && list.length === 0)
-  return at === time && nobody && empty && Object.keys(data ?? {}).join() === 'note' && MEMBERS.has(Object.keys(entry).join())
+  const own = Object.keys(entry).join() === MEMBERS && DATA.has(Object.keys(data ?? {}).join())
+  return at === time && nobody && empty && own
 }
 
-const MEMBERS = new Set(['v,id,writer,seq,at,type,haldir,tenant,agent,session,chain,held,spent,enforced,data,prev,hash'])
+type Nobody = 'tenant' | 'agent' | 'chain' | 'held' | 'spent'
+
+const MEMBERS = 'v,id,writer,seq,at,type,haldir,tenant,agent,session,chain,held,spent,enforced,data,prev,hash'
+/** `cosigned`: what witnesses have signed of the checkpoint before; whoever reads it checks their signatures. */
+const DATA: ReadonlySet<string> = new Set(['note', 'note,cosigned'])
 
 function bad(seq: number, what: string): Finding {
   return { kind: 'checkpoint', message: `the checkpoint in entry ${seq} ${what}` }

@@ -45,7 +45,7 @@ export class LineForm {
   /** Sets which entry comes next. */
   expect(seq: number, prev: string): void {
     this.#seq = seq
-    this.#prev.latin1Write(prev, 0, 64)
+    this.#prev.write(prev, 0, 64, 'latin1')
     const start = `{"v":1,"id":"${this.#writer}:${seq}","writer":"${this.#writer}","seq":${seq},"at":"`
     this.#start = piece(start)
     this.#first = start.indexOf('","writer') - 1
@@ -53,17 +53,17 @@ export class LineForm {
   }
 
   get prev(): string {
-    return this.#prev.latin1Slice(0, 64)
+    return this.#prev.toString('latin1', 0, 64)
   }
 
   /** The time of the last entry. */
   get time(): string {
-    return Buffer.from(this.#time.buffer).latin1Slice(0, TIME)
+    return Buffer.from(this.#time.buffer).toString('latin1', 0, TIME)
   }
 
   /** An entry with this time was followed in another way. */
   seen(time: string): void {
-    Buffer.from(this.#time.buffer as ArrayBuffer).latin1Write(DIGITS.test(time) ? time : '', 0, TIME)
+    Buffer.from(this.#time.buffer as ArrayBuffer).write(DIGITS.test(time) ? time : '', 0, TIME, 'latin1')
   }
 
   /**
@@ -85,7 +85,7 @@ export class LineForm {
     bytes[cut] = BRACE
     const digest = hash('sha256', new Uint8Array(bytes.buffer, bytes.byteOffset + start, cut + 1 - start), 'hex')
     bytes[cut] = COMMA
-    this.#digest.latin1Write(digest, 0, 64)
+    this.#digest.write(digest, 0, 64, 'latin1')
     if (!same(view, end - 66, this.#digestView, 0, 64)) return -1
     for (let index = 0; index < 64; index += 4) this.#prevView.setInt32(index, this.#digestView.getInt32(index))
     this.#advance()
@@ -93,7 +93,7 @@ export class LineForm {
   }
 
   #isTime(bytes: Buffer, view: DataView, at: number): boolean {
-    const text = bytes.latin1Slice(at, at + TIME)
+    const text = bytes.toString('latin1', at, at + TIME)
     if (!DIGITS.test(text)) return false
     for (let index = 0; index < TIME; index += 4) this.#time.setInt32(index, view.getInt32(at + index))
     return true

@@ -111,5 +111,5 @@ export class OpenCalls {
 }
 
 function textAt(view: DataView, at: number, length: number): string {
-  return Buffer.from(view.buffer, view.byteOffset + at, length).latin1Slice(0, length)
+  return Buffer.from(view.buffer, view.byteOffset + at, length).toString('latin1', 0, length)
 }
