@@ -55,8 +55,8 @@ export class ChainCheck {
   #resuming = false
   /** How many lines were no entries since the last that was one: as many `seq` may be missing. */
   #lost = 0
-  /** Hash of the last entry, where that is not what it states. */
-  #computed = GENESIS
+  /** Hash of the text of the last entry, where that is not the one it states. */
+  #computed = ''
   /** How many lines of the present file were met. */
   #line = 0
   #mark = 0
@@ -111,6 +111,7 @@ export class ChainCheck {
     if (type < 0) return false
     const seq = this.entries++
     this.#lost = 0
+    this.#computed = ''
     if (this.checkpoints.tree) this.checkpoints.grow(seq, this.head, stands(view, type, CHECKPOINT))
     if (this.entries >= this.#nextMark) this.#meet()
     if (stands(view, type, INTENT)) this.#call(bytes, view, start, end, type + INTENT.byteLength, true)
@@ -170,7 +171,7 @@ export class ChainCheck {
       this.#problem('malformed', `entry ${seq} is not written as an entry is (${place})`, at)
     } else whole = true
     // What a changed entry says of its place may be the change; so may be its hash.
-    this.#computed = computed
+    this.#computed = computed === stated ? '' : computed
     this.#expect(computed === stated ? seq + 1 : this.entries + 1, stated)
     this.#form.seen(entry.at)
     if (this.checkpoints.tree) this.checkpoints.grow(this.entries - 1, stated, entry.type === 'checkpoint')
