@@ -170,8 +170,9 @@ export class Haldir {
     for (const { name, problems } of this.surface().tools) {
       if (problems.length > 0) warnings.push(`calls of \`${name}\` are refused: ${problems.join('; ')}`)
     }
+    const signs = trail.checkpoints?.failing !== true
     return {
-      ok: open && trail.waiting === 0 && trail.unrecorded === 0 && holds.owed === 0,
+      ok: open && trail.waiting === 0 && trail.unrecorded === 0 && holds.owed === 0 && signs,
       open,
       mode: shadow ? 'shadow' : 'enforce',
       ...(policy ? { policyHash: policy.hash } : {}),

@@ -10,12 +10,13 @@ import { Reports } from './reporting.ts'
 import type { Store } from './stores/store.ts'
 import { SealedVault } from './vault/vault.ts'
 import { sessionFragment } from './watch/chain.ts'
+import { Notary } from './watch/checkpoints.ts'
 import { WrittenTrail } from './watch/trail.ts'
 
 export function assemble(options: CheckedOptions): House {
   const { clock, ids, store, deadlineMs, leaseMs, shadow, apart, guards, detection, standing, policy } = options
   const faults = new Faults()
-  const trail = trailOf(options)
+  const trail = trailOf(options, faults)
   const reports = options.telemetry && new Reports(options.telemetry, clock, faults)
   reports?.watch(options.name, trail)
   joinStore(store)
@@ -45,9 +46,12 @@ export function assemble(options: CheckedOptions): House {
   }
 }
 
-function trailOf({ name, ids, sinks, store, clock, deadlineMs, shadow }: CheckedOptions): WrittenTrail {
+function trailOf(options: CheckedOptions, faults: Faults): WrittenTrail {
+  const { name, ids, sinks, store, clock, deadlineMs, shadow, checkpoints } = options
+  const fault = (part: string, error: unknown) => faults.note(part, error)
+  const notary = checkpoints && new Notary({ ...checkpoints, clock, deadlineMs, fault })
   const registry = store.writer
-  return new WrittenTrail({ haldir: name, ids, sinks, registry, clock, deadlineMs, enforced: !shadow })
+  return new WrittenTrail({ haldir: name, ids, sinks, registry, clock, deadlineMs, enforced: !shadow, notary })
 }
 
 function vaultOf({ keys, store, random, clock, deadlineMs }: CheckedOptions, trail: WrittenTrail, faults: Faults) {

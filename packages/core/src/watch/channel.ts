@@ -30,7 +30,6 @@ export class Channel {
   #waiters: Waiter[] = []
   #flying = 0
   #hung = false
-  /** The last write was refused, or hangs. */
   #down = false
 
   /** `onEnded` is called when the sink no longer knows what it has stored. */
@@ -50,6 +49,11 @@ export class Channel {
   /** Does not accept, and keeps as much as it may. One that is only busy is bounded by the calls that wait for it. */
   get crowded(): boolean {
     return this.#down && this.#lines.length >= KEEP
+  }
+
+  /** The last write was refused, or hangs. */
+  get down(): boolean {
+    return this.#down
   }
 
   /** `retire` records that the sink is about to let a file go. A copy is given none: its files are not the record. */

@@ -1,9 +1,12 @@
 /** Reading the trail back: what an application sees of it as `haldir.trail`. */
 import { ask, type Clock, type MaybePromise } from '../clock.ts'
 import { Unavailable } from '../errors.ts'
+import { checkKeys } from '../options.ts'
 import type { Sink, StoredLine } from '../sinks/sink.ts'
 import type { WriterVerbs } from '../stores/store.ts'
 import type { Entry } from './entry.ts'
+import type { ConsistencyProof } from './proof.ts'
+import { type ProvenEntry, type ProveOptions, prove, proveConsistency } from './proving.ts'
 import { type Filter, query } from './query.ts'
 import type { Verification, VerifyOptions } from './verification.ts'
 import { verifyTrail } from './verify.ts'
@@ -17,6 +20,17 @@ export interface Trail {
    * checkpoints are signed here, their key is known. Throws `ConfigError` for options that it does not understand.
    */
   verify(options?: TrailVerifyOptions): Promise<Verification>
+  /**
+   * Proves that an entry is in what a checkpoint has signed, the latest one unless told otherwise; `checkInclusion` of
+   * `@haldir/core/checkpoints` checks it without the trail. Throws `HaldirError` with the code `unknown-entry`,
+   * `not-covered` (no checkpoint yet) or `not-consistent` (the trail is not what was signed).
+   */
+  prove(entryId: string, options?: ProveOptions): Promise<ProvenEntry>
+  /**
+   * Proves that a chain has only been appended to since the checkpoint `older`, a signed note, up to `newer` or its
+   * latest. Throws `HaldirError` as `prove` does, or `malformed`; `not-consistent` is what tampering looks like.
+   */
+  proveConsistency(older: string, newer?: string): Promise<ConsistencyProof>
 }
 
 /** The writers are known: the store has them. */
@@ -45,6 +59,15 @@ export function readingOf(parts: ReadingParts): Trail {
       const known = await parts.signed?.()
       const trusted = [known?.trusted ?? [], options.trusted ?? []].flat()
       return verifyTrail(readableOf(parts), { ...known, ...options, trusted, writers })
+    },
+    async prove(entryId: string, options: ProveOptions = {}) {
+      checkKeys(options, ['size'], 'options of `prove`')
+      await parts.flush().catch(() => {})
+      return prove(linesOf(parts), entryId, options)
+    },
+    async proveConsistency(older: string, newer?: string) {
+      await parts.flush().catch(() => {})
+      return proveConsistency(linesOf(parts), older, newer)
     },
   })
 }
