@@ -1,7 +1,15 @@
 /** A trail to be tampered with: one chain of many entries of every kind, signed every so often, and hands that change it. */
 import { readBlocks } from '../../packages/core/src/sinks/file-blocks.ts'
 import type { StoredBlock } from '../../packages/core/src/sinks/sink.ts'
-import { Chain, callFragment, type Draft, lineHash, NOBODY, sessionFragment, toolFragment } from '../../packages/core/src/watch/chain.ts'
+import {
+  Chain,
+  callFragment,
+  type Draft,
+  lineHash,
+  NOBODY,
+  sessionFragment,
+  toolFragment,
+} from '../../packages/core/src/watch/chain.ts'
 import { ENTRY_TYPES } from '../../packages/core/src/watch/entry.ts'
 import { leafOf, Tree, toBase64 } from '../../packages/core/src/watch/merkle.ts'
 import { createKeys, formatCheckpoint, type Signer, signerOf, signNote } from '../../packages/core/src/watch/note.ts'
@@ -39,13 +47,23 @@ const SECOND = 1_000
 /** Writes the chain of one writer: as many entries, a checkpoint every `every`, and one behind its end. */
 export function chainOf(
   entries: number,
-  { signer, every = 100, writer = 'w', closed = true, began = 1.7e12, first = {} }: {
+  {
+    signer,
+    every = 100,
+    writer = 'w',
+    closed = true,
+    began = 1.7e12,
+    first = {},
+    mix = 7,
+  }: {
     signer?: Signer | undefined
     every?: number
     writer?: string
     closed?: boolean
     began?: number
     first?: Pick<Draft, 'data'>
+    /** Every so many calls there is another entry. */
+    mix?: number
   } = {},
 ): Made {
   const chain = new Chain(writer, 'haldir')
@@ -66,20 +84,24 @@ export function chainOf(
     append({ type: 'checkpoint', session: NOBODY, data: { note } })
   }
   append({ type: 'writer-opened', session: NOBODY, ...first })
-  for (let n = 0; chain.entries < entries - (closed ? 2 : 0); n++) {
-    const left = entries - (closed ? 2 : 0) - chain.entries
-    const call = callFragment({ id: `${writer}-call-${n}`, digest: 'b'.repeat(64) }, tool, 'acme.1')
+  const room = () => entries - (closed ? 2 : 0) - chain.entries
+  const step = (draft: Draft) => {
     if (signer && chain.entries % every === every - 1) seal()
-    else if (n % 7 === 6 || left < 2) append({ type: OTHERS[(n / 7) % OTHERS.length | 0] as Draft['type'], session, data: { n, text: 'größer "als"' } })
-    else {
-      append({ type: 'intent', session, call, verdict: 'allow', rule: 'scope:spend' })
-      if (!(signer && chain.entries % every === every - 1)) append({ type: 'outcome', session, call, durationMs: 1, data: { ended: 'ok' } })
+    append(draft)
+  }
+  for (let n = 0; room() > 0; n++) {
+    const call = callFragment({ id: `${writer}-call-${n}`, digest: 'b'.repeat(64) }, tool, 'acme.1')
+    if (n % mix === mix - 1 || room() < 4) {
+      const type = OTHERS[Math.floor(n / mix) % OTHERS.length] as Draft['type']
+      step({ type, session, data: { n, text: 'größer "als"' } })
+    } else {
+      step({ type: 'intent', session, call, verdict: 'allow', rule: 'scope:spend' })
+      step({ type: 'outcome', session, call, durationMs: 1, data: { ended: 'ok' } })
     }
   }
   if (closed) {
     append({ type: 'writer-closed', session: NOBODY })
-    if (signer) seal()
-    else append({ type: 'writer-closed', session: NOBODY })
+    seal()
   }
   return { writer, lines, notes, head: chain.head }
 }
@@ -91,14 +113,18 @@ export function block(lines: readonly string[] | Buffer, about: Partial<StoredBl
   const { writer = 'w', number = 1 } = about
   const file = `audit-${writer}-${number}.jsonl`
   const blocks = [{ writer, number, file, ...about, bytes: bytes.subarray(0, end) }]
-  return end < bytes.length ? [...blocks, { writer, number, file, ...about, bytes: bytes.subarray(end), torn: true }] : blocks
+  return end < bytes.length
+    ? [...blocks, { writer, number, file, ...about, bytes: bytes.subarray(end), torn: true }]
+    : blocks
 }
 
 export function verifyBytes(lines: readonly string[] | Buffer, options: VerifyOptions = {}): Promise<Verification> {
   return verifyTrail({ readBlocks: () => block(lines) }, options)
 }
 
-export const kindsOf = ({ problems }: { problems: readonly Problem[] }) => [...new Set(problems.map(({ kind }) => kind))]
+export const kindsOf = ({ problems }: { problems: readonly Problem[] }) => [
+  ...new Set(problems.map(({ kind }) => kind)),
+]
 
 /** What someone does who can write the files and can't sign: every line from `from` on is hashed and linked anew. */
 export function hashedAnew(lines: readonly string[], from: number, change: (line: string) => string): string[] {

@@ -25,6 +25,7 @@ import { type CallExplanation, type ExplainCall, explainCall, type Surface, surf
 import { shownVault } from './vault/shown-vault.ts'
 import type { Vault } from './vault/vault.ts'
 import { NOBODY } from './watch/chain.ts'
+import { knownOf } from './watch/checkpoint-options.ts'
 import { readingOf, type Trail } from './watch/reading.ts'
 import type { TrailHealth } from './watch/trail-parts.ts'
 
@@ -93,8 +94,9 @@ export class Haldir {
     this.fetch = (request) => answerRequest(house.approvals, request)
     this.approvals = approvalsFace(() => house.approvals, this.#governor)
     if (shadow) house.nobody = standIn(house, this.#governor, this.#sessions, options.random)
-    const { sinks, store } = options
-    this.trail = readingOf({ sinks, registry: store.writer, clock, deadlineMs, flush: () => trail.flush() })
+    const { sinks, store, checkpoints } = options
+    const signed = checkpoints && (() => knownOf(checkpoints))
+    this.trail = readingOf({ sinks, registry: store.writer, clock, deadlineMs, flush: () => trail.flush(), signed })
     this.vault = shownVault(vault, (secret) =>
       this.#warnings.add(`the secret \`${secret}\` is too short to be redacted`),
     )

@@ -17,7 +17,8 @@ export interface Trail {
   query(filter?: Filter): AsyncGenerator<Entry>
   /**
    * Checks every chain in the first required sink that can be read, and that no registered writer is missing. Where
-   * checkpoints are signed here, their key is known. Throws `ConfigError` for options that it does not understand.
+   * checkpoints are signed, their key is known, and what witnesses have kept; a chain may still have none. Throws
+   * `ConfigError` for options that it does not understand.
    */
   verify(options?: TrailVerifyOptions): Promise<Verification>
   /**
@@ -38,7 +39,7 @@ export type TrailVerifyOptions = Omit<VerifyOptions, 'writers'>
 
 export interface ReadingParts {
   /** Public key of the signer, where checkpoints are signed, and what witnesses have kept of them. */
-  readonly signed?: () => MaybePromise<Pick<VerifyOptions, 'key' | 'trusted'>>
+  readonly signed?: (() => MaybePromise<{ readonly key: string; readonly trusted: readonly string[] }>) | undefined
   readonly sinks: readonly Sink[]
   readonly registry: WriterVerbs
   readonly clock: Clock
@@ -56,9 +57,11 @@ export function readingOf(parts: ReadingParts): Trail {
       await parts.flush().catch(() => {})
       const writers = await ask(() => registry.list(), deadlineMs, clock, 'store.writer.list')
       if (!Array.isArray(writers)) throw new Unavailable('`store.writer.list` answered nonsense')
-      const known = await parts.signed?.()
+      const known = parts.signed && (await ask(parts.signed, deadlineMs, clock, 'witness.kept'))
       const trusted = [known?.trusted ?? [], options.trusted ?? []].flat()
-      return verifyTrail(readableOf(parts), { ...known, ...options, trusted, writers })
+      // A chain that has just begun has none yet.
+      const requireCheckpoints = options.requireCheckpoints ?? options.key !== undefined
+      return verifyTrail(readableOf(parts), { ...known, ...options, requireCheckpoints, trusted, writers })
     },
     async prove(entryId: string, options: ProveOptions = {}) {
       checkKeys(options, ['size'], 'options of `prove`')

@@ -95,7 +95,10 @@ export class CheckpointCheck {
     const { heartbeatMs } = this.#rules
     if (heartbeatMs === undefined || this.#since === undefined || until === '') return undefined
     if (!(Date.parse(until) - Date.parse(this.#since) > heartbeatMs)) return undefined
-    return { kind: 'silence', message: `writer \`${this.#writer}\` has no checkpoint between ${this.#since} and ${until}` }
+    return {
+      kind: 'silence',
+      message: `writer \`${this.#writer}\` has no checkpoint between ${this.#since} and ${until}`,
+    }
   }
 
   /** What a checkpoint says, or what is wrong with it. */
@@ -139,7 +142,10 @@ function bad(seq: number, what: string): Finding {
 }
 
 /** Reads a checkpoint that was kept elsewhere: of which writer it is, and what it says; or what is wrong with it. */
-export function readTrusted(note: string, keys: readonly string[]): { writer: string; checkpoint: Checkpoint } | string {
+export function readTrusted(
+  note: string,
+  keys: readonly string[],
+): { writer: string; checkpoint: Checkpoint } | string {
   const split = splitNote(note)
   const checkpoint = split && parseCheckpoint(split.text)
   if (!checkpoint) return WHY.malformed

@@ -52,8 +52,10 @@ export class Known {
   /** Whether all that anybody knows of a chain was let go of on purpose. */
   isWhollyGone(writer: string): boolean {
     const gone = Math.max(-1, ...(this.#gone.get(writer)?.keys() ?? []))
-    return (this.#marks.get(writer) ?? []).every(({ entries, head }) =>
-      entries === gone ? this.isGone(writer, entries, head) : entries < gone,
-    ) && gone >= 0
+    return (
+      (this.#marks.get(writer) ?? []).every(({ entries, head }) =>
+        entries === gone ? this.isGone(writer, entries, head) : entries < gone,
+      ) && gone >= 0
+    )
   }
 }
