@@ -7,6 +7,8 @@ import { same, viewOf } from './bytes.ts'
 
 const SLOTS = 64
 const SLOT = 64
+/** Bytes are compared four at a time. */
+const LEAST = 4
 const QUOTE = 34
 
 /** Of an intent: whose call it was. `undefined` while its line still lies in the block and nobody asked. */
@@ -26,8 +28,9 @@ export class OpenCalls {
 
   /** How long the id is that begins at `at`: up to its closing quote. `-1` when it is none that fits a slot. */
   static lengthAt(bytes: Buffer, at: number): number {
-    for (let length = 4; length < SLOT; length++) if (bytes[at + length] === QUOTE) return length
-    return -1
+    let length = 0
+    while (length < SLOT && bytes[at + length] !== QUOTE) length++
+    return length < LEAST || length === SLOT ? -1 : length
   }
 
   /**
@@ -62,7 +65,7 @@ export class OpenCalls {
 
   close(call: string): void {
     const length = this.#scratch.write(call, 'latin1')
-    const slot = length >= 4 && length === call.length ? this.#find(this.#scratchView, 0, length) : -1
+    const slot = length >= LEAST && length === call.length ? this.#find(this.#scratchView, 0, length) : -1
     if (slot >= 0) this.#free(slot)
     this.#others.delete(call)
   }
