@@ -4,7 +4,11 @@ import { ConfigError } from './errors.ts'
 import { readDirectory } from './sinks/file-directory.ts'
 import { type Problem, type Verification, verifyLines } from './watch/verify.ts'
 
+export { exportTrail, openTrail } from './trail-files.ts'
+export { type CheckedExport, checkExport, type ExportProblemKind } from './watch/check-export.ts'
 export { type Entry, type EntryAmount, type EntryType, entrySchema } from './watch/entry.ts'
+export type { Exported, ExportOptions } from './watch/export.ts'
+export type { Questions } from './watch/questions.ts'
 export type { Orphan, Problem, ProblemKind, Verification, VerifiedWriter } from './watch/verify.ts'
 
 /**

@@ -9,6 +9,7 @@ import type { MaybePromise } from '../clock.ts'
 import { type Duration, parseDuration } from '../duration.ts'
 import { ConfigError } from '../errors.ts'
 import { checkKeys } from '../options.ts'
+import { fileChains } from './file-chains.ts'
 import { readDirectory } from './file-directory.ts'
 import { cutTornTails } from './file-recovery.ts'
 import { Keeping } from './file-retention.ts'
@@ -91,6 +92,7 @@ export function fileSink(directory: string, options: FileSinkOptions = {}): Sink
       return file.append(lines)
     },
     read: () => readDirectory(directory),
+    chains: () => fileChains(directory),
     close(): MaybePromise<void> {
       const end = () => {
         file?.end()

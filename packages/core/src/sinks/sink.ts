@@ -21,6 +21,11 @@ export interface Sink {
   write(lines: string): MaybePromise<unknown>
   /** Every stored line, one writer's after another's, each in the order written; for `query` and `verify`. */
   read?(): AsyncIterable<StoredLine>
+  /**
+   * The same, each writer's lines apart, so that those of several can be read side by side: in the order of their time.
+   * Without it `read` is run through once for every writer.
+   */
+  chains?(): MaybePromise<readonly StoredChain[]>
   /** Entries that it accepted and then had to give up; for `health()`. */
   readonly lost?: number
   flush?(): MaybePromise<void>
@@ -72,6 +77,22 @@ export interface Recovery {
   readonly file: string
   /** How many bytes of an unfinished line were cut off. */
   readonly bytes: number
+}
+
+/** The lines of one writer. */
+export interface StoredChain {
+  readonly writer: string
+  /** The first of its lines that is there; empty when there is none. */
+  readonly first: string
+  /** Its lines in the order written, several at a time; one that was never finished may be left out. */
+  read(): AsyncIterable<readonly Pick<StoredLine, 'line' | 'torn'>[]>
+}
+
+const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/
+
+/** A time as entries have it: UTC, of fixed width, so that text compares as time does. Empty for anything else. */
+export function soundTime(at: unknown): string {
+  return typeof at === 'string' && TIME.test(at) ? at : ''
 }
 
 export interface StoredLine {
