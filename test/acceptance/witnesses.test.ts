@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createHaldir, type Entry, governed, type Sink } from '@haldir/core'
@@ -12,8 +12,10 @@ import {
   type WitnessAnswer,
   type WitnessedCheckpoint,
 } from '@haldir/core/checkpoints'
+import { fileSink } from '@haldir/core/sinks/file'
 import { memorySink } from '@haldir/core/sinks/memory'
 import { memoryStore } from '@haldir/core/stores/memory'
+import { verifyFiles } from '@haldir/core/verify'
 import { fakeClock } from '@haldir/testing'
 import { afterEach, beforeEach, describe, expect, it, test } from 'vitest'
 import { entriesOf, proves } from '../promises.ts'
@@ -345,6 +347,28 @@ describe('a file as a witness', () => {
     const text = readFileSync(path, 'utf8')
     for (let end = text.length - 2; end > text.length - 120; end--) {
       expect(notesIn(text.slice(0, end))).toEqual(notes.slice(0, -1))
+    }
+  })
+
+  it('holds what the trail is verified against: a cut end is found, wherever it was cut', async () => {
+    proves('trail-witnessed', 'trail-signed')
+    const [audit, path] = [join(folder, 'audit'), join(folder, 'checkpoints')]
+    const witnesses = [fileWitness(path), witness()]
+    const haldir = createHaldir({ sinks: [fileSink(audit)], checkpoints: { signer, every: 5, witnesses } })
+    const session = await haldir.createSession({ agent: 'bot', scopes: ['read'] })
+    for (let n = 0; n < 10; n++) {
+      await session.run(() => look())
+      await haldir.flush()
+    }
+    await haldir.close()
+    const trusted = notesIn(readFileSync(path, 'utf8'))
+    const verified = () => verifyFiles(audit, { key: KEYS.publicKey, trusted, tree: true })
+    expect(await verified()).toMatchObject({ ok: true, problems: [], writers: [{ uncovered: 0 }] })
+    const file = join(audit, readdirSync(audit).find((name) => name.endsWith('.jsonl')) as string)
+    const lines = readFileSync(file, 'utf8').split('\n').slice(0, -1)
+    for (let left = 1; left < lines.length - 1; left++) {
+      writeFileSync(file, `${lines.slice(0, left).join('\n')}\n`)
+      expect((await verified()).problems.map(({ kind }) => kind)).toContain('truncated')
     }
   })
 
