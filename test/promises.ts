@@ -20,6 +20,9 @@ export const PROMISES = {
   'trail-spend': 'What was spent is told exactly, from the outcomes, and apart from it what nobody knows the end of',
   'trail-index': 'An index answers what the files answer, whatever becomes of them, and can be built anew',
   'trail-export': 'An export says what it is: a change to it, or to what it says, is found',
+  'trail-survives':
+    'What was acknowledged is on record whatever dies or fails: the process, the disk, any system call of the file sink',
+  'trail-kept': 'Files are deleted only when asked, whole and old enough, and not before that is on record',
   'trail-immutable': 'A change to the trail is found, and named',
   'trail-signed': 'Signed heads cover every entry before them: what was signed can not be rewritten unnoticed',
   'trail-proofs':
