@@ -35,17 +35,17 @@ export async function fileChains(directory: string): Promise<StoredChain[]> {
     const paths = segments.map(({ name }) => join(directory, name))
     const first = await firstIn(paths)
     // One that has only been opened has no chain yet.
-    if (first !== '') chains.push({ writer, first, read: () => linesOf(paths) })
+    if (first !== undefined) chains.push({ writer, first, read: () => linesOf(paths) })
   }
   return chains
 }
 
 /** The first line that there is. */
-async function firstIn(paths: readonly string[]): Promise<string> {
+async function firstIn(paths: readonly string[]): Promise<string | undefined> {
   for (const path of paths) {
     for await (const { text } of blocksOf(path, 0, FIRST)) return text.slice(0, text.indexOf('\n'))
   }
-  return ''
+  return undefined
 }
 
 // Nearly every first line is shorter than this.
