@@ -202,14 +202,35 @@ describe('refreshing an index', () => {
     expect(await Array.fromAsync(index.query())).toEqual([])
   })
 
+  it('places what is left as one would who has never seen what is gone', async () => {
+    const writer = new Writer('w')
+    writer.add({ type: 'intent' }, NOON + 60_000)
+    writer.segment++
+    // The clock was set back in between.
+    for (const second of [0, 30]) writer.add({ type: 'intent' }, NOON + second * 1_000)
+    new Writer('x').add({ type: 'intent' }, NOON + 10_000)
+    await index.refresh()
+    expect(ids(await Array.fromAsync(index.query()))).toEqual(['x:0', 'w:0', 'w:1', 'w:2'])
+    rmSync(writer.path(1))
+    expect(await index.refresh()).toEqual({ added: 2, reread: ['w'], gone: ['audit-w-1.jsonl'] })
+    expect(ids(await Array.fromAsync(openTrail(directory).query()))).toEqual(['w:1', 'x:0', 'w:2'])
+    expect(ids(await Array.fromAsync(index.query()))).toEqual(['w:1', 'x:0', 'w:2'])
+  })
+
   it('notices what was changed in place, replaced, cut or taken out, and reads that writer anew', async () => {
     const [one, other] = [new Writer('w'), new Writer('other')]
     for (; one.segment <= 3; one.segment++)
-      for (let n = 0; n < 3; n++) one.add({ type: 'intent', session: desk('desk') })
+      for (let n = 0; n < 30; n++) one.add({ type: 'intent', session: desk('desk') })
     other.add({ type: 'intent' })
     await index.refresh()
+    // What is looked at before each read is no more than the end: these change what stands far before it.
+    const early = (path: string) => readFileSync(path, 'utf8').replace('desk', 'disk')
     const changes: (() => void)[] = [
-      () => writeFileSync(one.path(2), readFileSync(one.path(2), 'utf8').replaceAll('desk', 'disk')),
+      () => writeFileSync(one.path(2), early(one.path(2))),
+      () => {
+        writeFileSync(`${one.path(3)}.new`, early(one.path(3)) + readFileSync(one.path(3)))
+        renameSync(`${one.path(3)}.new`, one.path(3))
+      },
       () => writeFileSync(one.path(3), readFileSync(one.path(3), 'utf8').replaceAll('desk', 'deskly')),
       () => {
         writeFileSync(`${one.path(1)}.new`, readFileSync(one.path(1)))
