@@ -35,6 +35,17 @@ const ROOMS: Record<string, readonly string[]> = {
   telemetry: ['telemetry', ...GROUND],
   // It asks what the trail is asked, and reads what a file sink has written.
   'trail-index': ['trail-index', 'watch', 'sinks/sink', 'sinks/file-chains', 'stores/sqlite-file', ...GROUND],
+  // They tell of signals, by Slack's API and by the one guarded way out.
+  notifiers: [
+    'notifiers',
+    'watch/signals/signal',
+    'approvers/slack/api',
+    'approvers/slack/options',
+    'approvers/slack/text',
+    'egress/address',
+    'egress/transport',
+    ...GROUND,
+  ],
 }
 /** What each package may import besides its own files, Node's modules and the framework it wraps. */
 const PACKAGES: Record<string, readonly string[]> = {

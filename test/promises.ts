@@ -57,6 +57,11 @@ export const PROMISES = {
   // Credentials that are not in the vault
   'credentials-found': 'A credential nobody put into the vault is flagged or redacted in results, or its call refused',
 
+  // What the trail holds of arguments
+  'args-recorded': 'Of arguments the trail holds what a tool names, as it names it, and nothing else',
+  'args-found': 'Entries that hold a known value are found by it, and nobody else reads the value out of them',
+  'args-erased': 'What was sealed can be opened until its key is destroyed; after that by nobody, and the chain stands',
+
   // Telemetry
   'telemetry-tells': 'Every call leaves a span: of its run, or of the decision that it does not run',
   'telemetry-harmless': 'Telemetry that throws, hangs or answers nonsense touches no call',

@@ -97,7 +97,7 @@ describe('Python’s own library', () => {
       return JSON.parse(stdout) as { checked: number; problems: string[] }
     }
     expect(run(proofs.map(({ text }) => text))).toEqual({ checked: proofs.length, problems: [] })
-    const [first, second] = proofs.slice(10, 12) as [InclusionProof, InclusionProof]
+    const [first, second] = proofs.slice(10, 12) as unknown as [InclusionProof, InclusionProof]
     expect(run([tlogProof({ ...first, path: second.path.slice(1) })]).problems).toHaveLength(1)
   })
 })
@@ -128,7 +128,7 @@ describe('sigstore’s client', () => {
     }
     expect(proofs.length).toBeGreaterThan(80)
     for (const proof of proofs) verify(proof)
-    const [proof, other] = proofs.slice(20, 22) as [InclusionProof, InclusionProof]
+    const [proof, other] = proofs.slice(20, 22) as unknown as [InclusionProof, InclusionProof]
     for (const changed of [
       { ...proof, index: 21 },
       { ...proof, entry: other.entry },

@@ -53,6 +53,10 @@ export class Program {
     }
   }
 
+  get pid(): number | undefined {
+    return this.#child.pid
+  }
+
   tell(line: string): void {
     this.#child.stdin?.write(`${line}\n`)
   }

@@ -4,6 +4,7 @@ import { checkKeys } from '../options.ts'
 import { soundTime } from '../sinks/sink.ts'
 import { type Positions, readCursor } from './cursor.ts'
 import { ENTRY_TYPES, type Entry, type EntryType } from './entry.ts'
+import { hasFingerprint } from './privacy.ts'
 
 /** One text or several, any of which will do. */
 type Text = string | readonly string[]
@@ -38,6 +39,8 @@ export interface Conditions {
   readonly approval?: Perhaps
   readonly secret?: Perhaps
   readonly ended?: Perhaps
+  /** What `trail.fingerprint` answers of a value: entries that hold it among arguments, or are about that subject. */
+  readonly fingerprint?: string
   /** `false`: of shadow mode alone. */
   readonly enforced?: boolean
   readonly since?: Date | string
@@ -77,13 +80,21 @@ const OF_DATA = ['approval', 'secret', 'ended'] as const
 /** What entries can be asked for by text. */
 export type Member = (typeof OF_ENTRY)[number] | (typeof OF_DATA)[number]
 export const MEMBERS: readonly Member[] = [...OF_ENTRY, ...OF_DATA]
-export const CONDITIONS: readonly (keyof Conditions)[] = [...MEMBERS, 'writer', 'enforced', 'since', 'until']
+export const CONDITIONS: readonly (keyof Conditions)[] = [
+  ...MEMBERS,
+  'writer',
+  'fingerprint',
+  'enforced',
+  'since',
+  'until',
+]
 
 export interface Compiled {
   readonly conditions: readonly { readonly member: Member; readonly values: readonly (string | null)[] }[]
   /** Whose chains are looked at; all unless given. */
   readonly writers: ReadonlySet<string> | undefined
   readonly enforced: boolean | undefined
+  readonly fingerprint: string | undefined
   readonly since: string | undefined
   readonly until: string | undefined
   /** All of it but `writers`, which is about chains. */
@@ -118,7 +129,10 @@ export function compileConditions(filter: Conditions): Compiled {
   for (const type of conditions.find(({ member }) => member === 'type')?.values ?? []) {
     if (!ENTRY_TYPES.includes(type as EntryType)) throw invalid('type', 'is not a kind of entry')
   }
-  const { enforced, writer } = filter
+  const { enforced, writer, fingerprint } = filter
+  if (fingerprint !== undefined && !/^[0-9a-f]{64}$/.test(String(fingerprint))) {
+    throw invalid('fingerprint', 'is what `trail.fingerprint` answers')
+  }
   if (enforced !== undefined && typeof enforced !== 'boolean') throw invalid('enforced', 'is `true` or `false`')
   const writers = writer === undefined ? undefined : new Set(valuesOf(writer, 'writer') as string[])
   const since = timeOf(filter.since, 'since')
@@ -127,11 +141,12 @@ export function compileConditions(filter: Conditions): Compiled {
   const matches = (entry: Entry): boolean => {
     for (const { member, values } of tests) if (!values.has(textOf(entry, member))) return false
     if (enforced !== undefined && entry.enforced !== enforced) return false
+    if (fingerprint !== undefined && !hasFingerprint(entry, fingerprint)) return false
     if (since === undefined && until === undefined) return true
     const at = soundTime(entry.at)
     return at !== '' && (since === undefined || at >= since) && (until === undefined || at < until)
   }
-  return { conditions, writers, enforced, since, until, matches }
+  return { conditions, writers, enforced, fingerprint, since, until, matches }
 }
 
 /** What an entry says there; `null` when it says nothing, or no text. */
