@@ -1,32 +1,16 @@
 /** The chains in the folder of a file sink, each to be read by itself. Reads only. */
-import { existsSync, readdirSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
+import { type Segment, segmentsOf } from './segments.ts'
 import type { StoredChain } from './sink.ts'
 
-/** One file of a writer, by the number in its name. */
-export interface Segment {
-  readonly name: string
-  readonly number: number
-}
-
-const FILE = /^audit-(.+)-(\d+)\.jsonl$/
 const CHUNK = 131_072
 const NEWLINE = 10
 
 /** The files of each writer, by their numbers. A folder that has vanished holds none. */
 export function segmentsByWriter(directory: string): Map<string, Segment[]> {
-  const found = new Map<string, Segment[]>()
-  if (!existsSync(directory)) return found
-  for (const name of readdirSync(directory)) {
-    const [, writer, number] = FILE.exec(name) ?? []
-    if (writer === undefined) continue
-    const segments = found.get(writer)
-    if (segments) segments.push({ name, number: Number(number) })
-    else found.set(writer, [{ name, number: Number(number) }])
-  }
-  for (const segments of found.values()) segments.sort((a, b) => a.number - b.number)
-  return found
+  return existsSync(directory) ? segmentsOf(directory) : new Map()
 }
 
 export async function fileChains(directory: string): Promise<StoredChain[]> {
