@@ -13,8 +13,8 @@ const QUIET = 128
 
 interface Agent {
   readonly watches: readonly Watch[]
-  /** Until when what was raised is not raised again, by detector and key. */
-  readonly quiet: Lru<{ from: number; until: number }>
+  /** Since when what was raised is not raised again, by detector and key. */
+  readonly quiet: Lru<{ since: number }>
 }
 
 export class SignalEngine {
@@ -25,7 +25,7 @@ export class SignalEngine {
     this.#detectors = detectors
     this.#agents = new Lru(agents, () => ({
       watches: detectors.map((detector) => detector.begin()),
-      quiet: new Lru(QUIET, () => ({ from: 0, until: 0 })),
+      quiet: new Lru(QUIET, () => ({ since: Number.NEGATIVE_INFINITY })),
     }))
   }
 
@@ -80,9 +80,8 @@ function isQuiet({ quiet }: Agent, { signal, coolDownMs }: Detector, finding: Fi
   const { key, quietMs = coolDownMs } = finding
   const told = quiet.of(`${signal} ${key}`)
   // A clock that was set back makes nothing quiet for longer than it was meant to be.
-  if (at >= told.from && at < told.until) return true
-  told.from = at
-  told.until = at + quietMs
+  if (Math.abs(at - told.since) < quietMs) return true
+  told.since = at
   return false
 }
 
