@@ -2,6 +2,7 @@
  * How many known anomalies are told of, and how often a signal is wrong. The defaults were chosen on other seeds (those
  * of `test/bench/signals.ts`); the floors here are below what was measured on these.
  */
+import { hash } from 'node:crypto'
 import type { Entry } from '@haldir/core'
 import { detectSignals, type Signal } from '@haldir/core/signals'
 import { describe, expect, it } from 'vitest'
@@ -27,12 +28,9 @@ describe('generated traffic', () => {
       Object.fromEntries(falseAlarms),
     )
     expect(found.size).toBe(12)
-    const { of, found: all } = [...found.values()].reduce((sum, row) => ({
-      ...sum,
-      of: sum.of + row.of,
-      found: sum.found + row.found,
-    }))
-    expect(all / of).toBeGreaterThanOrEqual(0.95)
+    const rows = [...found.values()]
+    const sum = (what: 'of' | 'found') => rows.reduce((total, row) => total + row[what], 0)
+    expect(sum('found') / sum('of')).toBeGreaterThanOrEqual(0.95)
     for (const [kind, row] of found) expect(row.found / row.of, kind).toBeGreaterThanOrEqual(0.8)
     expect(falsePerAgentDay).toBeLessThanOrEqual(0.1)
   })
@@ -45,6 +43,10 @@ describe.skipIf(!FOLDER)('recorded traces of agents that did what their users wa
   })
 })
 
+interface Trace {
+  readonly calls: readonly RecordedCall[]
+}
+
 interface Suite {
   readonly user_tasks: readonly { readonly id: string; readonly calls: readonly RecordedCall[] }[]
 }
@@ -56,15 +58,20 @@ async function benign(): Promise<void> {
   const traces = Object.entries(suites).flatMap(([suite, { user_tasks }]) =>
     user_tasks.map(({ id, calls }) => ({ agent: suite, session: `${suite} ${id}`, calls })),
   )
+  const dynamic = recorded<{ traces: readonly (Trace & { id: string; kind: string })[] }>('agentdyn.json.gz').traces
+  const airline = recorded<{ trajectories: readonly (Trace & { task_id: string })[] }>('tau_airline.json.gz')
+  traces.push(
+    ...dynamic
+      .filter(({ kind }) => kind !== 'attack_success')
+      .map(({ id, calls }) => ({ agent: 'dailylife', session: id, calls })),
+    ...airline.trajectories.map(({ task_id, calls }) => ({ agent: 'airline', session: `airline ${task_id}`, calls })),
+  )
   let time = Date.parse('2026-01-05T09:00:00Z')
   const entries: Entry[] = []
   for (const { agent, session, calls } of traces) {
     for (const { function: tool, args } of calls) {
       time += 3_000
-      const digest = Buffer.from(JSON.stringify([tool, args]))
-        .toString('hex')
-        .slice(-64)
-        .padStart(64, '0')
+      const digest = hash('sha256', JSON.stringify([tool, args]), 'hex')
       for (const type of ['intent', 'outcome'] as const)
         entries.push(entryOf({ type, agent, session, spent: [], time, tool, digest }))
     }
@@ -73,7 +80,7 @@ async function benign(): Promise<void> {
   const signals: Signal[] = []
   for await (const signal of detectSignals(each(entries))) signals.push(signal)
   console.log(`${signals.length} signals in ${traces.length} benign traces of ${entries.length / 2} calls`)
-  expect(traces.length).toBeGreaterThan(30)
+  expect(traces.length).toBeGreaterThan(400)
   expect(signals.length / traces.length).toBeLessThanOrEqual(0.02)
 }
 

@@ -59,8 +59,11 @@ export class SignalEngine {
   /** Somebody has looked at what a session did: the same again is told again. */
   release(tenant: string, agent: string, session: string): void {
     const { quiet, watches } = this.#agentOf({ tenant, agent })
-    quiet.clear()
-    for (const watch of watches) watch.forget?.(session)
+    for (const [at, { signal, scope }] of this.#detectors.entries()) {
+      watches[at]?.forget?.(session)
+      if (scope === 'agent') continue
+      for (const [key] of [...quiet.entries()]) if (key.startsWith(`${signal} `)) quiet.delete(key)
+    }
   }
 
   #agentOf({ tenant, agent }: Pick<Observation, 'tenant' | 'agent'>): Agent {
