@@ -20,6 +20,8 @@ interface Agent {
 export class SignalEngine {
   readonly #detectors: readonly Detector[]
   readonly #agents: Lru<Agent>
+  /** Whose key was made last: mostly the next one is theirs, too. */
+  #last: { readonly tenant: string; readonly agent: string; readonly key: string } | undefined
 
   constructor({ detectors, agents }: EngineParts) {
     this.#detectors = detectors
@@ -67,7 +69,10 @@ export class SignalEngine {
   }
 
   #agentOf({ tenant, agent }: Pick<Observation, 'tenant' | 'agent'>): Agent {
-    return this.#agents.of(`${tenant}\u0000${agent}`)
+    if (this.#last?.agent !== agent || this.#last.tenant !== tenant) {
+      this.#last = { tenant, agent, key: `${tenant}\u0000${agent}` }
+    }
+    return this.#agents.of(this.#last.key)
   }
 }
 
