@@ -20,17 +20,21 @@ const GROUND = [
   'hosts',
   'call',
   'context',
+  'key-file',
 ]
 const ROOMS: Record<string, readonly string[]> = {
   gate: ['gate', 'stores/store', 'stores/approvals', 'stores/window', 'approvers/approver', 'governor', ...GROUND],
   vault: ['vault', 'stores/store', ...GROUND],
   watch: ['watch', 'stores/store', 'sinks/sink', ...GROUND],
   egress: ['egress', ...GROUND],
+  witnesses: ['witnesses', 'watch/witness', 'watch/note', 'egress', ...GROUND],
   stores: ['stores', ...GROUND],
   // What leaves by HTTP goes the one guarded way out.
   sinks: ['sinks', 'egress/address', 'egress/transport', ...GROUND],
   approvers: ['approvers', 'stores/approvals', ...GROUND],
   telemetry: ['telemetry', ...GROUND],
+  // It asks what the trail is asked, and reads what a file sink has written.
+  'trail-index': ['trail-index', 'watch', 'sinks/sink', 'sinks/file-chains', 'stores/sqlite-file', ...GROUND],
   // They tell of signals, by Slack's API and by the one guarded way out.
   notifiers: [
     'notifiers',

@@ -1,12 +1,15 @@
 /** Entries on their way to a collector over HTTP: what is sent, what is sent again, and what becomes of the rest. */
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { inspect } from 'node:util'
-import { httpSink } from '@haldir/core/sinks/http'
+import { createHaldir, governed } from '@haldir/core'
+import { type HttpSink, httpSink } from '@haldir/core/sinks/http'
+import { memorySink } from '@haldir/core/sinks/memory'
 import { fakeClock } from '@haldir/testing'
 import { Webhook } from 'standardwebhooks'
 import { describe, expect, it, vi } from 'vitest'
 import { idOf, Lines } from '../collectors/lines.ts'
+import { proves } from '../promises.ts'
 import { collector, folder, keeping, opened, textIn } from './shipping-scene.ts'
 
 const until = (check: () => void) => vi.waitFor(check, { timeout: 15_000, interval: 2 })
@@ -35,7 +38,7 @@ describe('what is sent', () => {
     const sink = opened(at, { clock, batch: { entries: 3, every: '1s' } })
     const lines = new Lines()
     sink.write(lines.take(3).join(''))
-    await until(() => expect(kept.all).toHaveLength(3))
+    await until(() => expect(sink.counts.sent).toBe(3))
     sink.write(lines.next())
     await clock.advance(999)
     expect(at.received).toHaveLength(1)
@@ -60,7 +63,7 @@ describe('what is sent', () => {
     const sink = opened(at, { secret: secrets })
     sink.write(new Lines().take(20).join(''))
     await sink.flush?.()
-    const [{ body, headers } = { body: '', headers: {} }] = at.received
+    const { body = '', headers = {} as Record<string, string> } = at.received[0] ?? {}
     expect(headers['content-encoding']).toBe('gzip')
     for (const secret of secrets) expect(() => new Webhook(secret).verify(body, headers)).not.toThrow(/signature/)
     const other = `whsec_${Buffer.alloc(32, 3).toString('base64')}`
@@ -170,8 +173,9 @@ describe('what does not get through', () => {
   it('keeps the process from nothing: a flush that can not be done says so within its deadline', async () => {
     const { at } = await keeping()
     at.outage = 'hang'
-    const sink = opened(at, { deadline: 50, timeout: 20, headers: { authorization: 'canary' } })
+    const sink = opened(at, { deadline: 300, timeout: 20, headers: { authorization: 'canary' } })
     sink.write(new Lines().next())
+    await until(() => expect(sink.counts.failing).toBeDefined())
     const error = await sink.flush?.().then(
       () => undefined,
       (reason) => reason,
@@ -248,7 +252,7 @@ describe('immediate', () => {
     await sink.write(line)
     expect(kept.all).toEqual([line.trim()])
     at.outage = { status: 503 }
-    const impatient = opened(at, { required: true, deadline: 30 })
+    const impatient = opened(at, { required: true, backoff: { first: '1h', most: '1h' }, random: () => 0.9 })
     const next = lines.take(2)
     await expect(impatient.write(next[0] as string)).rejects.toMatchObject({ code: 'unavailable' })
     at.outage = 'lost'
@@ -282,6 +286,7 @@ describe('a spool', () => {
     for (const line of lines) first.write(line)
     await first.close?.()
     expect(readdirSync(spool)).toEqual(['http.w1.left'])
+    expect(first.counts).toMatchObject({ queued: 250, dropped: 0 })
     at.outage = undefined
     const next = opened(at, { spool }, 'w2')
     expect(next.counts.queued).toBeGreaterThan(0)
@@ -320,6 +325,66 @@ describe('a spool', () => {
   })
 })
 
+describe('under a haldir', () => {
+  const working = (sink: HttpSink, beside = memorySink()) => {
+    const haldir = createHaldir({ sinks: [beside, sink], deadline: '5s' })
+    const look = governed(async () => 'seen', { name: 'look', scope: 'read' }, { haldir })
+    return { haldir, look, beside }
+  }
+
+  it('a copy holds no call up, and `health` counts what it had to drop', async () => {
+    const { at } = await keeping()
+    at.outage = { status: 503 }
+    const sink = opened(at, { queue: 10_000, deadline: 20 })
+    const { haldir, look } = working(sink)
+    const session = await haldir.createSession({ agent: 'bot', scopes: ['read'] })
+    await session.run(async () => {
+      for (let n = 0; n < 20; n++) expect(await look()).toBe('seen')
+    })
+    expect(sink.counts.dropped).toBeGreaterThan(10)
+    expect(haldir.health().trail.dropped).toEqual({ http: sink.counts.dropped })
+    await haldir.close()
+  })
+
+  it('nothing runs while a required collector without a spool is down; afterwards its chain is whole', async () => {
+    proves('invariant-1', 'invariant-6')
+    const { at, kept } = await keeping()
+    const sink = opened(at, { required: true, backoff: { first: '1h', most: '1h' }, random: () => 0.9 })
+    const { haldir, look, beside } = working(sink)
+    const session = await haldir.createSession({ agent: 'bot', scopes: ['read'] })
+    await session.run(async () => {
+      await look()
+      at.outage = { status: 503 }
+      await expect(look()).rejects.toMatchObject({ code: 'unavailable' })
+      at.outage = undefined
+      await look()
+    })
+    await haldir.close()
+    expect(kept.all).toEqual(beside.lines)
+    expect(kept.doubled).toEqual([])
+  })
+
+  it('with a spool calls go on, and what a spool has lost to somebody’s hand is counted', async () => {
+    const { at } = await keeping()
+    at.outage = { status: 503 }
+    const spool = folder()
+    const first = opened(at, { required: true, spool, deadline: 20 })
+    const { haldir, look } = working(first)
+    const session = await haldir.createSession({ agent: 'bot', scopes: ['read'] })
+    await session.run(look)
+    await haldir.close()
+    const left = first.counts.queued
+    expect(left).toBeGreaterThan(4)
+    for (const name of readdirSync(spool)) rmSync(join(spool, name, '1.jsonl'))
+    at.outage = undefined
+    const next = opened(at, { spool }, 'next')
+    next.write(new Lines().next())
+    await next.flush()
+    expect(next.counts).toMatchObject({ sent: 1, queued: 0 })
+    expect(next.counts.dropped).toBeLessThanOrEqual(left)
+  })
+})
+
 describe('a URL that leads inside', () => {
   it.each([
     'https://127.0.0.1/in',
@@ -354,8 +419,9 @@ describe('a URL that leads inside', () => {
       const sink = httpSink({
         url: `https://collector.example.com:${at.port}/in`,
         lookup: () => addresses,
-        backoff: { first: 1, most: 5 },
-        deadline: 300,
+        deadline: '2s',
+        backoff: { first: '1h', most: '1h' },
+        random: () => 0.9,
       })
       sink.open?.('w1')
       await expect(sink.write(new Lines().next())).rejects.toMatchObject({ code: 'unavailable' })

@@ -151,6 +151,25 @@ async function story(telemetry: unknown) {
 
 const { told: sound } = await story(undefined)
 
+it('a result that is withheld for a secret says so on the span of what ran', async () => {
+  const at = seen()
+  const telemetry = openTelemetry({ tracer: at.provider.getTracer('test') })
+  const haldir = createHaldir({ sinks: [memorySink()], vault: { keys: [KEY] }, telemetry })
+  open.push(haldir)
+  await haldir.vault.put('api_key', CANARY, { scope: 'spend' })
+  const session = await haldir.createSession({ agent: 'bot', scopes: ['spend:1'] })
+  const run = async () => {
+    currentCall().secret('api_key').reveal()
+    return new (class Handle {})()
+  }
+  await denial(governed(run, { name: 'pay', scope: 'spend', cost: () => usd(1), secrets: ['api_key'] }, { session })())
+  expect(at.tree()).toEqual(['execute_tool pay'])
+  expect(at.named('execute_tool pay').attributes).toMatchObject({
+    'haldir.decision.outcome': 'allow',
+    'haldir.result.withheld': true,
+  })
+})
+
 describe('telemetry that is broken', () => {
   const boom = () => {
     throw new Error('telemetry is down')
@@ -239,6 +258,21 @@ describe('telemetry that is broken', () => {
     expect(watched).toBe(1)
     await haldir.close()
     expect(watched).toBe(0)
+  })
+
+  it('holds on to no haldir that nobody has closed', async () => {
+    let read: (() => unknown) | undefined
+    const watch = (_: string, given: () => unknown) => {
+      read = given
+      return () => {}
+    }
+    const trail = () => createHaldir({ sinks: [memorySink()], telemetry: { ...parts, watch } }).health().trail
+    expect(trail()).toEqual(read?.())
+    for (let tries = 0; tries < 50 && read?.() !== undefined; tries++) {
+      await turns(2)
+      globalThis.gc?.()
+    }
+    expect(read?.()).toBeUndefined()
   })
 
   it('is refused by name when it is none', () => {

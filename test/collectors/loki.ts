@@ -45,7 +45,11 @@ export class LokiPush {
       this.streams.set(labels, lines)
       for (const [text, line, metadata = {}] of values) {
         const at = BigInt(text as string)
-        const newest = lines.reduce((most, one) => (one.at > most ? one.at : most), 0n)
+        const newest =
+          lines
+            .map((one) => one.at)
+            .sort((a, b) => Number(a - b))
+            .at(-1) ?? 0n
         if (lines.some((one) => one.at === at && one.line === line)) continue
         if (at < BigInt(this.#now() - this.#oldestMs) * 1_000_000n) why = 'greater_than_max_sample_age'
         else if (at < newest - this.windowNs) why = 'entry too far behind'

@@ -1,5 +1,6 @@
 /** Steps 1, 2 and 4 to 6 of the path, one function each. Each answers a refusal, or nothing and the way is free. */
 import { Hostile, snapshot } from './call.ts'
+import { isPromise } from './clock.ts'
 import { CurrentCall } from './current-call.ts'
 import { Unplaced } from './errors.ts'
 import { allCover } from './gate/leaves.ts'
@@ -90,12 +91,15 @@ export function suspendedBy(rule: string | undefined): Refusal {
 
 /** 5: the intent is on record before anything happens. */
 export async function intend(pass: Pass): Promise<Refusal | undefined> {
+  const said = pass.tool.record && pass.house.recorder.forIntent(pass)
+  const args = isPromise(said) ? await said : said
+  if (args && 'code' in args) return args
   const unused = pass.consent ? await recordUse(pass) : undefined
   if (unused) return unused
   pass.intended = true
   try {
     const { rule, amounts: held, searched } = pass
-    const data = searched && { data: { ...searched } }
+    const data = (searched || args) && { data: { ...searched, ...(args && { args }) } }
     await pass.house.trail.record(pass.draft('intent', { verdict: 'allow', rule, held, ...data }))
   } catch (error) {
     pass.house.faults.note('trail', error)

@@ -21,6 +21,7 @@ import type { Store } from './stores/store.ts'
 import type { Telemetry } from './telemetry/telemetry.ts'
 import { checkDetection, type Detection, type DetectOptions } from './vault/detection.ts'
 import type { KeyProvider } from './vault/keys.ts'
+import { type CheckedCheckpoints, type CheckpointOptions, checkCheckpoints } from './watch/checkpoint-options.ts'
 
 export interface HaldirOptions {
   /** Stands in every entry; tells several haldirs on one trail apart. */
@@ -29,6 +30,8 @@ export interface HaldirOptions {
   readonly store?: Store
   /** Where the trail goes; every one of them must accept an entry unless it says `required: false`. */
   readonly sinks?: readonly Sink[]
+  /** Signed heads of the trail, so that nobody can rewrite it or cut it off. Absent, there are none. */
+  readonly checkpoints?: CheckpointOptions
   /** The keys that seal secrets; the first seals, all of them unseal. */
   readonly vault?: { readonly keys: readonly KeyProvider[] }
   /** What judges calls beyond scopes: an object, or what `readPolicy` answered. Absent, scopes alone judge. */
@@ -77,6 +80,7 @@ const KEYS = [
   'name',
   'store',
   'sinks',
+  'checkpoints',
   'vault',
   'policy',
   'meters',
@@ -111,6 +115,7 @@ export interface CheckedOptions {
   readonly name: string
   readonly store: Store
   readonly sinks: readonly Sink[]
+  readonly checkpoints: CheckedCheckpoints | undefined
   readonly keys: readonly KeyProvider[]
   readonly policy: CompiledPolicy | undefined
   readonly standing: StandingMeters
@@ -152,6 +157,7 @@ export function checkHaldirOptions(options: HaldirOptions): CheckedOptions {
     name,
     store,
     sinks: checkedSinks(options.sinks),
+    checkpoints: checkCheckpoints(options.checkpoints),
     keys: checkedKeys(options.vault),
     policy: options.policy === undefined ? undefined : compilePolicy(options.policy),
     standing: new StandingMeters(options.meters ?? [], apart),

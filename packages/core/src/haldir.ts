@@ -17,6 +17,7 @@ import { type CheckedOptions, checkHaldirOptions, type HaldirOptions } from './h
 import { assemble, leaveStore } from './house.ts'
 import type { House } from './pass.ts'
 import { PAYMENT, type Payments, paymentsOf } from './payments.ts'
+import { privacyOf } from './privacy.ts'
 import type { SessionOptions } from './session-options.ts'
 import { Sessions } from './sessions.ts'
 import { standIn } from './shadow.ts'
@@ -26,6 +27,8 @@ import { type CallExplanation, type ExplainCall, explainCall, type Surface, surf
 import { shownVault } from './vault/shown-vault.ts'
 import type { Vault } from './vault/vault.ts'
 import { NOBODY } from './watch/chain.ts'
+import { knownOf } from './watch/checkpoint-options.ts'
+import type { TrailPrivacy } from './watch/privacy.ts'
 import { readingOf, type Trail } from './watch/reading.ts'
 import type { TrailHealth } from './watch/trail-parts.ts'
 
@@ -54,7 +57,7 @@ export class Haldir {
   /** Credentials at rest. */
   readonly vault: Vault
   /** The audit log. */
-  readonly trail: Trail
+  readonly trail: Trail & TrailPrivacy
   /** Payments that are no tool call. */
   readonly payments: Payments
   /** What people are asked, and what they have said. */
@@ -80,24 +83,21 @@ export class Haldir {
   /** @internal Use `createHaldir`. */
   constructor(options: CheckedOptions) {
     for (const own of OWN_TOOLS) checkFit(options.policy && new LoadedPolicy(options.policy), own)
-    const house = assemble(options)
+    const house = assemble(options, (warning) => this.#warnings.add(warning))
     const { shadow, trail, vault, clock, deadlineMs } = house
     this.#house = house
     this.#governor = governorOver(house, options.name, (tool) => checkFit(house.policy, tool))
-    this.#sessions = new Sessions({
-      house,
-      governor: this.#governor,
-      random: options.random,
-      warn: (warning) => this.#warnings.add(warning),
-    })
+    this.#sessions = new Sessions({ house, governor: this.#governor, random: options.random })
     const { approvals, random } = options
     // In shadow mode nobody is asked.
     if (approvals && !shadow) house.approvals = new Asked(house, approvals, this.#sessions, random)
     this.fetch = (request) => answerRequest(house.approvals, request)
     this.approvals = approvalsFace(() => house.approvals, this.#governor)
     if (shadow) house.nobody = standIn(house, this.#governor, this.#sessions, options.random)
-    const { sinks, store } = options
-    this.trail = readingOf({ sinks, registry: store.writer, clock, deadlineMs, flush: () => trail.flush() })
+    const { sinks, store, checkpoints } = options
+    const signed = checkpoints && (() => knownOf(checkpoints))
+    const reading = { sinks, registry: store.writer, clock, deadlineMs, flush: () => trail.flush(), signed }
+    this.trail = Object.freeze({ ...readingOf(reading), ...privacyOf(house) })
     this.signals = signalsOf(house, options, this.trail)
     this.vault = shownVault(vault, (secret) =>
       this.#warnings.add(`the secret \`${secret}\` is too short to be redacted`),
@@ -174,8 +174,9 @@ export class Haldir {
     for (const { name, problems } of this.surface().tools) {
       if (problems.length > 0) warnings.push(`calls of \`${name}\` are refused: ${problems.join('; ')}`)
     }
+    const signs = trail.checkpoints?.failing !== true
     return {
-      ok: open && trail.waiting === 0 && trail.unrecorded === 0 && holds.owed === 0,
+      ok: open && trail.waiting === 0 && trail.unrecorded === 0 && holds.owed === 0 && signs,
       open,
       mode: shadow ? 'shadow' : 'enforce',
       ...(policy ? { policyHash: policy.hash } : {}),

@@ -68,7 +68,6 @@ export class CallReport {
   readonly #reports: Reports
   readonly #came: number | undefined
   readonly #ticked: number
-  #over = false
   #began = false
   #returned: Span | undefined
 
@@ -104,8 +103,6 @@ export class CallReport {
   }
 
   #stop(pass: Pass, decision: Decision): void {
-    if (this.#over || this.#began) return
-    this.#over = true
     this.#tell((to, time) => to.stopped(factsOf(pass), decision, time))
   }
 
@@ -136,14 +133,7 @@ export class CallReport {
     this.#returned ??= this.#time()
   }
 
-  ended(pass: Pass, end: RunEnd): void {
-    if (this.#over) return
-    // What never got as far as its tool, for a secret that did not fit into its arguments, has run for no time.
-    if (!this.#began) {
-      this.#begin(pass)
-      this.#returned = undefined
-    }
-    this.#over = true
+  ended(end: RunEnd): void {
     this.#tell((to, time) => to.ended(end, this.#returned ?? time))
   }
 

@@ -1,19 +1,12 @@
-/** The folder of a file sink: reading its files back, and cutting off what a dead process left unfinished. */
-import { closeSync, existsSync, fstatSync, ftruncateSync, openSync, readdirSync, readSync } from 'node:fs'
-import { open } from 'node:fs/promises'
+/** The folder of a file sink, read back. */
+import { closeSync, existsSync, openSync, readSync } from 'node:fs'
+import { type FileHandle, open } from 'node:fs/promises'
 import { join } from 'node:path'
-import { isAlive, releaseLock } from './lock.ts'
-import type { Recovery, StoredLine } from './sink.ts'
+import { type Segment, segmentsOf } from './segments.ts'
+import type { StoredLine } from './sink.ts'
 
-const FILE = /^audit-(.+)-(\d+)\.jsonl$/
 const CHUNK = 65_536
 const NEWLINE = 10
-
-interface Segment {
-  readonly name: string
-  readonly writer: string
-  readonly number: number
-}
 
 /** Every line of every writer, each writer's in order; writers in the order they began. Reads only. */
 export async function* readDirectory(directory: string): AsyncGenerator<StoredLine> {
@@ -22,8 +15,10 @@ export async function* readDirectory(directory: string): AsyncGenerator<StoredLi
   for (const segment of inOrder(directory)) yield* readSegment(directory, segment)
 }
 
-async function* readSegment(directory: string, { name, writer }: Segment): AsyncGenerator<StoredLine> {
-  const file = await open(join(directory, name), 'r')
+/** Every line of one file. None, if it was let go of meanwhile. */
+export async function* readSegment(directory: string, { name, writer }: Segment): AsyncGenerator<StoredLine> {
+  const file = await openIfThere(join(directory, name))
+  if (!file) return
   try {
     const { size } = await file.stat()
     const chunk = Buffer.alloc(CHUNK)
@@ -49,63 +44,23 @@ async function* readSegment(directory: string, { name, writer }: Segment): Async
   }
 }
 
-/** Cuts unfinished lines off the files of writers that are dead, and says which. A live writer's file is left alone. */
-export function cutTornTails(directory: string): Recovery[] {
-  const recovered: Recovery[] = []
-  for (const { name, writer } of segmentsIn(directory)) {
-    const lock = join(directory, `audit-${writer}.lock`)
-    if (isAlive(lock)) continue
-    const bytes = cutTornTail(join(directory, name))
-    if (bytes > 0) recovered.push({ writer, file: name, bytes })
-    releaseLock(lock)
-  }
-  return recovered
-}
-
-function cutTornTail(path: string): number {
-  const fd = openSync(path, 'r+')
+async function openIfThere(path: string): Promise<FileHandle | undefined> {
   try {
-    const { size } = fstatSync(fd)
-    const whole = endOfLastLine(fd, size)
-    if (whole < size) ftruncateSync(fd, whole)
-    return size - whole
-  } finally {
-    closeSync(fd)
+    return await open(path, 'r')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw error
   }
 }
 
-/** Where the last whole line ends, looked for from the back. */
-function endOfLastLine(fd: number, size: number): number {
-  const chunk = Buffer.alloc(CHUNK)
-  for (let end = size; end > 0; ) {
-    const start = Math.max(0, end - CHUNK)
-    const read = readSync(fd, chunk, 0, end - start, start)
-    const newline = chunk.subarray(0, read).lastIndexOf(NEWLINE)
-    if (newline >= 0) return start + newline + 1
-    end = start
-  }
-  return 0
-}
-
-function segmentsIn(directory: string): Segment[] {
-  const segments: Segment[] = []
-  for (const name of readdirSync(directory)) {
-    const [, writer, number] = FILE.exec(name) ?? []
-    if (writer !== undefined) segments.push({ name, writer, number: Number(number) })
-  }
-  return segments
-}
-
+/** Writers in the order they began: by the first entry that is still there. */
 function inOrder(directory: string): Segment[] {
-  const segments = segmentsIn(directory).map((segment) => ({
-    ...segment,
-    began: beganAt(join(directory, segment.name)),
-  }))
-  const began = new Map<string, string>()
-  for (const { writer, number, began: at } of segments) if (number === 1) began.set(writer, at)
-  const order = (a: Segment, b: Segment) =>
-    compare(began.get(a.writer) ?? '', began.get(b.writer) ?? '') || compare(a.writer, b.writer) || a.number - b.number
-  return segments.sort(order)
+  const writers = [...segmentsOf(directory)].map(([writer, segments]) => {
+    return { writer, segments, began: beganAt(directory, segments[0] as Segment) }
+  })
+  return writers
+    .sort((a, b) => compare(a.began, b.began) || compare(a.writer, b.writer))
+    .flatMap(({ segments }) => segments)
 }
 
 function compare(a: string, b: string): number {
@@ -113,12 +68,28 @@ function compare(a: string, b: string): number {
 }
 
 /** The time in a file's first entry. */
-function beganAt(path: string): string {
-  const fd = openSync(path, 'r')
+function beganAt(directory: string, segment: Segment): string {
+  return /"at":"([^"]+)"/.exec(startOf(directory, segment, 512))?.[1] ?? ''
+}
+
+/** A file's first line, if it is whole and no larger than entries are. */
+export function firstLine(directory: string, segment: Segment): string | undefined {
+  const text = startOf(directory, segment, CHUNK)
+  const end = text.indexOf('\n')
+  return end < 0 ? undefined : text.slice(0, end)
+}
+
+function startOf(directory: string, { name }: Segment, bytes: number): string {
+  let fd: number
   try {
-    const head = Buffer.alloc(512)
-    const read = readSync(fd, head, 0, head.length, 0)
-    return /"at":"([^"]+)"/.exec(head.toString('utf8', 0, read))?.[1] ?? ''
+    fd = openSync(join(directory, name), 'r')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return ''
+    throw error
+  }
+  try {
+    const head = Buffer.alloc(bytes)
+    return head.toString('utf8', 0, readSync(fd, head, 0, bytes, 0))
   } finally {
     closeSync(fd)
   }

@@ -52,6 +52,8 @@ class PostingSink implements HttpSink {
   readonly #tally = noCounts()
   readonly #folder: SpoolFolder | undefined
   #open: Open | undefined
+  /** Entries that were in the spool when the sink was closed: the next one's. */
+  #left = 0
   /** The last `flush` did not get through, and nothing has come since: closing need not wait for it once more. */
   #inVain = false
 
@@ -64,7 +66,8 @@ class PostingSink implements HttpSink {
 
   get counts(): HttpCounts {
     const { failing, ...tally } = this.#tally
-    const queued = (this.#open?.sender?.entries ?? 0) + (this.#open?.immediate?.entries ?? 0)
+    const { sender, immediate } = this.#open ?? {}
+    const queued = (sender?.entries ?? 0) + (immediate?.entries ?? 0) + this.#left
     return { ...tally, queued, ...(failing === undefined ? {} : { failing }) }
   }
 
@@ -87,6 +90,7 @@ class PostingSink implements HttpSink {
     const refuse = (line: string, why: string, batch: string) => this.#setAside(line, why, batch)
     const emptied = (queue: Queue) => this.#folder?.release(queue as Spool)
     const sender = immediate ? undefined : new Sender({ ...parts, refuse, emptied }, [...left, own])
+    this.#left = 0
     this.#open = { post, sender, immediate, own, spools: [...left, ...(this.#folder ? [own as Spool] : [])] }
     sender?.poke()
     return undefined
@@ -124,7 +128,8 @@ class PostingSink implements HttpSink {
     sender?.stop()
     post.stop()
     // What is left in memory ends here, and that is said.
-    if (!this.#folder) this.#tally.dropped += sender?.entries ?? 0
+    if (this.#folder) this.#left = sender?.entries ?? 0
+    else this.#tally.dropped += sender?.entries ?? 0
     for (const spool of spools) this.#folder?.release(spool)
   }
 

@@ -11,29 +11,45 @@ export interface Holder {
 }
 
 /**
- * Takes a lock: the file appears whole or not at all, and only where there is none. Throws when somebody else has it, or
- * had it and died; one that this process took before it keeps.
+ * Takes a lock: the file appears whole or not at all, and only where there is none. One whose owner is dead is taken
+ * over, one that this process has it keeps. Throws when a living process has it.
  */
 export function takeLock(path: string): void {
   const text = lockText()
+  const found = readQuietly(path)
+  if (found === text) return
+  if (found !== undefined) {
+    if (isAlive(path)) throw new Error('another process has this lock')
+    putAside(path, found)
+  }
   // Written aside: nobody ever reads half a lock and takes its owner for dead. What another attempt left aside, on a disk
   // that was full then, is written over.
-  writeFileSync(`${path}.new`, text, { mode: 0o600 })
+  const aside = `${path}.new`
+  writeFileSync(aside, text, { mode: 0o600 })
   try {
-    linkSync(`${path}.new`, path)
-    unlinkSync(`${path}.new`)
+    linkSync(aside, path)
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
-    if (code === 'EEXIST') {
-      unlinkQuietly(`${path}.new`)
-      if (readQuietly(path) !== text) throw error
-    } else if (NO_LINKS.includes(code ?? '')) renameSync(`${path}.new`, path)
-    else throw error
+    if (!NO_LINKS.includes((error as NodeJS.ErrnoException).code ?? '')) throw error
+    renameSync(aside, path)
+  } finally {
+    unlinkQuietly(aside)
   }
 }
 
 /** What file systems answer that have no second name for a file. */
 const NO_LINKS: readonly string[] = ['EPERM', 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP', 'EXDEV']
+
+/** Takes a dead owner's lock away, unless somebody was quicker and has put a new one there. */
+function putAside(path: string, found: string): void {
+  const aside = `${path}.${process.pid}`
+  renameSync(path, aside)
+  try {
+    // Whose it is gets it back.
+    if (readQuietly(aside) !== found) linkSync(aside, path)
+  } finally {
+    unlinkQuietly(aside)
+  }
+}
 
 /** Gives a lock back. A lock that is gone is no error. */
 export function releaseLock(path: string): void {
@@ -64,7 +80,7 @@ export function isRunning({ pid, host, started }: Holder): boolean {
 }
 
 /** What a lock says: enough to tell, later, whether its process still lives. */
-export function lockText(): string {
+function lockText(): string {
   return JSON.stringify(holder())
 }
 
@@ -95,6 +111,6 @@ function unlinkQuietly(path: string): void {
   try {
     unlinkSync(path)
   } catch {
-    // Another process has cleared it away already.
+    // It is gone already.
   }
 }

@@ -1,8 +1,8 @@
 /** Wrapping keys: they never leave their provider, and wrap the data key of each secret. */
 import { hash } from 'node:crypto'
-import { closeSync, constants, fstatSync, openSync, readSync, type Stats } from 'node:fs'
 import type { MaybePromise } from '../clock.ts'
 import { ConfigError } from '../errors.ts'
+import { readKeyFile } from '../key-file.ts'
 import { openBytes, sealBytes } from './cipher.ts'
 
 /** Something that wraps data keys: a key in the environment, a key management service. */
@@ -61,7 +61,7 @@ export function fileKey(path: string): KeyProvider {
       throw new ConfigError('invalid-option', 'vault.keys', `\`fileKey\` takes a path: this ${what}`)
     throw new ConfigError('invalid-option', 'vault.keys', `the key file \`${path}\` ${what}`)
   }
-  const bytes = readKeyFile(path, refuse)
+  const bytes = readKeyFile(path, MOST_BYTES, refuse)
   try {
     const text = bytes.toString('latin1')
     // 32 characters are a passphrase, or a key half as long in hex; random bytes all but never look like that.
@@ -74,38 +74,8 @@ export function fileKey(path: string): KeyProvider {
   }
 }
 
-/** What is checked is what is read: the open file, whatever the path leads to meanwhile. */
-function readKeyFile(path: string, refuse: (what: string) => never): Buffer {
-  let file: number
-  try {
-    // Not blocked by what is no file, such as a pipe that nobody writes to.
-    file = openSync(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0))
-  } catch {
-    return refuse('can not be read')
-  }
-  try {
-    const stats = fstatSync(file)
-    if (!stats.isFile()) return refuse('is not a file')
-    if (process.getuid) checkPrivate(stats, process.getuid(), refuse)
-    const bytes = Buffer.alloc(MOST_BYTES)
-    return bytes.subarray(0, readSync(file, bytes, 0, MOST_BYTES, 0))
-  } catch (error) {
-    if (ConfigError.isInstance(error)) throw error
-    return refuse('can not be read')
-  } finally {
-    closeSync(file)
-  }
-}
-
 /** More than any spelling of a key takes. */
 const MOST_BYTES = 256
-
-function checkPrivate({ mode, uid }: Stats, user: number, refuse: (what: string) => never): void {
-  if ((mode & 0o077) !== 0) {
-    refuse(`is open to others (mode ${(mode & 0o777).toString(8).padStart(4, '0')}); give it mode 0600`)
-  }
-  if (uid !== user && uid !== 0) refuse('belongs to another user')
-}
 
 function keyProvider(name: string, key: Buffer): KeyProvider {
   return {

@@ -2,20 +2,20 @@ import { hash } from 'node:crypto'
 import * as fc from 'fast-check'
 import { describe, expect, it, test } from 'vitest'
 import {
-  consistencyProof,
+  consistencyRanges,
   EMPTY_ROOT,
   fromBase64,
   type Hash,
-  inclusionProof,
+  inclusionRanges,
   leafHash,
   leafOf,
   nodeHash,
-  type Proof,
   Tree,
   toBase64,
   verifyConsistency,
   verifyInclusion,
 } from './merkle.ts'
+import { ProvingTree } from './proving-tree.ts'
 
 const hexOf = (value: Hash) => Buffer.from(value, 'latin1').toString('hex')
 const ofHex = (text: string) => Buffer.from(text, 'hex').toString('latin1')
@@ -29,9 +29,16 @@ function naive(leaves: readonly Hash[]): Hash {
   return nodeHash(naive(leaves.slice(0, left)), naive(leaves.slice(left)))
 }
 
-function fed(proof: Proof, leaves: readonly Hash[]): readonly Hash[] {
-  for (const leaf of leaves) proof.append(leaf)
-  return proof.path() as readonly Hash[]
+function inclusion(index: number, leaves: readonly Hash[]): readonly Hash[] {
+  const tree = new ProvingTree([index, index + 1])
+  for (const leaf of leaves) tree.append(leaf)
+  return tree.inclusion(index)
+}
+
+function consistency(older: number, leaves: readonly Hash[]): readonly Hash[] {
+  const tree = new ProvingTree([older])
+  for (const leaf of leaves) tree.append(leaf)
+  return tree.consistency(older)
 }
 
 const leavesOf = (size: number) => Array.from({ length: size }, (_, n) => leafOf(hash('sha256', `entry ${n}`, 'hex')))
@@ -96,7 +103,7 @@ describe('the tree of Certificate Transparency', () => {
       ],
     ],
   ])('proves leaf %i of %i as known', (index, size, known) => {
-    expect(fed(inclusionProof(index, size), leaves.slice(0, size)).map(hexOf)).toEqual(known)
+    expect(inclusion(index, leaves.slice(0, size)).map(hexOf)).toEqual(known)
   })
 
   test.each([
@@ -128,7 +135,7 @@ describe('the tree of Certificate Transparency', () => {
       ],
     ],
   ])('proves that the tree of %i is a beginning of that of %i as known', (older, size, known) => {
-    expect(fed(consistencyProof(older, size), leaves.slice(0, size)).map(hexOf)).toEqual(known)
+    expect(consistency(older, leaves.slice(0, size)).map(hexOf)).toEqual(known)
   })
 })
 
@@ -148,7 +155,7 @@ it('appends what the naive tree is made of, and proves every leaf of every size'
     tree.append(leaves[size - 1] as Hash)
     expect(tree.root()).toBe(root[size])
     for (let index = 0; index < size; index++) {
-      const path = fed(inclusionProof(index, size), leaves.slice(0, size))
+      const path = inclusion(index, leaves.slice(0, size))
       expect(path.length).toBeLessThanOrEqual(Math.ceil(Math.log2(size)))
       expect(verifyInclusion(index, size, leaves[index] as Hash, path, root[size] as Hash)).toBe(true)
       // Of no other leaf, no other place, no other tree.
@@ -167,7 +174,7 @@ it('proves every tree to be a beginning of every later one, and of no other', ()
   const forged = roots(leaves.map((leaf, n) => (n === 0 ? EMPTY_ROOT : leaf)))
   for (let size = 0; size <= SIZES; size++) {
     for (let older = 0; older <= size; older++) {
-      const path = fed(consistencyProof(older, size), leaves.slice(0, size))
+      const path = consistency(older, leaves.slice(0, size))
       const check = (from: Hash | undefined, to: Hash | undefined, with_ = path) =>
         verifyConsistency(older, size, from as Hash, to as Hash, with_)
       expect(check(root[older], root[size]), `${older} of ${size}`).toBe(true)
@@ -195,7 +202,7 @@ it('refuses a proof in which any bit is changed', () => {
         const leaves = leavesOf(size)
         const index = where % size
         const root = naive(leaves)
-        const path = fed(inclusionProof(index, size), leaves)
+        const path = inclusion(index, leaves)
         expect(verifyInclusion(index, size, leaves[index] as Hash, path, root)).toBe(true)
         const at = which % path.length
         const bytes = Buffer.from(path[at] as Hash, 'latin1')
@@ -204,7 +211,7 @@ it('refuses a proof in which any bit is changed', () => {
         expect(verifyInclusion(index, size, leaves[index] as Hash, changed, root)).toBe(false)
         const older = index + 1
         const first = naive(leaves.slice(0, older))
-        const consistent = fed(consistencyProof(older, size), leaves)
+        const consistent = consistency(older, leaves)
         expect(verifyConsistency(older, size, first, root, consistent)).toBe(true)
       },
     ),
@@ -218,11 +225,11 @@ it('answers `false`, and no more, for numbers that are none', () => {
     expect(verifyInclusion(0, bad, EMPTY_ROOT, [], EMPTY_ROOT)).toBe(false)
     expect(verifyConsistency(bad, 8, EMPTY_ROOT, EMPTY_ROOT, [])).toBe(false)
     expect(verifyConsistency(1, bad, EMPTY_ROOT, EMPTY_ROOT, [])).toBe(false)
-    expect(() => inclusionProof(bad, 8)).toThrow(RangeError)
-    expect(() => consistencyProof(1, bad)).toThrow(RangeError)
+    expect(() => inclusionRanges(bad, 8)).toThrow(RangeError)
+    expect(() => consistencyRanges(1, bad)).toThrow(RangeError)
   }
-  expect(() => inclusionProof(8, 8)).toThrow(RangeError)
-  expect(() => consistencyProof(9, 8)).toThrow(RangeError)
+  expect(() => inclusionRanges(8, 8)).toThrow(RangeError)
+  expect(() => consistencyRanges(9, 8)).toThrow(RangeError)
 })
 
 it('is right beyond 32 bits', () => {
@@ -231,18 +238,60 @@ it('is right beyond 32 bits', () => {
   expect(
     verifyInclusion(2 ** 40, size, leafOf('00'.repeat(32)), path, nodeHash(EMPTY_ROOT, leafOf('00'.repeat(32)))),
   ).toBe(true)
-  expect(inclusionProof(2 ** 40, size).path()).toBeUndefined()
+  expect(inclusionRanges(2 ** 40, size)).toEqual([[0, 2 ** 40]])
 })
 
-it('is not done while leaves are missing, and takes no notice of more', () => {
-  const leaves = leavesOf(9)
-  const proof = inclusionProof(2, 8)
-  for (const leaf of leaves.slice(0, 7)) proof.append(leaf)
-  expect(proof.path()).toBeUndefined()
-  proof.append(leaves[7] as Hash)
-  const path = proof.path()
-  proof.append(leaves[8] as Hash)
-  expect(proof.path()).toEqual(path)
+describe('a tree that proofs are made of', () => {
+  it('has the same root, wherever marks are, and proves to every mark from every size', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.nat(64), { maxLength: 6 }),
+        fc.array(fc.nat(64), { maxLength: 4 }),
+        fc.integer({ min: 1, max: 64 }),
+        (marks, gone, size) => {
+          const leaves = leavesOf(size)
+          const tree = new ProvingTree()
+          const roots: Hash[] = [tree.root()]
+          const left = new Set<number>()
+          for (const [index, leaf] of leaves.entries()) {
+            if (marks.includes(index)) {
+              tree.mark()
+              left.add(index)
+            }
+            tree.append(leaf)
+            roots.push(tree.root())
+            if (gone.includes(index)) {
+              const mark = gone[index % gone.length] as number
+              tree.unmark(mark)
+              left.delete(mark)
+            }
+          }
+          expect(tree.size).toBe(size)
+          const copy = tree.copy()
+          copy.append(leaves[0] as Hash)
+          expect(roots).toEqual(Array.from({ length: size + 1 }, (_, n) => naive(leaves.slice(0, n))))
+          for (const older of left) {
+            const path = tree.consistency(older)
+            expect(verifyConsistency(older, size, roots[older] as Hash, roots[size] as Hash, path)).toBe(true)
+            const later = copy.consistency(older)
+            expect(verifyConsistency(older, size + 1, roots[older] as Hash, copy.root(), later)).toBe(true)
+          }
+        },
+      ),
+      { numRuns: 200 },
+    )
+  })
+
+  it('says so when a mark is missing', () => {
+    const tree = new ProvingTree([4])
+    for (const leaf of leavesOf(8)) tree.append(leaf)
+    expect(tree.consistency(4)).toHaveLength(1)
+    expect(() => tree.consistency(3)).toThrow(RangeError)
+    expect(() => tree.inclusion(5)).toThrow(RangeError)
+    tree.unmark(4)
+    expect(() => tree.consistency(4)).toThrow(RangeError)
+    expect(tree.root()).toBe(naive(leavesOf(8)))
+  })
 })
 
 it('spells a hash in one way only', () => {

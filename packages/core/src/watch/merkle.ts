@@ -68,50 +68,10 @@ export class Tree {
 }
 
 /** Leaves from `from` up to, without, `to`: a subtree whose root belongs to a proof. */
-type Range = readonly [from: number, to: number]
+export type Range = readonly [from: number, to: number]
 
-/**
- * A proof in the making: it is given every leaf of the tree in order, and keeps what belongs to the proof. What it
- * answers proves nothing unless it is checked against the roots: `verifyInclusion`, `verifyConsistency`.
- */
-export class Proof {
-  readonly #size: number
-  readonly #ranges: readonly Range[]
-  readonly #order: readonly number[]
-  readonly #hashes: Hash[] = []
-  #index = 0
-  #at = 0
-  #tree = new Tree()
-
-  /** Use `inclusionProof` and `consistencyProof`. */
-  constructor(size: number, ranges: readonly Range[]) {
-    this.#size = size
-    this.#ranges = ranges
-    // No two ranges overlap, so only one is ever under way.
-    this.#order = ranges.map((_, index) => index).sort((a, b) => (ranges[a] as Range)[0] - (ranges[b] as Range)[0])
-  }
-
-  append(added: Hash): void {
-    const index = this.#index++
-    const place = this.#order[this.#at]
-    if (place === undefined) return
-    const [from, to] = this.#ranges[place] as Range
-    if (index < from) return
-    this.#tree.append(added)
-    if (index + 1 < to) return
-    this.#hashes[place] = this.#tree.root()
-    this.#tree = new Tree()
-    this.#at++
-  }
-
-  /** `undefined` as long as leaves are missing. */
-  path(): readonly Hash[] | undefined {
-    return this.#index >= this.#size && this.#at === this.#ranges.length ? this.#hashes : undefined
-  }
-}
-
-/** That the leaf at `index` is in the tree of `size` leaves (RFC 6962, 2.1.1). */
-export function inclusionProof(index: number, size: number): Proof {
+/** What the proof is made of that the leaf at `index` is in the tree of `size` leaves (RFC 6962, 2.1.1), in its order. */
+export function inclusionRanges(index: number, size: number): readonly Range[] {
   if (!isSize(index) || !isSize(size) || index >= size) throw new RangeError('no such leaf')
   const ranges: Range[] = []
   for (let from = 0, to = size; to - from > 1; ) {
@@ -121,11 +81,11 @@ export function inclusionProof(index: number, size: number): Proof {
     if (index < middle) to = middle
     else from = middle
   }
-  return new Proof(size, ranges)
+  return ranges
 }
 
-/** That the tree of `older` leaves is a beginning of that of `size` leaves (RFC 6962, 2.1.2). Empty for an empty one. */
-export function consistencyProof(older: number, size: number): Proof {
+/** The same of the proof that the tree of `older` leaves is a beginning of that of `size` (RFC 6962, 2.1.2). */
+export function consistencyRanges(older: number, size: number): readonly Range[] {
   if (!isSize(older) || !isSize(size) || older > size) throw new RangeError('no such trees')
   const ranges: Range[] = []
   let from = 0
@@ -138,7 +98,7 @@ export function consistencyProof(older: number, size: number): Proof {
   }
   // The older tree itself is known to whoever checks.
   if (older > 0 && from > 0) ranges.unshift([from, to])
-  return new Proof(size, ranges)
+  return ranges
 }
 
 /** RFC 9162, 2.1.3.2. */

@@ -76,6 +76,16 @@ describe('keys', () => {
     },
   )
 
+  it('sign and are read, whatever their bytes are', () => {
+    for (let seed = 0; seed < 64; seed++) {
+      const keys = createKeys('a', seeded(seed))
+      const opened = openNote(signNote(text, signerOf(keys.signingKey) as Signer, 'a/w'), [
+        verifierFor(keys.publicKey, 'w') as Verifier,
+      ])
+      expect(opened).toMatchObject({ text })
+    }
+  })
+
   it('of another length of random bytes are not made', () => {
     expect(() => createKeys('a', () => new Uint8Array(31))).toThrow(RangeError)
   })

@@ -127,7 +127,8 @@ export function originOf(name: string, writer: string): string {
 
 /** The text with a signature line of `signer`, whose key is named `keyName` in it. Throws when the signer does. */
 export function signNote(text: string, signer: Signer, keyName: string = signer.name): string {
-  const raw = untagged(signer.publicKey.split('+')[2] ?? '', ED25519)
+  // In base64, too, there may be a plus.
+  const raw = untagged(/^[^+]+\+[0-9a-f]{8}\+(.+)$/.exec(signer.publicKey)?.[1] ?? '', ED25519)
   const signature = signer.sign(Buffer.from(text))
   if (!raw || !(signature instanceof Uint8Array) || signature.length !== 64) throw new RangeError('no signature')
   const id = Buffer.from(keyId(keyName, ED25519, raw), 'hex')

@@ -3,6 +3,7 @@ import type { Clock } from '../clock.ts'
 import type { Sink } from '../sinks/sink.ts'
 import type { WriterVerbs } from '../stores/store.ts'
 import type { Draft } from './chain.ts'
+import type { CheckpointHealth, Notary } from './checkpoints.ts'
 
 export interface TrailParts {
   readonly haldir: string
@@ -17,6 +18,8 @@ export interface TrailParts {
   readonly enforced?: boolean
   /** Told of every entry as soon as it has its place, once. Must not throw. */
   readonly observe?: ((draft: Draft, at: number) => void) | undefined
+  /** Signs the head of the chain now and then. */
+  readonly notary?: Notary | undefined
 }
 
 /** What the trail could not do, for `health()`. */
@@ -27,6 +30,8 @@ export interface TrailHealth {
   readonly unrecorded: number
   /** For each sink that is not required: entries it lost. */
   readonly dropped: Readonly<Record<string, number>>
+  /** Where checkpoints are configured. */
+  readonly checkpoints?: CheckpointHealth
 }
 
 /** An entry that has a place in a chain, or had one in a chain that ended. */
@@ -44,3 +49,6 @@ export interface Stand {
   readonly entries: number
   readonly head: string
 }
+
+/** What says something about one chain alone, and is not said again in the next. */
+export const OF_ONE_CHAIN: ReadonlySet<string> = new Set(['writer-opened', 'checkpoint'])

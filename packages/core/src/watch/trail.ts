@@ -3,18 +3,21 @@
  * every required sink has accepted; if one has not, the entry keeps its place and is offered again before the next. When
  * a sink no longer knows what it has stored, the writer ends, and another one says again what was not accepted.
  */
-import { ask, isPromise, type MaybePromise } from '../clock.ts'
+import { isPromise, type MaybePromise } from '../clock.ts'
 import { Unavailable, Unplaced } from '../errors.ts'
-import type { Recovery } from '../sinks/sink.ts'
+import type { Recovery, Retire } from '../sinks/sink.ts'
 import { Chain, type Draft, GENESIS, NOBODY } from './chain.ts'
 import { Channel } from './channel.ts'
-import type { Placed, Stand, TrailHealth, TrailParts } from './trail-parts.ts'
+import type { Notary } from './checkpoints.ts'
+import { Register } from './register.ts'
+import { OF_ONE_CHAIN, type Placed, type Stand, type TrailHealth, type TrailParts } from './trail-parts.ts'
 
 export class WrittenTrail {
   readonly #parts: TrailParts
   readonly #required: readonly Channel[]
   readonly #optional: readonly Channel[]
   readonly #recovered: Recovery[] = []
+  readonly #register: Register
   #chain: Chain
   #accepted: Stand
   /** What has a place and is not accepted by every required sink, in order. */
@@ -29,9 +32,12 @@ export class WrittenTrail {
   #closed = false
   #unrecorded = 0
   #gap = 0
+  /** The latest checkpoint that is on its way. */
+  #sealing: Promise<void> | undefined
 
   constructor(parts: TrailParts) {
     this.#parts = parts
+    this.#register = new Register(parts)
     this.#chain = this.#newChain()
     this.#accepted = { writer: this.#chain.writer, entries: 0, head: GENESIS }
     const end = () => this.#end()
@@ -88,17 +94,23 @@ export class WrittenTrail {
     await Promise.all(this.#required.map((channel) => channel.flush()))
     this.#stands(chain, entries, head)
     await Promise.allSettled(optional)
-    await this.#register(false)
+    await this.#sealing
+    await this.#put(false)
+    await this.#parts.notary?.settled()
   }
 
   async close(): Promise<void> {
     if (this.#closed) return
     // What an ended writer has left unsaid is said before the end, if a sink takes it.
     if (this.#before && !this.#open) await this.#start().catch(() => {})
+    const { notary } = this.#parts
+    notary?.stop()
     const last = this.#open ? this.conclude({ type: 'writer-closed', session: NOBODY }) : undefined
-    // At once: nothing may follow the entry that closes the chain.
+    // At once: nothing may follow the entry that closes the chain, but a checkpoint that covers it.
+    if (notary && notary.signed < this.#chain.entries - 1) this.#checkpoint(notary)
     this.#closed = true
     await last
+    await this.#sealing
     const channels = [...this.#required, ...this.#optional]
     try {
       if (this.#open) {
@@ -107,17 +119,19 @@ export class WrittenTrail {
         await Promise.allSettled(this.#optional.map((channel) => channel.flush()))
         const whole = flushed.every(({ status }) => status === 'fulfilled')
         if (whole) this.#stands(this.#chain, entries, head)
-        await this.#register(whole)
+        await this.#put(whole)
       }
     } finally {
-      await Promise.allSettled(channels.map((channel) => channel.close()))
+      await Promise.allSettled([notary?.close(), ...channels.map((channel) => channel.close())])
     }
   }
 
   health(): TrailHealth {
     const waiting = Math.max(this.#unaccepted.length, ...this.#required.map((channel) => channel.waiting))
     const dropped = Object.fromEntries(this.#optional.map((channel) => [channel.name, channel.dropped]))
-    return { waiting: waiting + this.#again.length, unrecorded: this.#unrecorded, dropped }
+    const health = { waiting: waiting + this.#again.length, unrecorded: this.#unrecorded, dropped }
+    const { notary } = this.#parts
+    return notary ? { ...health, checkpoints: notary.health() } : health
   }
 
   #append(draft: Draft): MaybePromise<void> {
@@ -142,7 +156,30 @@ export class WrittenTrail {
         // It waits for the sink, as every entry does.
       }
     }
-    return this.#write(draft)
+    const { notary } = this.#parts
+    const written = this.#write(draft)
+    if (notary?.due) this.#checkpoint(notary)
+    return written
+  }
+
+  /** Signs the head of the chain and appends that, in one turn: nothing comes between. Never throws. */
+  #checkpoint(notary: Notary): void {
+    // What a sink refuses may never be stored, in a chain that has ended then: it must not have been signed.
+    if (!this.#open || this.#closed || this.#required.some(({ down }) => down)) return
+    const at = this.#parts.clock.now()
+    const signed = notary.sign(at)
+    if (!signed) return
+    // Invariant: nobody is shown a checkpoint before it is where it is looked for.
+    this.#sealing = (async () => this.#write(signed.draft, at))()
+      .then(() => notary.stands(signed))
+      .then(() => this.#put(false))
+      .catch(() => {})
+  }
+
+  /** Nothing has happened for a while: a checkpoint says so, if the trail can be written. */
+  async #beat(notary: Notary): Promise<void> {
+    if (this.#before) await this.#start().catch(() => {})
+    this.#checkpoint(notary)
   }
 
   /** In shadow mode calls run without an intent, for as long as a sink is down: their outcomes have no claim to a place. */
@@ -150,8 +187,7 @@ export class WrittenTrail {
     return type === 'writer-closed' || (type === 'outcome' && this.#parts.enforced !== false)
   }
 
-  #write(draft: Draft): MaybePromise<void> {
-    const at = this.#parts.clock.now()
+  #write(draft: Draft, at: number = this.#parts.clock.now()): MaybePromise<void> {
     this.#parts.observe?.(draft, at)
     return this.#place(draft, at)
   }
@@ -161,7 +197,8 @@ export class WrittenTrail {
     const chain = this.#chain
     const line = chain.append(draft, at)
     const { entries, head } = chain
-    const pending: PromiseLike<void>[] = []
+    this.#parts.notary?.add(head)
+    const pending: Promise<void>[] = []
     let failure: unknown
     for (const channel of this.#required) {
       try {
@@ -174,10 +211,9 @@ export class WrittenTrail {
     for (const channel of this.#optional) channel.offer(line)
     // Invariant: every required sink has accepted, or the caller is told that the entry does not stand.
     if (pending.length > 0) {
+      const all: Promise<unknown> = pending.length === 1 ? (pending[0] as Promise<void>) : Promise.all(pending)
       const answered =
-        failure === undefined
-          ? Promise.all(pending).then(() => this.#stands(chain, entries, head))
-          : Promise.allSettled(pending)
+        failure === undefined ? all.then(() => this.#stands(chain, entries, head)) : Promise.allSettled(pending)
       this.#unaccepted.push({ seq: entries - 1, draft, at, answered })
       if (failure === undefined) return answered as Promise<void>
     } else if (failure !== undefined) this.#unaccepted.push({ seq: entries - 1, draft, at })
@@ -197,19 +233,23 @@ export class WrittenTrail {
   async #begin(): Promise<void> {
     if (this.#ended) await this.#succeed()
     const { writer } = this.#chain
-    for (const channel of this.#required) this.#recovered.push(...(await channel.open(writer)))
+    // A sink asks before it deletes: what is not on record as let go was taken away.
+    const retire: Retire = (expired) => this.record({ type: 'retention', session: NOBODY, data: { ...expired } })
+    for (const channel of this.#required) this.#recovered.push(...(await channel.open(writer, retire)))
     for (const channel of this.#optional) channel.openLater(writer)
     if (this.#chain.entries === 0) {
       const after = this.#before ? { data: { after: this.#before } } : {}
       // Nobody is told that it stands before it does: it is the proof that the sinks take entries again.
       await this.#place({ type: 'writer-opened', session: NOBODY, ...after }, this.#parts.clock.now())
     }
-    await this.#register(false)
+    await this.#put(false)
     // All of it at once, in order, so that nothing newer comes between. What is not accepted now waits as usual.
     await Promise.allSettled(this.#again.splice(0).map(async ({ draft, at }) => this.#place(draft, at)))
     if (this.#ended) throw new Unavailable('the trail has ended again')
     this.#before = undefined
     this.#open = true
+    const { notary } = this.#parts
+    notary?.start(() => void this.#beat(notary))
     for (let next = this.#recovered.shift(); next; next = this.#recovered.shift()) {
       await this.conclude({ type: 'recovery', session: NOBODY, data: { ...next } })
     }
@@ -227,7 +267,7 @@ export class WrittenTrail {
     // What is under way may still be accepted. A sink that hangs lets nothing begin.
     for (const channel of this.#required) await channel.idle()
     await Promise.allSettled(this.#unaccepted.map(({ answered }) => answered))
-    this.#again.unshift(...this.#unaccepted.filter(({ draft }) => draft.type !== 'writer-opened'))
+    this.#again.unshift(...this.#unaccepted.filter(({ draft }) => !OF_ONE_CHAIN.has(draft.type)))
     this.#unaccepted = []
     this.#chain = this.#newChain()
     this.#accepted = { writer: this.#chain.writer, entries: 0, head: GENESIS }
@@ -236,8 +276,10 @@ export class WrittenTrail {
   }
 
   #newChain(): Chain {
-    const { ids, haldir, enforced } = this.#parts
-    return new Chain(ids(), haldir, enforced)
+    const { ids, haldir, enforced, notary } = this.#parts
+    const chain = new Chain(ids(), haldir, enforced)
+    notary?.begin(chain.writer)
+    return chain
   }
 
   /** Up to here every required sink has every entry. Only that is registered: more would look cut off after a crash. */
@@ -249,10 +291,7 @@ export class WrittenTrail {
     if (accepted > 0) this.#unaccepted.splice(0, accepted)
   }
 
-  async #register(closed: boolean): Promise<void> {
-    const { registry, clock, deadlineMs } = this.#parts
-    const { genesis } = this.#chain
-    const { writer: id, entries, head } = this.#accepted
-    await ask(() => registry.put({ id, genesis, entries, head, closed }), deadlineMs, clock, 'store.writer.put')
+  #put(closed: boolean): Promise<void> {
+    return this.#register.put(this.#chain.genesis, this.#accepted, closed)
   }
 }

@@ -22,7 +22,7 @@ export interface Queue {
   readonly bytes: number
   /** Takes whole lines, all of them or, by throwing, none. */
   append(lines: string): void
-  /** The batch whose turn it is: the same one until it is settled. */
+  /** The batch whose turn it is: the same one until it is settled. `undefined`: there is nothing, and `entries` is 0. */
   next(size: BatchSize): Batch | undefined
   /** The batch of `next` is over. Those of its lines that are named here are not: they come next, as batches of their own. */
   settle(rest: readonly (readonly number[])[]): void

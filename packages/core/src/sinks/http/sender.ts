@@ -137,8 +137,12 @@ export class Sender {
     const { size, post, tally } = this.#parts
     try {
       for (let queue = this.#first(); queue && !this.#stopped; queue = this.#first()) {
+        const held = queue.entries
         const batch = queue.next(size)
-        if (!batch) throw new Unavailable('the spool holds less than it should')
+        if (!batch) {
+          this.#vanished(queue, held - queue.entries)
+          continue
+        }
         if (this.#failures > 0) tally.retried++
         const posted = await post.send(batch)
         // What became of it is the next process's to find out: it stands in the spool as it was.
@@ -181,6 +185,13 @@ export class Sender {
       return this.#failed('the receiver did not take every entry', undefined)
     tally.failing = undefined
     return undefined
+  }
+
+  /** Somebody has taken away what was in a spool. */
+  #vanished(queue: Queue, count: number): void {
+    this.#parts.tally.dropped += count
+    this.#left(count)
+    this.#emptied(queue)
   }
 
   #emptied(queue: Queue): void {

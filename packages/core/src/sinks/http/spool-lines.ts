@@ -19,11 +19,12 @@ export function readLines(path: string, from: number, size: BatchSize, end?: num
   return reading(path, [], (fd) => {
     const stop = end ?? fstatSync(fd).size
     const lines: LineAt[] = []
-    // A line that is larger than a batch is read to its end.
-    let block = bytesOf(fd, from, Math.min(stop, from + Math.max(size.bytes, CHUNK)))
+    let block = bytesOf(fd, from, Math.min(stop, from + CHUNK))
     for (let start = 0; lines.length < size.entries; ) {
       let newline = block.indexOf(NEWLINE, start)
-      while (newline < 0 && lines.length === 0 && from + block.length < stop) {
+      // A line that is larger than a batch is read to its end, nothing else beyond what fits.
+      const more = () => from + block.length < stop && (lines.length === 0 || block.length < size.bytes)
+      while (newline < 0 && more()) {
         block = bytesOf(fd, from, Math.min(stop, from + block.length * 2))
         newline = block.indexOf(NEWLINE, start)
       }

@@ -68,7 +68,7 @@ export class Spool implements Queue {
     }
     this.#size += bytes.length
     this.bytes += bytes.length
-    for (const byte of bytes) if (byte === 10) this.entries++
+    for (let end = lines.indexOf('\n'); end >= 0; end = lines.indexOf('\n', end + 1)) this.entries++
   }
 
   next(size: BatchSize): Batch | undefined {
@@ -81,7 +81,12 @@ export class Spool implements Queue {
       return this.next(size)
     }
     const lines = this.#ahead(size)
-    if (lines.length === 0) return undefined
+    if (lines.length === 0) {
+      // Nothing is left to be read. If there should be, somebody has taken files away.
+      this.entries = 0
+      this.bytes = 0
+      return undefined
+    }
     this.#batches = [lines.map(({ start, end }): Span => [start, end])]
     this.#at = (lines.at(-1) as LineAt).end
     // Invariant: what a batch is made of is on record before it is sent. Where there is no room for the note it is sent
