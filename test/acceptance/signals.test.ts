@@ -307,18 +307,12 @@ describe('after a restart', () => {
     const options = { sinks: [sink], signals: { detectors: { 'first-use': { calls: 20 } } } } as const
     const before = ships.house(options)
     const session = await before.haldir.createSession({ agent: 'bot', scopes: ['read'], ttl: '23h' })
-    const read = reader(session)
-    for (let turn = 0; turn < 30; turn++) await read({ turn })
+    for (let turn = 0; turn < 30; turn++) await reader(session)({ turn })
     await ships.clock.advance(8 * 86_400_000)
     await before.haldir.close()
-    // Closing the sink keeps what it has: the next process reads it.
-    const lines = [...sink.lines]
-    const next = {
-      ...memorySink(),
-      read: async function* () {
-        for (const line of lines) yield { source: 'before', line: line.trimEnd(), torn: false } as never
-      },
-    }
+    // The next process writes to a file of its own, and reads this one, too.
+    const { read, chains } = sink
+    const next = { ...memorySink(), ...(read && { read }), ...(chains && { chains }) }
     for (const [warmFrom, expected] of [
       ['30d', ['first-use']],
       [false, []],
@@ -338,7 +332,7 @@ describe('after a restart', () => {
 
   it('a trail that can not be read is counted, and watching goes on', async () => {
     const clock = fakeClock()
-    const { read: _, ...blind } = memorySink()
+    const { read: _, chains: __, ...blind } = memorySink()
     const haldir = createHaldir({ clock, sinks: [blind], signals: {} })
     const session = await haldir.createSession({ agent: 'bot', scopes: ['read'], ttl: '1h' })
     for (let turn = 0; turn < 8; turn++) await reader(session)({ id: 7 })
