@@ -1,6 +1,16 @@
 /** Signals of agents at work: a loop of a real framework, functions, and haldirs that share a store. */
 import { governed as governedTools } from '@haldir/ai-sdk'
-import { type Approval, type Approver, createHaldir, type Entry, governed, type HaldirOptions, usd } from '@haldir/core'
+import {
+  type Approval,
+  type Approver,
+  createHaldir,
+  Denied,
+  type Entry,
+  governed,
+  type HaldirOptions,
+  usd,
+} from '@haldir/core'
+import { spendAhead } from '@haldir/core/adapter'
 import type { Notice, Notifier } from '@haldir/core/signals'
 import { memorySink } from '@haldir/core/sinks/memory'
 import { fakeClock } from '@haldir/testing'
@@ -233,6 +243,20 @@ describe('what else is done, and what is not', () => {
     expect(signalsOf(here)).toMatchObject([{ enforced: false, data: { reactions: ['record', 'notify'] } }])
     expect(notifier.heard).toHaveLength(1)
     expect(await told(reader(session)({ id: 7 }))).toBe('ran')
+  })
+
+  it('neither what is refused for a signal nor what is set aside for a model raises one', async () => {
+    const here = fleet().house({ signals: SUSPEND })
+    const session = await open(here)
+    for (let turn = 0; turn < 20; turn++) await told(reader(session)({ id: 7 }))
+    const other = await open(here, 'thinker')
+    for (let turn = 0; turn < 20; turn++) {
+      const spending = await spendAhead(other, 'model', [usd(0.01)])
+      if (Denied.isInstance(spending)) throw spending
+      await spending.end([usd(0.01)])
+    }
+    await here.haldir.flush()
+    expect(here.haldir.signals.list().map(({ signal }) => signal)).toEqual(['loop'])
   })
 
   it('who listens hears of a signal after it is recorded; who throws stops nobody', async () => {

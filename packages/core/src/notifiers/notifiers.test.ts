@@ -52,9 +52,11 @@ async function receiver(...statuses: readonly number[]) {
     response.writeHead(status, { location: 'http://127.0.0.1:1/', 'retry-after': '7' }).end()
   })
   servers.push(server)
+  const reached = { times: 0 }
+  server.on('connection', () => reached.times++)
   await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
   const host = `127.0.0.1:${(server.address() as AddressInfo).port}`
-  return { got, host, url: `http://${host}/hook` }
+  return { got, reached, host, url: `http://${host}/hook` }
 }
 
 describe('webhookNotifier', () => {
@@ -81,7 +83,7 @@ describe('webhookNotifier', () => {
   })
 
   it('refuses what leads into the machine or its network, by name and by address', async () => {
-    const { got, host, url } = await receiver()
+    const { reached, host, url } = await receiver()
     for (const bad of [
       url,
       'https://10.0.0.1/',
@@ -97,7 +99,7 @@ describe('webhookNotifier', () => {
       lookup: () => ['127.0.0.1'],
     })
     await expect(notifier.notify(notice, port())).rejects.toThrow('could not be reached')
-    expect(got).toEqual([])
+    expect(reached.times).toBe(0)
   })
 
   it('does not wait for ever, nor for one that nobody wants any more', async () => {
