@@ -69,6 +69,13 @@ export const PROMISES = {
   'telemetry-tells': 'Every call leaves a span: of its run, or of the decision that it does not run',
   'telemetry-harmless': 'Telemetry that throws, hangs or answers nonsense touches no call',
 
+  // What is not as usual
+  'signals-raised': 'What is not as usual is told of: a spike, odd hours, denials, a first use, a burst, a loop',
+  'signals-ask': 'A signal can turn the next calls into questions for a person',
+  'suspend-everywhere': 'A suspended session and what it delegated act in no process until it is released',
+  'signals-warm': 'Agents are known again after a restart',
+  'signals-measured': 'How many anomalies are found and how often signals are wrong is measured on traffic',
+
   // Trying it out
   'shadow-runs': 'In shadow mode whatever would be refused runs, and is recorded and counted as such',
   'shadow-apart': 'In shadow mode nothing counts on a real meter',
