@@ -1,5 +1,6 @@
 /** Haldir's side of every row: a haldir, a session, a governed tool, as an application has them. */
 import { createHaldir, governed, type Session, type Sink, type Store, usd } from '@haldir/core'
+import type { CheckpointOptions } from '@haldir/core/checkpoints'
 import { memorySink } from '@haldir/core/sinks/memory'
 import { charge, orderAt, type Tool } from './orders.ts'
 import { KEEP } from './trails.ts'
@@ -8,11 +9,16 @@ export interface Governing {
   readonly store?: Store
   readonly sinks?: readonly Sink[]
   readonly scopes?: readonly string[]
+  readonly checkpoints?: CheckpointOptions
 }
 
 /** A haldir of its own and one session in it. */
-export async function house({ store, sinks, scopes = ['read', 'spend:9000000000'] }: Governing = {}) {
-  const haldir = createHaldir({ ...(store && { store }), sinks: sinks ?? [memorySink({ keep: KEEP })] })
+export async function house({ store, sinks, checkpoints, scopes = ['read', 'spend:9000000000'] }: Governing = {}) {
+  const haldir = createHaldir({
+    ...(store && { store }),
+    ...(checkpoints && { checkpoints }),
+    sinks: sinks ?? [memorySink({ keep: KEEP })],
+  })
   const session = await haldir.createSession({ agent: 'bench', scopes, ttl: '1d' })
   return {
     haldir,

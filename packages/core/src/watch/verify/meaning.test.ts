@@ -37,7 +37,11 @@ describe('a writer that another one came after', () => {
     expect(await verify([whole(ended), whole(after(15))])).toMatchObject({ ok: true })
     const spoilt = [...ended.lines.slice(0, 17), '\0\0\0\n', (ended.lines[18] as string).replace('"', "'"), '{"half']
     expect(await verify([block(spoilt, { writer: 'a' }), whole(after(15))])).toMatchObject({ ok: true, problems: [] })
-    expect(kindsOf(await verify([block(spoilt, { writer: 'a' }), whole(after(18))]))).toEqual(['malformed', 'torn', 'truncated'])
+    expect(kindsOf(await verify([block(spoilt, { writer: 'a' }), whole(after(18))]))).toEqual([
+      'malformed',
+      'torn',
+      'truncated',
+    ])
     expect(kindsOf(await verify([block(spoilt, { writer: 'a' })]))).toEqual(['malformed', 'torn'])
   })
 
