@@ -77,6 +77,13 @@ describe('docs/audit.md', () => {
   })
 })
 
+it('docs/telemetry.md names every attribute, span and metric', () => {
+  const text = read('docs/telemetry.md')
+  const names = [...core('telemetry/conventions.ts').matchAll(/'((?:gen_ai|haldir|error)\.[a-z_.]+)'/g)]
+  expect(names.length).toBeGreaterThan(25)
+  for (const [, name] of names) expect(text, name).toMatch(new RegExp(`\`${name}[ \`]`))
+})
+
 describe('packages/core/README.md', () => {
   const rows = rowsOf(read('packages/core/README.md'))
 

@@ -16,9 +16,14 @@ export const PROMISES = {
   'agents-never-see-keys': 'The model never reads a credential',
   'every-call-logged': 'Every call is recorded with time, agent, session and cost',
   'trail-query': 'The trail can be queried by agent',
+  'trail-pages': 'A reader of pages meets every entry once, whatever is written meanwhile, by whom and with what time',
+  'trail-spend': 'What was spent is told exactly, from the outcomes, and apart from it what nobody knows the end of',
+  'trail-index': 'An index answers what the files answer, whatever becomes of them, and can be built anew',
+  'trail-export': 'An export says what it is: a change to it, or to what it says, is found',
   'trail-immutable': 'A change to the trail is found, and named',
   'trail-signed': 'Signed heads cover every entry before them: what was signed can not be rewritten unnoticed',
-  'trail-proofs': 'An entry is proved to be in the trail, and a trail to be only appended to, to anyone with the public key',
+  'trail-proofs':
+    'An entry is proved to be in the trail, and a trail to be only appended to, to anyone with the public key',
   'trail-witnessed': 'What a witness was shown can not be cut off unnoticed, and a witness holds no call up',
   'framework-agnostic': 'Governing works inside the loop of a real framework',
   'one-session': 'One session governs tools of several frameworks at once, on one budget and one trail',
@@ -46,8 +51,16 @@ export const PROMISES = {
   'surface-complete': 'Everything that is governed, and what is not, can be listed',
   'explain-true': 'What is explained is what a call decides',
 
+  // Trails that go elsewhere
+  'shipped-once': 'What a spool has accepted reaches its collector once, whatever dies or is down meanwhile',
+
   // Credentials that are not in the vault
   'credentials-found': 'A credential nobody put into the vault is flagged or redacted in results, or its call refused',
+
+  // What the trail holds of arguments
+  'args-recorded': 'Of arguments the trail holds what a tool names, as it names it, and nothing else',
+  'args-found': 'Entries that hold a known value are found by it, and nobody else reads the value out of them',
+  'args-erased': 'What was sealed can be opened until its key is destroyed; after that by nobody, and the chain stands',
 
   // Telemetry
   'telemetry-tells': 'Every call leaves a span: of its run, or of the decision that it does not run',

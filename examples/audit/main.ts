@@ -35,12 +35,10 @@ for await (const entry of haldir.trail.query({ type: 'outcome', tool: 'charge' }
   console.log(told)
 }
 
-// Who spent what. Amounts are exact decimals, so they are added up as whole millionths.
-let micros = 0n
-for await (const { spent } of haldir.trail.query({ tenant: 'acme', type: 'outcome', since: '2026-01-01' })) {
-  for (const { unit, amount } of spent) if (unit === 'USD') micros += usd(amount).micros
+// Who spent what: exact decimals.
+for (const { agent, spent, unit } of await haldir.trail.spend({ by: 'agent', tenant: 'acme', since: '2026-01-01' })) {
+  console.log(agent, 'spent', spent, unit)
 }
-console.log('acme spent', Number(micros) / 1e6)
 
 // What was refused, and by which rule.
 for await (const { at, agent, tool, code, rule } of haldir.trail.query({ type: 'refusal' })) {

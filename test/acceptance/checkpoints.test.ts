@@ -8,6 +8,7 @@ import { memorySink } from '@haldir/core/sinks/memory'
 import { memoryStore } from '@haldir/core/stores/memory'
 import { verifyFiles } from '@haldir/core/verify'
 import { fakeClock, fakeIds } from '@haldir/testing'
+import * as fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it, test } from 'vitest'
 import { entriesOf, proves } from '../promises.ts'
 import { checkedCheckpoints, isSigned, KEYS, noteOf, readNote, signer } from './checkpoint-scene.ts'
@@ -244,6 +245,22 @@ describe('a sink', () => {
     expect(chains[0]?.at(-1)?.type).not.toBe('writer-closed')
   })
 
+  it('that takes entries again is found by the next beat, and another chain begins', async () => {
+    const { inner, sink, refuse } = refusing()
+    const { haldir, session, clock } = await scene({ interval: '1m' }, { sinks: [sink] })
+    refuse(Object.assign(new Error('unknown'), { code: 'writer-ended' }))
+    await expect(session.run(() => look())).rejects.toMatchObject({ code: 'unavailable' })
+    await clock.advance(60_000)
+    expect(inner.lines).toHaveLength(2)
+    refuse(undefined)
+    await clock.advance(60_000)
+    const chains = Object.values(Object.groupBy(entriesOf(inner.lines), ({ writer }) => writer)) as Entry[][]
+    expect(chains).toHaveLength(2)
+    expect(checkedCheckpoints(chains[1] as Entry[])).toHaveLength(1)
+    expect(haldir.health().ok).toBe(true)
+    await haldir.close()
+  })
+
   it('that refuses the checkpoint itself does not get it said again by another writer', async () => {
     const { inner, sink, refuse } = refusing()
     const ended = Object.assign(new Error('unknown'), { code: 'writer-ended' })
@@ -397,6 +414,30 @@ describe('proofs', () => {
     expect(checkInclusion(proof, KEYS.publicKey, ['x'])).toEqual({ ok: false, problem: 'key' })
     await haldir.close()
     await other.close()
+  })
+
+  it('are refused after any single change to their text', async () => {
+    const { haldir, call, entries } = await scene({ every: 7 })
+    await call(6)
+    const { text } = await haldir.trail.prove(entries()[3]?.id as string)
+    expect(checkInclusion(text, KEYS.publicKey).ok).toBe(true)
+    fc.assert(
+      fc.property(fc.nat(text.length - 1), fc.string({ unit: 'binary', maxLength: 2 }), (at, other) => {
+        for (const length of [0, 1]) {
+          const changed = `${text.slice(0, at)}${other}${text.slice(at + length)}`
+          if (changed !== text) expect(checkInclusion(changed, KEYS.publicKey).ok).toBe(false)
+        }
+      }),
+      { numRuns: 300 },
+    )
+    fc.assert(
+      fc.property(fc.anything(), fc.anything(), (proof, key) => {
+        expect(checkInclusion(proof as string, KEYS.publicKey).ok).toBe(false)
+        expect(checkInclusion(text, key as string).ok).toBe(false)
+        expect(checkConsistency(proof as never, KEYS.publicKey).ok).toBe(false)
+      }),
+    )
+    await haldir.close()
   })
 
   it('are not made of a trail that is not what was signed', async () => {

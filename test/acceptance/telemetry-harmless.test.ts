@@ -1,6 +1,7 @@
 /** Telemetry gives nothing away, and takes nothing down. */
 import { inspect } from 'node:util'
 import { createHaldir, currentCall, envKey, governed, type Haldir, usd } from '@haldir/core'
+import { governTool } from '@haldir/core/adapter'
 import { memorySink } from '@haldir/core/sinks/memory'
 import { type CallTelemetry, openTelemetry, type Telemetry } from '@haldir/core/telemetry'
 import { SimpleSpanProcessor, TracerProvider } from '@opentelemetry/sdk-trace'
@@ -90,6 +91,8 @@ describe('a secret', () => {
       )
       await haldir.approvals.decide((await pendingOf(haldir)).id, { approve: false, by: 'alice', reason: form })
       await asking
+      const ref = { framework: 'test', name: 'ref', options, run: async () => void reveal() }
+      await governTool(ref).execute({ args: {}, ref: form, session })
       await told(haldir.payments.authorize(session, { amount: usd(1_000), description: `for ${form}` }))
     }
     expect(at.spans().length).toBeGreaterThan(30)
@@ -147,6 +150,25 @@ async function story(telemetry: unknown) {
 }
 
 const { told: sound } = await story(undefined)
+
+it('a result that is withheld for a secret says so on the span of what ran', async () => {
+  const at = seen()
+  const telemetry = openTelemetry({ tracer: at.provider.getTracer('test') })
+  const haldir = createHaldir({ sinks: [memorySink()], vault: { keys: [KEY] }, telemetry })
+  open.push(haldir)
+  await haldir.vault.put('api_key', CANARY, { scope: 'spend' })
+  const session = await haldir.createSession({ agent: 'bot', scopes: ['spend:1'] })
+  const run = async () => {
+    currentCall().secret('api_key').reveal()
+    return new (class Handle {})()
+  }
+  await denial(governed(run, { name: 'pay', scope: 'spend', cost: () => usd(1), secrets: ['api_key'] }, { session })())
+  expect(at.tree()).toEqual(['execute_tool pay'])
+  expect(at.named('execute_tool pay').attributes).toMatchObject({
+    'haldir.decision.outcome': 'allow',
+    'haldir.result.withheld': true,
+  })
+})
 
 describe('telemetry that is broken', () => {
   const boom = () => {
@@ -236,6 +258,21 @@ describe('telemetry that is broken', () => {
     expect(watched).toBe(1)
     await haldir.close()
     expect(watched).toBe(0)
+  })
+
+  it('holds on to no haldir that nobody has closed', async () => {
+    let read: (() => unknown) | undefined
+    const watch = (_: string, given: () => unknown) => {
+      read = given
+      return () => {}
+    }
+    const trail = () => createHaldir({ sinks: [memorySink()], telemetry: { ...parts, watch } }).health().trail
+    expect(trail()).toEqual(read?.())
+    for (let tries = 0; tries < 50 && read?.() !== undefined; tries++) {
+      await turns(2)
+      globalThis.gc?.()
+    }
+    expect(read?.()).toBeUndefined()
   })
 
   it('is refused by name when it is none', () => {

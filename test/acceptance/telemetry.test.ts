@@ -91,11 +91,11 @@ describe('a call that runs', () => {
 
   it('lasts as long as its tool, not as what follows, by the clock of the haldir', async () => {
     const clock = fakeClock()
-    const settle = async (...[call, charges]: Parameters<ReturnType<typeof memoryStore>['settle']>) => {
-      await clock.advance(400)
-      return memory.settle(call, charges)
-    }
     const memory = memoryStore({ clock })
+    const settle: typeof memory.settle = async (request) => {
+      await clock.advance(400)
+      return memory.settle(request)
+    }
     const { haldir } = house({ clock, store: { ...memory, settle } })
     const session = await haldir.createSession({ agent: 'bot', scopes: ['spend:1'] })
     const began = clock.now()
@@ -174,9 +174,16 @@ describe('a call that answers with items', () => {
   it('that nobody reads to the end has ended when its reader stops', async () => {
     const { haldir } = house()
     const session = await haldir.createSession({ agent: 'bot', scopes: [] })
-    const list = governed(items, { name: 'list', scope: [] }, { session })
+    const cleaning = async function* () {
+      try {
+        yield* items()
+      } finally {
+        await spanned('clean up', () => turns(1))
+      }
+    }
+    const list = governed(cleaning, { name: 'list', scope: [] }, { session })
     for await (const item of list()) if (item === 2) break
-    expect(at.tree()).toEqual(['execute_tool list', '  make 1', '  make 2'])
+    expect(at.tree()).toEqual(['execute_tool list', '  make 1', '  make 2', '  clean up'])
   })
 })
 
@@ -186,20 +193,21 @@ describe('a call that does not run', () => {
     allowByDefault: true,
     rules: [{ id: 'no-wipe', tools: 'tool', when: { 'args.table': 'orders' }, then: 'deny' }],
   }
-  type Case = readonly [code: string, scopes: readonly string[], Partial<ToolOptions>, args: object, rule?: string]
+  type Case = readonly [code: string, scopes: readonly string[], object, args: object, rule: string | undefined]
   const CASES: readonly Case[] = [
     ['scope-missing', ['read'], { scope: 'admin' }, {}, 'scope:admin'],
     ['policy-denied', [], { scope: [] }, { table: 'orders' }, 'no-wipe'],
     ['budget-exceeded', ['spend:1'], { scope: 'spend', cost: () => usd(2) }, {}, 'budget:USD'],
-    ['invalid-arguments', [], { scope: [] }, { made: new (class Odd {})() }],
-    ['secret-unavailable', [], { scope: [], secrets: ['key'] }, {}, 'secret:key'],
-    ['unavailable', ['spend:1'], { scope: 'spend', cost: () => 'much' as never }, {}],
+    ['invalid-arguments', [], { scope: [] }, { made: new (class Odd {})() }, undefined],
+    ['secret-unavailable', ['spend:1'], { scope: 'spend', cost: () => usd(1), secrets: ['key'] }, {}, 'secret:key'],
+    ['unavailable', ['spend:1'], { scope: 'spend', cost: () => 'much' as never }, {}, undefined],
   ]
 
   it.each(CASES)('%s: a span of the decision and none of a run', async (code, scopes, options, args, rule) => {
     const { haldir } = house({ policy })
     const session = await haldir.createSession({ agent: 'bot', scopes })
-    const tool = governed(async (_: object) => 'ran', { name: 'tool', ...options } as ToolOptions, { session })
+    const named = { name: 'tool', ...options } as ToolOptions & { name: string }
+    const tool = governed(async (_: object) => 'ran', named, { session })
     const refused = await spanned('agent', () => denial(tool(args)))
     expect(refused.code).toBe(code)
     expect(at.tree()).toEqual(['agent', '  haldir.decision tool'])
@@ -211,6 +219,7 @@ describe('a call that does not run', () => {
       'haldir.call.id': refused.callId,
     })
     if (rule) expect(attributes['haldir.decision.rule']).toBe(rule)
+    expect(attributes['haldir.held']).toBeUndefined()
     expect(attributes['gen_ai.operation.name']).toBeUndefined()
     expect(status.code).toBe(code === 'unavailable' ? SpanStatusCode.ERROR : SpanStatusCode.UNSET)
     expect(events).toEqual([])
@@ -227,6 +236,20 @@ describe('a call that does not run', () => {
     const { attributes } = at.named('haldir.decision tool')
     expect(attributes).toMatchObject({ 'haldir.decision.code': 'no-session' })
     expect(Object.keys(attributes)).not.toContain('haldir.session.id')
+  })
+
+  it('under a session of another haldir: that is not told', async () => {
+    const [{ haldir }, other] = [house(), createHaldir({ sinks: [memorySink()] })]
+    open.push(other)
+    const session = await other.createSession({ agent: 'stranger', tenant: 'elsewhere', scopes: [] })
+    const way = governTool(
+      { framework: 'test', name: 'read', options: { scope: [] }, run: async () => 'ran' },
+      { haldir },
+    )
+    await way.execute({ args: {}, session })
+    const { attributes } = at.named('haldir.decision read')
+    expect(attributes['haldir.decision.code']).toBe('no-session')
+    for (const theirs of [session.id, 'stranger', 'elsewhere']) expect(Object.values(attributes)).not.toContain(theirs)
   })
 
   it('because its caller gave up: allowed, and aborted', async () => {
@@ -317,11 +340,24 @@ describe('a call that a person decides on', () => {
       'haldir.decision.code': 'approval-pending',
       'haldir.approval.id': id,
     })
+    await caughtBy(pay())
+    expect(at.spans().map(({ attributes }) => attributes['haldir.approval.id'])).toEqual([id, id])
     await haldir.approvals.decide(id, { approve: true, by: 'alice' })
     expect(await pay()).toBe('paid')
-    expect(at.tree()).toEqual(['haldir.decision pay', 'execute_tool pay'])
+    expect(at.tree()).toEqual(['haldir.decision pay', 'haldir.decision pay', 'execute_tool pay'])
     expect(at.named('execute_tool pay').attributes['haldir.approval.id']).toBe(id)
     expect(await waits()).toMatchObject([{ 'haldir.approval.outcome': 'approved', value: { count: 1 } }])
+  })
+
+  it('and is resumed for after a no: its approval is named', async () => {
+    const { haldir, pay } = await scene('suspend')
+    const { approvalId: id } = (await caughtBy(pay())) as Suspended
+    await haldir.approvals.decide(id, { approve: false, by: 'alice' })
+    await haldir.approvals.resume(id).catch(() => {})
+    expect(at.spans().at(-1)?.attributes).toMatchObject({
+      'haldir.decision.code': 'approval-denied',
+      'haldir.approval.id': id,
+    })
   })
 
   it('when there is nobody to ask', async () => {
@@ -380,6 +416,20 @@ describe('shadow mode', () => {
       { 'haldir.decision.outcome': 'allow', 'haldir.enforced': false },
       { 'haldir.decision.code': 'scope-missing', 'haldir.enforced': false },
     ])
+  })
+
+  it('names nobody where there is no session', async () => {
+    const { haldir } = house({ mode: 'shadow' })
+    const standIn = await haldir.attach('no token')
+    for (const where of [{ haldir }, { session: standIn }]) {
+      expect(await governed(async () => 'ran', { name: 'read', scope: [] }, where)()).toBe('ran')
+    }
+    expect(at.tree()).toEqual(['execute_tool read', 'execute_tool read'])
+    for (const { attributes } of at.spans()) {
+      expect(attributes['haldir.decision.code']).toBe('no-session')
+      expect(Object.keys(attributes)).not.toContain('haldir.session.id')
+      expect(Object.keys(attributes)).not.toContain('gen_ai.agent.name')
+    }
   })
 
   it('says of what is refused all the same that it was', async () => {

@@ -76,6 +76,8 @@ describe('a witness over HTTP', () => {
     expect(seen.root).toEqual(checkpoints.at(-1)?.root)
     const cosigned = entries().flatMap(({ data }) => (data.cosigned ?? []) as { size: number; signatures: string[] }[])
     expect(cosigned.length).toBeGreaterThan(5)
+    // Said once, and of a checkpoint that was made.
+    expect(new Set(cosigned.map(({ size }) => size)).size).toBe(cosigned.length)
     for (const { size, signatures } of cosigned) {
       const note = noteOf(entries()[size])
       expect(signatures).toHaveLength(1)

@@ -8,9 +8,11 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { createSigningKey, envSigner } from '@haldir/core/checkpoints'
 import { fileSink } from '@haldir/core/sinks/file'
 import { memorySink } from '@haldir/core/sinks/memory'
 import { sqliteStore } from '@haldir/core/stores/sqlite'
+import { durable } from './durable.ts'
 import { byHand, naive, type Transactions, type Write } from './floor.ts'
 import { bareTransactions } from './floor-sqlite.ts'
 import { FRAMEWORKS } from './frameworks/all.ts'
@@ -26,6 +28,8 @@ import { verifying } from './verifying.ts'
 const flag = { type: 'boolean', default: false } as const
 const { quick, frameworks: only } = parseArgs({ options: { quick: flag, frameworks: flag } }).values
 const directory = mkdtempSync(join(tmpdir(), 'haldir-bench-'))
+const { signingKey } = createSigningKey('bench.example/haldir')
+const signer = envSigner('KEY', { env: { KEY: signingKey } })
 const key = createSecretKey(randomBytes(32))
 const plan: Plan = { rounds: quick ? 40 : 120, size: 250, warmUp: quick ? 10_000 : 20_000 }
 const claims: Claim[] = []
@@ -38,7 +42,8 @@ Floor: snapshot by descriptors, sorted JSON, one HMAC, a copy for the tool, Asyn
 two chained entries with the same members, the write. Naive: plain JSON, two chained entries, the
 write. A denied call stands beside an allowed one. Frameworks: what governing
 adds to the same call of the bare tool; to a whole run with a model that answers at once, as a share of
-one step of it; × floor: of what the floor adds there. A bar is a target; missing one fails nothing.`
+one step of it; × floor: of what the floor adds there. Durable:
+microseconds of a flight of 64 lanes, over its calls. A bar is a target; missing one fails nothing.`
 
 try {
   await main()
@@ -62,6 +67,7 @@ async function everything(): Promise<void> {
   columnNames()
   await memoryTrail()
   await fileTrail()
+  await durableTrail()
   await sqlite()
   await otherCalls()
   await frameworks()
@@ -99,17 +105,32 @@ async function memoryTrail(): Promise<void> {
 
 async function fileTrail(): Promise<void> {
   const { within, close } = await house({ sinks: [fileSink(join(directory, 'calls'))] })
+  const signed = await house({ sinks: [fileSink(join(directory, 'signed'))], checkpoints: { signer } })
   const files = [toFile(join(directory, 'naive.jsonl')), toFile(join(directory, 'floor.jsonl'))] as const
-  const [plain, floor, whole] = await measure('calls with a file trail', [
+  const [plain, floor, whole, checkpoints] = await measure('calls with a file trail', [
     subject('naive floor, file', naive(charge, files[0].write)),
     subject('floor, file', floorOf(files[1].write)),
     { ...subject('whole call: memory store, file trail', chargeTool()), within },
+    { ...subject('the same, with checkpoints', chargeTool()), within: signed.within },
   ])
   await close()
+  await signed.close()
   for (const file of files) file.close()
   show(plain)
   show(floor)
   show(whole, [atMost(whole, floor, 'floor', 1.5), atMost(whole, plain, 'naive', 3)])
+  show(checkpoints, [atMost(checkpoints, floor, 'floor', 1.5)])
+}
+
+/** Bound by the disk: the bar is set against committing the same bytes and nothing else. */
+async function durableTrail(): Promise<void> {
+  const lines: string[] = []
+  await byHand({ tool: charge, write: (text) => lines.push(text), key, priced: true })(orderAt(1))
+  const { at, end } = progressOf('calls with a durable trail')
+  const [bare, whole] = await durable(directory, lines as [string, string], { rounds: plan.rounds }, at)
+  end()
+  show(bare)
+  show(whole, [atMost(whole, bare, 'bare', 2)])
 }
 
 async function sqlite(): Promise<void> {

@@ -1,6 +1,5 @@
 /** Haldir's side of every row: a haldir, a session, a governed tool, as an application has them. */
-import { createHaldir, governed, type Session, type Sink, type Store, usd } from '@haldir/core'
-import type { CheckpointOptions } from '@haldir/core/checkpoints'
+import { createHaldir, governed, type HaldirOptions, type Session, type Sink, type Store, usd } from '@haldir/core'
 import { memorySink } from '@haldir/core/sinks/memory'
 import { charge, orderAt, type Tool } from './orders.ts'
 import { KEEP } from './trails.ts'
@@ -9,7 +8,7 @@ export interface Governing {
   readonly store?: Store
   readonly sinks?: readonly Sink[]
   readonly scopes?: readonly string[]
-  readonly checkpoints?: CheckpointOptions
+  readonly checkpoints?: HaldirOptions['checkpoints']
 }
 
 /** A haldir of its own and one session in it. */

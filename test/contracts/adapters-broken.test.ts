@@ -643,6 +643,16 @@ const BROKEN: readonly (readonly [wrong: string, adapter: Partial<AdapterDriver<
     'a secret does not leave in an error, nor in its causes',
   ],
   [
+    'forgets what is to be recorded',
+    {
+      wrap(bare, rule, where) {
+        const { record: _, ...rest } = rule as Rule & { record?: unknown }
+        return good.wrap(bare, rest as Rule, where)
+      },
+    },
+    'what a tool names of its arguments is on record as it is named, and nothing else of them',
+  ],
+  [
     'gives out pieces as the tool gave them',
     {
       wrap(bare, rule, where) {

@@ -10,25 +10,32 @@ import { failing } from './broken.ts'
 interface Shelf {
   text: string
   full: boolean
+  /** It takes lines and does not say whether it keeps them. */
+  spoilt: boolean
 }
 
 type Whole = Required<Pick<Sink, 'open' | 'write' | 'flush' | 'close' | 'read'>> & Sink
 
 /** A sink that keeps every promise. It answers later, as one over a network does. */
 function goodSink(shelf: Shelf): Whole {
-  let open = false
+  let open: string | undefined
+  let ended: string | undefined
   const turn = () => new Promise<void>((resolve) => setImmediate(resolve))
   return {
     name: 'shelf',
-    async open() {
+    async open(writer) {
       await turn()
       if (shelf.full) throw new Error('the shelf is full')
-      open = true
+      open = writer
       return undefined
     },
     async write(lines) {
       await turn()
-      if (!open || shelf.full) throw new Error('the shelf is full')
+      if (open !== undefined && (shelf.spoilt || ended === open)) {
+        ended = open
+        throw Object.assign(new Error('the shelf does not answer'), { code: 'writer-ended' })
+      }
+      if (open === undefined || shelf.full) throw new Error('the shelf is full')
       shelf.text += lines
     },
     async *read(): AsyncGenerator<StoredLine> {
@@ -40,7 +47,7 @@ function goodSink(shelf: Shelf): Whole {
     },
     flush() {},
     close() {
-      open = false
+      open = undefined
     },
   }
 }
@@ -50,7 +57,7 @@ const writerOf = (line: string) => /"writer":"([^"]*)"/.exec(line)?.[1] ?? ''
 type Break = (sink: Whole, shelf: Shelf) => Partial<Whole>
 
 function opened(broken: Break = () => ({})): OpenedSink {
-  const shelf = { text: '', full: false }
+  const shelf = { text: '', full: false, spoilt: false }
   const make = (): Sink => {
     const sink = goodSink(shelf)
     return { ...sink, ...broken(sink, shelf) }
@@ -62,8 +69,12 @@ function opened(broken: Break = () => ({})): OpenedSink {
     break() {
       shelf.full = true
     },
+    spoil() {
+      shelf.spoilt = true
+    },
     mend() {
       shelf.full = false
+      shelf.spoilt = false
     },
     close() {},
   }
@@ -434,6 +445,93 @@ const BROKEN: readonly (readonly [wrong: string, broken: Break, caught: string])
       return { write: (lines) => (++writes % 5 === 0 ? undefined : sink.write(lines)) }
     },
     '200 calls at once do not get mixed up',
+  ],
+  [
+    'loses the chain before when another begins',
+    (sink, shelf) => {
+      let writer: string | undefined
+      return {
+        async open(name) {
+          if (writer !== undefined && name !== writer) shelf.text = ''
+          writer = name
+          return sink.open(name)
+        },
+      }
+    },
+    'opened for another writer while one is open, it keeps the chains of both apart and whole',
+  ],
+  [
+    'stays with its first writer',
+    (sink) => {
+      let first: string | undefined
+      return {
+        async open(name) {
+          first ??= name
+          return sink.open(first)
+        },
+        async write(lines) {
+          if (first !== undefined && writerOf(lines) !== first) throw new Error('not mine')
+          await sink.write(lines)
+        },
+      }
+    },
+    'opened for another writer while one is open, it keeps the chains of both apart and whole',
+  ],
+  [
+    'says that it is full when it does not know what it has stored',
+    (sink, shelf) => ({
+      async write(lines) {
+        if (shelf.spoilt) throw new Error('the shelf is full')
+        await sink.write(lines)
+      },
+    }),
+    'once it does not know what it has stored it says so, and takes nothing more of that writer',
+  ],
+  [
+    'believes that all is well when it is asked again',
+    (sink, shelf) => {
+      let asked = false
+      return {
+        async write(lines) {
+          if (shelf.spoilt && asked) return
+          asked = shelf.spoilt
+          if (!shelf.spoilt) shelf.text += lines
+          else await sink.write(lines)
+        },
+      }
+    },
+    'once it does not know what it has stored it says so, and takes nothing more of that writer',
+  ],
+  [
+    'takes no other writer once one has ended',
+    (sink) => {
+      let over = false
+      return {
+        async write(lines) {
+          if (over) throw Object.assign(new Error('over'), { code: 'writer-ended' })
+          try {
+            await sink.write(lines)
+          } catch (error) {
+            over = (error as { code?: unknown }).code === 'writer-ended'
+            throw error
+          }
+        },
+      }
+    },
+    'another writer begins where one has ended, and what that one had accepted stays',
+  ],
+  [
+    'never says that a writer has ended',
+    (sink) => ({
+      async write(lines) {
+        try {
+          await sink.write(lines)
+        } catch {
+          throw new Error('no')
+        }
+      },
+    }),
+    'a haldir goes on by another writer, which names the one that has ended',
   ],
   [
     'lets calls run while it can store nothing',

@@ -8,6 +8,11 @@ import { createInterface } from 'node:readline'
 
 const FLAGS = ['--conditions=@haldir/source', '--disable-warning=ExperimentalWarning']
 
+export interface Surroundings {
+  readonly under?: readonly string[]
+  readonly env?: Readonly<Record<string, string>>
+}
+
 export class Program {
   /** Every whole line it has printed. */
   readonly lines: string[] = []
@@ -17,10 +22,13 @@ export class Program {
   #heard: () => void = () => {}
   #over = false
 
-  constructor(name: string, input: object) {
+  /** `under`: a command that starts it, with its arguments. */
+  constructor(name: string, input: object, { under = [], env = {} }: Surroundings = {}) {
     const file = join(import.meta.dirname, 'programs', `${name}.ts`)
-    this.#child = spawn(process.execPath, [...FLAGS, file, JSON.stringify(input)], {
+    const [command, ...args] = [...under, process.execPath, ...FLAGS, file, JSON.stringify(input)]
+    this.#child = spawn(command as string, args, {
       stdio: ['pipe', 'pipe', 'inherit'],
+      env: { ...process.env, ...env },
     })
     // Telling something to a process that was killed is no error here.
     this.#child.stdin?.on('error', () => {})
@@ -43,6 +51,10 @@ export class Program {
         this.#heard = heard
       })
     }
+  }
+
+  get pid(): number | undefined {
+    return this.#child.pid
   }
 
   tell(line: string): void {

@@ -15,9 +15,10 @@ export function auditFiles(directory: string): string[] {
   return readdirSync(directory).filter((name) => name.endsWith('.jsonl'))
 }
 
-/** Every finished line of every writer. */
-export function recorded(directory: string): Recorded[] {
-  return auditFiles(directory).flatMap((name) =>
+/** Every finished line of every writer, but for those of a file that is not to be looked at. */
+export function recorded(directory: string, except?: string): Recorded[] {
+  const names = auditFiles(directory).filter((name) => name !== except)
+  return names.flatMap((name) =>
     readFileSync(join(directory, name), 'utf8')
       .split('\n')
       .slice(0, -1)

@@ -1,5 +1,5 @@
-import { copyFileSync, mkdirSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
-import { createHaldir } from '@haldir/core'
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import { createHaldir, governed } from '@haldir/core'
 import { fileSink } from '@haldir/core/sinks/file'
 import { sqliteStore } from '@haldir/core/stores/sqlite'
 import { verifyFiles } from '@haldir/core/verify'
@@ -61,6 +61,57 @@ describe("a dead writer's file", { timeout: 240_000 }, () => {
       expect(recoveries.map(({ data }) => data)).toEqual(offset === kept ? [] : [cut])
       expect((await verifyFiles(directory)).problems).toEqual([])
     }
+  })
+
+  it('is put right wherever it was torn, also when its last two lines stand in two files', async () => {
+    const folder = scratch()
+    cleanup.push(folder.remove)
+    const audit = folder.path('audit')
+    const haldir = createHaldir({ sinks: [fileSink(audit, { rotate: { size: 1_024 } })] })
+    const session = await haldir.createSession({ agent: 'worker', scopes: ['read'] })
+    const read = governed(async () => 'read', { name: 'read', scope: 'read' }, { haldir, session })
+    await read()
+    await read()
+    await haldir.close()
+    const files = auditFiles(audit)
+    files.sort((a, b) => a.localeCompare(b, 'en', { numeric: true }))
+    const texts = files.map((name) => readFileSync(folder.path('audit', name)))
+    const ends = texts.map((text) => text.lastIndexOf(10, -2) + 1)
+    expect(files.length).toBeGreaterThan(2)
+
+    // As if it had died at any byte of the last line of one file, or of the last of the file before.
+    for (const last of [files.length - 1, files.length - 2]) {
+      const [file, text, start] = [files[last] as string, texts[last] as Buffer, ends[last] as number]
+      for (let offset = start; offset <= text.length; offset++) {
+        const directory = folder.path(`torn-${last}-${offset}`)
+        mkdirSync(directory)
+        for (const name of files.slice(0, last)) copyFileSync(folder.path('audit', name), `${directory}/${name}`)
+        writeFileSync(`${directory}/${file}`, text.subarray(0, offset))
+        await nextStart(directory)
+        const kept = offset === text.length ? offset : start
+        expect(readFileSync(`${directory}/${file}`)).toEqual(text.subarray(0, kept))
+        const recoveries = recorded(directory).filter(({ type }) => type === 'recovery')
+        expect(recoveries.map(({ data }) => data.bytes)).toEqual(offset === kept ? [] : [offset - kept])
+        expect((await verifyFiles(directory)).problems).toEqual([])
+      }
+    }
+  })
+
+  it('is left as it is when another one follows it: that is no death, but damage', async () => {
+    const folder = scratch()
+    cleanup.push(folder.remove)
+    const audit = folder.path('audit')
+    const haldir = createHaldir({ sinks: [fileSink(audit, { rotate: { size: 1_024 } })] })
+    await haldir.createSession({ agent: 'worker', scopes: ['read'] })
+    await haldir.createSession({ agent: 'worker', scopes: ['read'] })
+    await haldir.close()
+    const first = auditFiles(audit).find((name) => name.endsWith('-1.jsonl')) as string
+    const { size } = statSync(folder.path('audit', first))
+    truncateSync(folder.path('audit', first), size - 10)
+    await nextStart(audit)
+    expect(statSync(folder.path('audit', first)).size).toBe(size - 10)
+    expect(recorded(audit, first).some(({ type }) => type === 'recovery')).toBe(false)
+    expect((await verifyFiles(audit)).problems.map(({ kind }) => kind)).toContain('torn')
   })
 
   it('is left empty when not even its first line was finished', async () => {

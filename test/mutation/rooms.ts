@@ -13,8 +13,8 @@ const policy = `${core}/gate/policy`
 
 export const ROOMS: Readonly<Record<string, Room>> = {
   watch: {
-    mutate: [`${core}/watch/**/*.ts`],
-    tests: [`${core}/watch/**/*.test.ts`, 'test/acceptance/trail.test.ts'],
+    mutate: [`${core}/watch/**/*.ts`, `${core}/witnesses/*.ts`],
+    tests: [`${core}/watch/**/*.test.ts`, 'test/acceptance/{checkpoints,trail,witnesses}.test.ts'],
   },
   gate: {
     mutate: [`${core}/gate/*.ts`],

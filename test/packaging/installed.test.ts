@@ -66,6 +66,7 @@ const LEGS: readonly Leg[] = [
       ai: versionOf('ai6'),
       '@anthropic-ai/sdk': versionOf('anthropic0'),
       '@langchain/core': oldest['@langchain/core'] as string,
+      '@opentelemetry/api': '1.9.0',
       '@openai/agents': versionOf('agents017'),
       openai: versionOf('openai5'),
     },
@@ -85,6 +86,17 @@ describe.skipIf(!possible)('installed into an empty project', () => {
     subpaths = packed.flatMap(({ manifest }) => subpathsOf(manifest)).filter((path) => !PROGRAMS.includes(path))
   }, 180_000)
   afterAll(() => rmSync(where, { recursive: true, force: true }))
+
+  it('core alone needs none of its optional peers, and says which is missing where it is asked for', async () => {
+    const folder = join(where, 'alone')
+    const core = packed.filter(({ name }) => name === '@haldir/core')
+    await install(folder, 'npm', core, {})
+    expect(await run(process.execPath, ['alone.mjs'], folder)).toEqual({
+      status: 0,
+      stdout: "ran\n@haldir/core/telemetry: Cannot find package '@opentelemetry/api'\n",
+      stderr: '',
+    })
+  }, 300_000)
 
   describe.each(LEGS)('by $manager, with the $versions frameworks', ({ manager, frameworks, checks }) => {
     let folder = ''
@@ -108,6 +120,11 @@ describe.skipIf(!possible)('installed into an empty project', () => {
     it('one session governs a tool of every framework', async () => {
       const stdout = readFileSync(new URL('consumer/frameworks.txt', import.meta.url), 'utf8')
       expect(await run(process.execPath, ['frameworks.mjs'], folder)).toEqual({ status: 0, stdout, stderr: '' })
+    })
+
+    it('tells OpenTelemetry of calls', async () => {
+      const stdout = readFileSync(new URL('consumer/telemetry.txt', import.meta.url), 'utf8')
+      expect(await run(process.execPath, ['telemetry.mjs'], folder)).toEqual({ status: 0, stdout, stderr: '' })
     })
 
     it('runs the programs that come with it', async () => {
@@ -142,7 +159,7 @@ function optional(packed: readonly Packed[]): Record<string, string> {
   const peers = packed.flatMap(({ manifest: { peerDependenciesMeta = {} } }) => Object.keys(peerDependenciesMeta))
   return Object.fromEntries(peers.filter((name) => FRAMEWORKS.has(name)).map((name) => [name, versionOf(name)]))
 }
-const FRAMEWORKS = new Set(['openai', '@openai/agents'])
+const FRAMEWORKS = new Set(['openai', '@openai/agents', '@opentelemetry/api'])
 
 /** A module that imports everything that can be. */
 function importing(subpaths: readonly string[]): string {

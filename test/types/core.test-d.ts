@@ -26,6 +26,14 @@ const charged = governed(charge, {
     same<typeof args, { amount: number }>(true)
     return usd(result.total)
   },
+  record: {
+    show: 'all',
+    redact: ['amount'],
+    subject: (args) => {
+      same<typeof args, { amount: number }>(true)
+      return args.amount
+    },
+  },
 })
 same<typeof charged, typeof charge>(true)
 
@@ -64,6 +72,8 @@ governed(async (a: number, b: number) => a + b, { name: 'add', scope: 'read' })
 governed(() => 1, { name: 'now', scope: 'read' })
 // @ts-expect-error the arguments have no `price`
 governed(charge, { name: 'charge', scope: 'spend', cost: ({ price }) => usd(price) })
+// @ts-expect-error: the argument is called `amount`
+governed(charge, { name: 'charge', scope: [], record: { subject: ({ customer }) => customer } })
 // @ts-expect-error the result has no `sum`
 governed(charge, { name: 'charge', scope: 'spend', cost: usd(1), actual: ({ sum }) => usd(sum) })
 // @ts-expect-error a misspelt option

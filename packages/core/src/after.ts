@@ -96,7 +96,7 @@ export async function record(pass: Pass, ended: Executed, shown: Executed): Prom
   const { house, spent, notes } = pass
   const failed = ended.status === 'failed'
   const error = failed ? kindOf(pass, shown) : undefined
-  pass.report?.ended(pass, { error, spent, withheld: notes.withheld === true })
+  pass.report?.ended({ error, spent, withheld: notes.withheld === true })
   house.reports?.spent(pass.tool.name, spent)
   const data = { ended: failed ? 'failed' : 'ok', ...(failed ? { error } : {}), ...notes }
   await house.trail.conclude(pass.draft('outcome', { spent, ...durationOf(pass), data }))

@@ -19,8 +19,8 @@ export type AuthorizationStatus = 'authorized' | 'captured' | 'voided'
 
 export const PAYMENTS = 'payments.authorize'
 const TOOL = toolFragment({ name: PAYMENTS })
-/** What a store says of a session that is over; one that was over long ago may be forgotten. */
-const OVER = new Set<AdmitRefusal>(['session-revoked', 'session-expired', 'no-session'])
+/** What a store says of a session that is over, or stands still; one that was over long ago may be forgotten. */
+const OVER = new Set<AdmitRefusal>(['session-revoked', 'session-expired', 'session-suspended', 'no-session'])
 
 /** The members of an entry that name an authorization. */
 export function paymentFragment(id: string): string {
@@ -206,7 +206,8 @@ export class Authorization {
   async #record(rest: Pick<Draft, 'spent' | 'data'>): Promise<void> {
     const { fragment } = this.#house.belongings.get(this.#session) as Belongings
     const call = paymentFragment(this.id)
-    await this.#house.trail.conclude({ type: 'outcome', session: fragment, call, ...rest })
+    const about = { session: this.#session, tool: { name: PAYMENTS } }
+    await this.#house.trail.conclude({ type: 'outcome', session: fragment, call, ...rest, about })
   }
 
   async #admit(request: AdmitRequest): Promise<Admission> {

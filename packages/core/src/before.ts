@@ -1,5 +1,6 @@
 /** Steps 1, 2 and 4 to 6 of the path, one function each. Each answers a refusal, or nothing and the way is free. */
 import { Hostile, snapshot } from './call.ts'
+import { isPromise } from './clock.ts'
 import { CurrentCall } from './current-call.ts'
 import { Unplaced } from './errors.ts'
 import { allCover } from './gate/leaves.ts'
@@ -70,9 +71,10 @@ export async function admit(pass: Pass): Promise<Refusal | undefined> {
 
 /** What the caller is told of a refused admission. A limit is named by its meter, whatever kind it is. */
 export function refusalOf(
-  { refused, meter, retryMs }: Extract<Admission, { ok: false }>,
+  { refused, meter, retryMs, rule: by }: Extract<Admission, { ok: false }>,
   meters: readonly Meter[],
 ): Refusal {
+  if (refused === 'session-suspended') return suspendedBy(by)
   const limit = meter === undefined ? undefined : meters.find(({ at }) => at.key === meter)
   if (!limit || (refused !== 'budget-exceeded' && refused !== 'rate-exceeded')) {
     const code = refused === 'approval-used' ? 'duplicate-call' : refused
@@ -82,14 +84,22 @@ export function refusalOf(
   return { code, reason, rule, ...(retryMs === undefined ? {} : { retryAfter: Math.ceil(retryMs / 1_000) }) }
 }
 
+/** The session stands still since something about it was not as usual, until the application releases it. */
+export function suspendedBy(rule: string | undefined): Refusal {
+  return { code: 'policy-denied', reason: REASONS['session-suspended'], rule: rule ?? 'session-suspended' }
+}
+
 /** 5: the intent is on record before anything happens. */
 export async function intend(pass: Pass): Promise<Refusal | undefined> {
+  const said = pass.tool.record && pass.house.recorder.forIntent(pass)
+  const args = isPromise(said) ? await said : said
+  if (args && 'code' in args) return args
   const unused = pass.consent ? await recordUse(pass) : undefined
   if (unused) return unused
   pass.intended = true
   try {
     const { rule, amounts: held, searched } = pass
-    const data = searched && { data: { ...searched } }
+    const data = (searched || args) && { data: { ...searched, ...(args && { args }) } }
     await pass.house.trail.record(pass.draft('intent', { verdict: 'allow', rule, held, ...data }))
   } catch (error) {
     pass.house.faults.note('trail', error)
@@ -179,6 +189,7 @@ const REASONS: Record<AdmitRefusal, string> = {
   'no-session': 'the session is not known',
   'session-expired': whyOver('session-expired'),
   'session-revoked': whyOver('session-revoked'),
+  'session-suspended': 'the session is suspended until somebody releases it',
   'duplicate-call': 'a call that means the same runs, or has run within a day',
   'budget-exceeded': 'the call costs more than is left',
   'rate-exceeded': 'the rate is used up for now',
@@ -192,7 +203,8 @@ const REASONS: Record<AdmitRefusal, string> = {
 /** A store that answers nonsense has not admitted anything. */
 export function checked(answer: Admission): Admission {
   if (answer?.ok === true && typeof answer.at === 'number') return answer
-  const { ok, refused, retryMs = 0 } = (answer ?? {}) as Partial<Extract<Admission, { ok: false }>>
-  if (ok === false && Object.hasOwn(REASONS, refused as string) && Number.isFinite(retryMs)) return answer
+  const { ok, refused, retryMs = 0, rule = '' } = (answer ?? {}) as Partial<Extract<Admission, { ok: false }>>
+  if (ok === false && Object.hasOwn(REASONS, refused as string) && Number.isFinite(retryMs) && typeof rule === 'string')
+    return answer
   throw new Error('the store answered nonsense')
 }

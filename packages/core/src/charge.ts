@@ -49,7 +49,8 @@ export async function chargeSession(
   let recorded = true
   try {
     const call = callFragment({ id }, TOOL, digestKey.id)
-    await house.trail.record({ type: 'outcome', session: fragment, call, spent: amounts, data })
+    const about = { session, tool: { name: NAME } }
+    await house.trail.record({ type: 'outcome', session: fragment, call, spent: amounts, data, about })
   } catch (error) {
     house.faults.note('trail', error)
     recorded = false

@@ -12,6 +12,7 @@ export {
   checkInclusion,
   type InclusionProof,
   type ProofProblem,
+  tlogProof,
 } from './watch/proof.ts'
 export type { ProvenEntry, ProveOptions } from './watch/proving.ts'
 export { createSigningKey, envSigner, fileSigner } from './watch/signers.ts'

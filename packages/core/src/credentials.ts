@@ -23,6 +23,7 @@ export async function searchArguments(pass: Pass): Promise<Refusal | undefined> 
     ...(detected.length > 0 ? { detected: detected.slice(0, MOST) } : {}),
     ...(unscanned ? { unscanned } : {}),
   }
+  if (pass.tool.record && detected.length > 0) pass.masked = findings.redacted(snapshot.args)
   if (house.detection?.arguments !== 'refuse') return undefined
   const [first] = detected
   if (first) {

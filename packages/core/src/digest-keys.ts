@@ -1,27 +1,66 @@
-/** The digest keys of the tenants that a process works for: each is read once. */
+/** The keys that the tenants of a process digest with: each is read once in a while. */
+import type { Clock } from './clock.ts'
 import { DigestKey } from './digest-key.ts'
-import type { House } from './pass.ts'
+import type { KeptKey } from './vault/kept-keys.ts'
+
+/** For how long a key that was destroyed by another process is still used here, at most. */
+export const KEY_LIFETIME_MS = 60_000
+
+interface Known {
+  readonly found: Promise<DigestKey>
+  /** By the monotonic clock. */
+  readonly until: number
+  key?: DigestKey
+}
 
 export class DigestKeys {
-  readonly #house: House
-  readonly #warn: (warning: string) => void
-  readonly #known = new Map<string, Promise<DigestKey>>()
+  readonly #read: (tenant: string) => Promise<KeptKey>
+  readonly #clock: Clock
+  readonly #unsealed: () => void
+  readonly #known = new Map<string, Known>()
 
-  constructor(house: House, warn: (warning: string) => void) {
-    this.#house = house
-    this.#warn = warn
+  /** `unsealed` is told when a key is not guarded by a wrapping key. */
+  constructor(read: (tenant: string) => Promise<KeptKey>, clock: Clock, unsealed: () => void) {
+    this.#read = read
+    this.#clock = clock
+    this.#unsealed = unsealed
+  }
+
+  /** The key, if it is at hand. */
+  at(tenant: string): DigestKey | undefined {
+    return this.#fresh(tenant)?.key
   }
 
   /** Rejects `Unavailable` when the store or the vault key does not answer; then the next one asks again. */
   of(tenant: string): Promise<DigestKey> {
-    const known = this.#known.get(tenant)
-    if (known) return known
-    const found = this.#house.vault.digestKey(tenant).then(({ id, key, sealed }) => {
-      if (!sealed) this.#warn('digest keys are stored unsealed: set `vault.keys`')
-      return new DigestKey(id, key)
+    const fresh = this.#fresh(tenant)
+    if (fresh) return fresh.found
+    const found = this.#read(tenant).then(({ id, key, sealed }) => {
+      if (!sealed) this.#unsealed()
+      known.key = new DigestKey(id, key)
+      return known.key
     })
-    found.catch(() => this.#known.delete(tenant))
-    this.#known.set(tenant, found)
+    const known: Known = { found, until: this.#clock.monotonic() + KEY_LIFETIME_MS }
+    found.catch(() => {
+      if (this.#known.get(tenant) === known) this.#known.delete(tenant)
+    })
+    this.#known.set(tenant, known)
     return found
+  }
+
+  /** As the store has it now, whatever was read before. */
+  anew(tenant: string): Promise<DigestKey> {
+    this.#known.delete(tenant)
+    return this.of(tenant)
+  }
+
+  /** It was destroyed. */
+  forget(tenant: string): void {
+    this.#known.delete(tenant)
+  }
+
+  #fresh(tenant: string): Known | undefined {
+    const known = this.#known.get(tenant)
+    return known && this.#clock.monotonic() < known.until ? known : undefined
   }
 }

@@ -9,6 +9,7 @@ import type { ToolFacts } from './gate/policy/policy.ts'
 import type { Session } from './gate/sessions.ts'
 import type { Amount } from './money.ts'
 import type { Refusal } from './pass.ts'
+import type { Recording } from './record-options.ts'
 import type { SecretArg } from './secret-args.ts'
 
 /** The scopes a call requires, and how entries name that rule. */
@@ -57,6 +58,8 @@ export interface GovernedTool {
   readonly destination: URL | undefined
   /** The governed tool that makes the call, when it is made by one: what is its secret is the call's. */
   readonly within: string | undefined
+  /** What entries hold of its arguments; nothing, when absent. */
+  readonly record: Recording | undefined
   readonly releaseOnFailure: boolean
   readonly allowUnscanned: boolean
   /** The original tool. */

@@ -13,6 +13,7 @@ import type { Policy } from './gate/policy/policy.ts'
 import { type MeterOptions, StandingMeters } from './gate/standing.ts'
 import { parseHost } from './hosts.ts'
 import { checkKeys } from './options.ts'
+import { type CheckedSignals, checkSignals, type SignalOptions } from './signals/options.ts'
 import { memorySink } from './sinks/memory.ts'
 import type { Sink } from './sinks/sink.ts'
 import { memoryStore } from './stores/memory.ts'
@@ -50,6 +51,8 @@ export interface HaldirOptions {
   readonly detect?: DetectOptions
   /** What is told of calls while they happen: `openTelemetry()` of `@haldir/core/telemetry`. */
   readonly telemetry?: Telemetry
+  /** Watches for what is not as usual: spikes of spending, odd hours, repeated denials, loops. Absent, nobody watches. */
+  readonly signals?: SignalOptions
   /** `shadow`: everything is judged, metered apart and recorded, and nothing is refused that could run. */
   readonly mode?: 'enforce' | 'shadow'
   /** How long store, sinks and keys may take to answer before a call is refused; 5 seconds, in shadow mode 250 ms. */
@@ -85,6 +88,7 @@ const KEYS = [
   'approvers',
   'approvals',
   'detect',
+  'signals',
   'telemetry',
   'mode',
   'deadline',
@@ -98,7 +102,7 @@ const KEYS = [
 const STORE_VERBS = ['admit', 'reserve', 'settle', 'cancel', 'renew', 'expire'] as const
 /** What a store must be able to do beside that, by the group it stands in. */
 const GROUPED_VERBS = {
-  session: ['create', 'get', 'extend', 'revokeTree'],
+  session: ['create', 'get', 'extend', 'revokeTree', 'suspendTree', 'resumeTree'],
   meters: ['read'],
   hold: ['get'],
   approval: ['request', 'get', 'find', 'list', 'change', 'use', 'expire', 'due', 'shown', 'later', 'note'],
@@ -118,6 +122,7 @@ export interface CheckedOptions {
   readonly guards: readonly NamedGuard[]
   readonly detection: Detection | undefined
   readonly approvals: CheckedApprovals | undefined
+  readonly signals: CheckedSignals | undefined
   readonly telemetry: Telemetry | undefined
   readonly shadow: boolean
   /** What the keys of everything that is counted apart begin with. */
@@ -159,6 +164,7 @@ export function checkHaldirOptions(options: HaldirOptions): CheckedOptions {
     guards: checkGuards(options.guards),
     detection: checkDetection(options.detect),
     approvals: checkApprovals(options.approvers, options.approvals),
+    signals: checkSignals(options.signals),
     telemetry: checkedTelemetry(options.telemetry),
     shadow: mode === 'shadow',
     apart,

@@ -17,15 +17,18 @@ import { type CheckedOptions, checkHaldirOptions, type HaldirOptions } from './h
 import { assemble, leaveStore } from './house.ts'
 import type { House } from './pass.ts'
 import { PAYMENT, type Payments, paymentsOf } from './payments.ts'
+import { privacyOf } from './privacy.ts'
 import type { SessionOptions } from './session-options.ts'
 import { Sessions } from './sessions.ts'
 import { standIn } from './shadow.ts'
+import { type Signals, signalsOf } from './signals/face.ts'
 import type { Expired } from './stores/store.ts'
 import { type CallExplanation, type ExplainCall, explainCall, type Surface, surfaceOf } from './surface.ts'
 import { shownVault } from './vault/shown-vault.ts'
 import type { Vault } from './vault/vault.ts'
 import { NOBODY } from './watch/chain.ts'
 import { knownOf } from './watch/checkpoint-options.ts'
+import type { TrailPrivacy } from './watch/privacy.ts'
 import { readingOf, type Trail } from './watch/reading.ts'
 import type { TrailHealth } from './watch/trail-parts.ts'
 
@@ -54,11 +57,13 @@ export class Haldir {
   /** Credentials at rest. */
   readonly vault: Vault
   /** The audit log. */
-  readonly trail: Trail
+  readonly trail: Trail & TrailPrivacy
   /** Payments that are no tool call. */
   readonly payments: Payments
   /** What people are asked, and what they have said. */
   readonly approvals: Approvals
+  /** What was not as usual, and letting go of what is held for that. */
+  readonly signals: Signals
   /**
    * Answers what comes in from channels: clicks in Slack, decision links, signed callbacks. To be mounted where those
    * lead, before anything that reads bodies; it may be passed on by itself. Never rejects; 404 for what no channel knows.
@@ -78,16 +83,11 @@ export class Haldir {
   /** @internal Use `createHaldir`. */
   constructor(options: CheckedOptions) {
     for (const own of OWN_TOOLS) checkFit(options.policy && new LoadedPolicy(options.policy), own)
-    const house = assemble(options)
+    const house = assemble(options, (warning) => this.#warnings.add(warning))
     const { shadow, trail, vault, clock, deadlineMs } = house
     this.#house = house
     this.#governor = governorOver(house, options.name, (tool) => checkFit(house.policy, tool))
-    this.#sessions = new Sessions({
-      house,
-      governor: this.#governor,
-      random: options.random,
-      warn: (warning) => this.#warnings.add(warning),
-    })
+    this.#sessions = new Sessions({ house, governor: this.#governor, random: options.random })
     const { approvals, random } = options
     // In shadow mode nobody is asked.
     if (approvals && !shadow) house.approvals = new Asked(house, approvals, this.#sessions, random)
@@ -96,7 +96,9 @@ export class Haldir {
     if (shadow) house.nobody = standIn(house, this.#governor, this.#sessions, options.random)
     const { sinks, store, checkpoints } = options
     const signed = checkpoints && (() => knownOf(checkpoints))
-    this.trail = readingOf({ sinks, registry: store.writer, clock, deadlineMs, flush: () => trail.flush(), signed })
+    const reading = { sinks, registry: store.writer, clock, deadlineMs, flush: () => trail.flush(), signed }
+    this.trail = Object.freeze({ ...readingOf(reading), ...privacyOf(house) })
+    this.signals = signalsOf(house, options, this.trail)
     this.vault = shownVault(vault, (secret) =>
       this.#warnings.add(`the secret \`${secret}\` is too short to be redacted`),
     )
@@ -211,6 +213,7 @@ export class Haldir {
   async flush(): Promise<void> {
     await this.#house.approvals?.deliveries.settled()
     await this.#house.holds.flush()
+    await this.#house.signals?.settled()
     await this.#house.trail.flush()
     if (this.#house.holds.owed > 0) throw new Unavailable('the store did not take every settle')
   }
@@ -231,6 +234,7 @@ export class Haldir {
     for (const { current } of this.#house.running) current?.abort(new Unavailable('this haldir is closed'))
     await this.#house.holds.flush()
     this.#house.holds.close()
+    await this.#house.signals?.close(this.#house.deadlineMs)
     try {
       await this.#house.trail.close()
     } finally {

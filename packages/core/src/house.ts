@@ -1,4 +1,5 @@
 /** The parts of a haldir, made from its options. */
+import { DigestKeys } from './digest-keys.ts'
 import { Transport } from './egress/transport.ts'
 import { Faults } from './faults.ts'
 import { Holds } from './gate/meters.ts'
@@ -6,31 +7,48 @@ import { LoadedPolicy } from './gate/policy/loaded.ts'
 import { parseRequired } from './gate/scopes.ts'
 import type { CheckedOptions } from './haldir-options.ts'
 import type { House } from './pass.ts'
+import { Recorder } from './recorder.ts'
 import { Reports } from './reporting.ts'
 import type { Store } from './stores/store.ts'
+import { FINGERPRINT_KEY } from './vault/kept-keys.ts'
 import { SealedVault } from './vault/vault.ts'
-import { sessionFragment } from './watch/chain.ts'
+import { type Draft, sessionFragment } from './watch/chain.ts'
 import { Notary } from './watch/checkpoints.ts'
 import { WrittenTrail } from './watch/trail.ts'
+import type { TrailParts } from './watch/trail-parts.ts'
 
-export function assemble(options: CheckedOptions): House {
+/** `warn`: what an operator should know. */
+export function assemble(options: CheckedOptions, warn: (warning: string) => void): House {
   const { clock, ids, store, deadlineMs, leaseMs, shadow, apart, guards, detection, standing, policy } = options
   const faults = new Faults()
-  const trail = trailOf(options, faults)
+  // Nothing happens for an entry when nobody watches.
+  const observe = options.signals && ((draft: Draft, at: number) => house.signals?.observe(draft, at))
+  const trail = trailOf(options, faults, observe)
+  const vault = vaultOf(options, trail, faults)
+  const unsealed = () => warn('keys of recorded arguments are stored unsealed: set `vault.keys`')
+  const fingerprintKeys = new DigestKeys((tenant) => vault.kept.of(tenant, FINGERPRINT_KEY), clock, unsealed)
   const reports = options.telemetry && new Reports(options.telemetry, clock, faults)
   reports?.watch(options.name, trail)
   joinStore(store)
-  return {
+  const house: House = {
     clock,
     ids,
     store,
     trail,
-    vault: vaultOf(options, trail, faults),
+    vault,
+    digestKeys: new DigestKeys(
+      (tenant) => vault.digestKey(tenant),
+      clock,
+      () => warn('digest keys are stored unsealed: set `vault.keys`'),
+    ),
+    fingerprintKeys,
+    recorder: new Recorder({ keys: fingerprintKeys, kept: vault.kept, random: options.random, unsealed }),
     egress: new Transport({ ...options.egress, clock, deadlineMs }),
     holds: new Holds(store, clock, deadlineMs, leaseMs, (error) => faults.note('store.settle', error)),
     standing,
     guards,
     approvals: undefined,
+    signals: undefined,
     detection,
     policy: policy && new LoadedPolicy(policy),
     shadow,
@@ -44,14 +62,15 @@ export function assemble(options: CheckedOptions): House {
     running: new Set(),
     open: true,
   }
+  return house
 }
 
-function trailOf(options: CheckedOptions, faults: Faults): WrittenTrail {
+function trailOf(options: CheckedOptions, faults: Faults, observe: TrailParts['observe']): WrittenTrail {
   const { name, ids, sinks, store, clock, deadlineMs, shadow, checkpoints } = options
   const fault = (part: string, error: unknown) => faults.note(part, error)
   const notary = checkpoints && new Notary({ ...checkpoints, clock, deadlineMs, fault })
   const registry = store.writer
-  return new WrittenTrail({ haldir: name, ids, sinks, registry, clock, deadlineMs, enforced: !shadow, notary })
+  return new WrittenTrail({ haldir: name, ids, sinks, registry, clock, deadlineMs, enforced: !shadow, notary, observe })
 }
 
 function vaultOf({ keys, store, random, clock, deadlineMs }: CheckedOptions, trail: WrittenTrail, faults: Faults) {

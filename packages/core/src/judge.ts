@@ -12,7 +12,8 @@ import type { Ask, Belongings, Pass, Refusal } from './pass.ts'
 
 /** 3: the tool's schema, scopes, what the tool itself refuses, then the policy. Pure and synchronous. */
 export function judge(pass: Pass): Refusal | undefined {
-  return checkSchema(pass) ?? checkScopes(pass) ?? pass.tool.refuses?.(pass.snapshot.args) ?? checkPolicy(pass)
+  const refused = checkSchema(pass) ?? checkScopes(pass) ?? pass.tool.refuses?.(pass.snapshot.args) ?? checkPolicy(pass)
+  return refused ?? askForSignals(pass)
 }
 
 /** Arguments that the tool does not take are refused before anything else reads them. */
@@ -66,6 +67,11 @@ function checkPolicy(pass: Pass): Refusal | undefined {
   }
   pass.rule = (strictest as Decision).rule
   return undefined
+}
+
+/** What a signal has been raised for is asked about, as by any rule. */
+function askForSignals(pass: Pass): undefined {
+  for (const { rule, reason } of pass.house.signals?.asks(pass.session) ?? []) wantsPerson(pass, rule, reason)
 }
 
 /** A person has to decide. Everything that asks, for whichever identity, is part of the question. */

@@ -18,6 +18,11 @@ export function checkKeys(options: unknown, known: readonly string[], what: stri
   }
 }
 
+/** Throws for an option that is not as it must be: `path` names it, `shape` says how it is. */
+export function check(path: string, sound: unknown, shape: string): void {
+  if (!sound) throw new ConfigError('invalid-option', path, `\`${path}\` ${shape}`)
+}
+
 /** The known name that a misspelt one is at most two edits away from. */
 export function nearest(key: string, known: readonly string[]): string | undefined {
   let best: string | undefined

@@ -6,6 +6,7 @@ import { type Frame, inFrame } from './context.ts'
 import type { Searched } from './credentials.ts'
 import type { CurrentCall } from './current-call.ts'
 import type { DigestKey } from './digest-key.ts'
+import type { DigestKeys } from './digest-keys.ts'
 import type { Transport } from './egress/transport.ts'
 import { type DenialCode, Denied, type Suspended } from './errors.ts'
 import type { Faults } from './faults.ts'
@@ -17,7 +18,9 @@ import type { Session } from './gate/sessions.ts'
 import type { StandingMeters } from './gate/standing.ts'
 import type { CallRequest, GovernedTool, Identity, NotRun } from './governor.ts'
 import type { Amount } from './money.ts'
+import type { Recorder } from './recorder.ts'
 import { type CallReport, type Reports, verdictOf } from './reporting.ts'
+import type { Signals } from './signals/signals.ts'
 import type { Consent } from './stores/approvals.ts'
 import type { Charge, Store } from './stores/store.ts'
 import type { Detection } from './vault/detection.ts'
@@ -70,6 +73,11 @@ export interface House {
   readonly store: Store
   readonly trail: WrittenTrail
   readonly vault: SealedVault
+  /** The keys that calls are digested with, and recorded values are fingerprinted with. */
+  readonly digestKeys: DigestKeys
+  readonly fingerprintKeys: DigestKeys
+  /** What entries hold of arguments. */
+  readonly recorder: Recorder
   /** How requests reach the network. */
   readonly egress: Transport
   readonly holds: Holds
@@ -77,6 +85,8 @@ export interface House {
   readonly guards: readonly NamedGuard[]
   /** How people are asked; nobody can be when there is none. */
   approvals: Approvals | undefined
+  /** What watches for anomalies, if anybody does. */
+  signals: Signals | undefined
   /** What is done about credentials that are not in the vault. */
   readonly detection: Detection | undefined
   /** Swapped as a whole when another is loaded: a call is judged by one of them from first to last. */
@@ -124,6 +134,8 @@ export class Pass {
   ask: Ask | undefined
   /** Of the arguments, when credentials are looked for in them. */
   searched: Searched | undefined
+  /** They without those credentials, where entries hold some of them. */
+  masked: unknown
   meters: readonly Meter[] = []
   amounts: readonly Amount[] = []
   charges: readonly Charge[] = []
@@ -170,7 +182,7 @@ export class Pass {
     await this.house.trail.conclude(
       this.intended
         ? this.draft('outcome', { code, rule, data: { ended: NOT_RUN, reason } })
-        : this.#refusal(code, reason, rule, this.house.shadow),
+        : await this.#refusal(code, reason, rule, this.house.shadow),
     )
     if (suspended) return { status: 'suspended', suspended }
     return { status: 'denied', denial: new Denied(code, reason, this.id, rule, retryAfter) }
@@ -182,14 +194,16 @@ export class Pass {
     const { code, reason, rule } = this.shown(refusal)
     this.observed ??= refusal
     observed.set(code, (observed.get(code) ?? 0) + 1)
-    await trail.conclude(this.#refusal(code, reason, rule))
+    await trail.conclude(await this.#refusal(code, reason, rule))
   }
 
   /** `refused`: in shadow mode, where most are only judged, this one really was. */
-  #refusal(code: DenialCode, reason: string, rule: string | undefined, refused = false): Draft {
+  async #refusal(code: DenialCode, reason: string, rule: string | undefined, refused = false): Promise<Draft> {
+    const args = this.tool.record && (await this.house.recorder.forRefusal(this, code))
     const data = {
       reason,
       ...this.searched,
+      ...(args ? { args } : {}),
       ...(this.amounts.length > 0 ? { cost: this.amounts } : {}),
       ...(refused ? { refused } : {}),
     }
@@ -201,7 +215,7 @@ export class Pass {
     await this.#giveBack()
     const { code, reason } = refusal
     this.stopped(verdictOf(refusal), refusal, true)
-    await this.house.trail.conclude(this.#refusal(code, reason, this.ask?.rule))
+    await this.house.trail.conclude(await this.#refusal(code, reason, this.ask?.rule))
     return { status: 'failed', error }
   }
 
@@ -210,6 +224,7 @@ export class Pass {
     this.id = id
     this.snapshot = snapshot
     this.digest = digest
+    this.masked = undefined
     this.holding = false
     this.#fragment = ''
   }

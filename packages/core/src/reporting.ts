@@ -68,7 +68,6 @@ export class CallReport {
   readonly #reports: Reports
   readonly #came: number | undefined
   readonly #ticked: number
-  #over = false
   #began = false
   #returned: Span | undefined
 
@@ -89,6 +88,8 @@ export class CallReport {
       outcome,
       code: refusal?.code,
       rule: refusal ? refusal.rule : known.rule,
+      // What was set aside has been given back.
+      held: [],
       // What is refused in shadow mode really was.
       enforced: pass.house.shadow ? refusal !== undefined : undefined,
       approval: id === undefined ? undefined : { id, by: pass.approvers },
@@ -102,8 +103,6 @@ export class CallReport {
   }
 
   #stop(pass: Pass, decision: Decision): void {
-    if (this.#over || this.#began) return
-    this.#over = true
     this.#tell((to, time) => to.stopped(factsOf(pass), decision, time))
   }
 
@@ -134,14 +133,7 @@ export class CallReport {
     this.#returned ??= this.#time()
   }
 
-  ended(pass: Pass, end: RunEnd): void {
-    if (this.#over) return
-    // What never got as far as its tool, for a secret that did not fit into its arguments, has run for no time.
-    if (!this.#began) {
-      this.#begin(pass)
-      this.#returned = undefined
-    }
-    this.#over = true
+  ended(end: RunEnd): void {
     this.#tell((to, time) => to.ended(end, this.#returned ?? time))
   }
 
@@ -172,14 +164,14 @@ function factsOf({ id, tool, ref, house, belongings, who, policyHash }: Pass): C
 }
 
 /** What is decided of a call that runs. */
-function decisionOf({ house, rule, amounts, consent, approvers, asked, observed, request }: Pass): Decision {
+function decisionOf({ house, rule, admitted, amounts, consent, approvers, asked, observed, request }: Pass): Decision {
   const approval = consent?.id ?? asked ?? request.approval
   return {
     outcome: observed ? verdictOf(observed) : 'allow',
     code: observed?.code,
     rule: observed ? observed.rule : rule,
     enforced: house.shadow ? false : undefined,
-    held: amounts,
+    held: admitted ? amounts : [],
     approval: approval === undefined ? undefined : { id: approval, by: approvers },
     waited: consent !== undefined && consent.id === asked,
     aborted: false,

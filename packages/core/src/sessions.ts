@@ -2,7 +2,6 @@
 import { chargeSession } from './charge.ts'
 import { ask, type MaybePromise } from './clock.ts'
 import { DigestKey } from './digest-key.ts'
-import { DigestKeys } from './digest-keys.ts'
 import { type Duration, parseDuration } from './duration.ts'
 import { ConfigError, Denied, HaldirError, Unavailable } from './errors.ts'
 import { fetchFor } from './fetch.ts'
@@ -31,25 +30,22 @@ export interface SessionsParts {
   readonly house: House
   readonly governor: Governor
   readonly random: (bytes: number) => Uint8Array
-  readonly warn: (warning: string) => void
 }
 
 export class Sessions implements SessionActs {
   readonly #house: House
   readonly #governor: Governor
   readonly #random: (bytes: number) => Uint8Array
-  readonly #digestKeys: DigestKeys
   /** The handles in use, by id: two of one session would not know of each other's secrets and end. */
   readonly #handles = new Map<string, WeakRef<Session>>()
   readonly #forgotten = new FinalizationRegistry<string>((id) => {
     if (!this.#handles.get(id)?.deref()) this.#handles.delete(id)
   })
 
-  constructor({ house, governor, random, warn }: SessionsParts) {
+  constructor({ house, governor, random }: SessionsParts) {
     this.#house = house
     this.#governor = governor
     this.#random = random
-    this.#digestKeys = new DigestKeys(house, warn)
   }
 
   create(options: SessionOptions): Promise<Session> {
@@ -269,7 +265,7 @@ export class Sessions implements SessionActs {
 
   digestKey(tenant: string): Promise<Belongings['digestKey']> {
     // Of no use to anyone later, but a call can be recorded with it.
-    return this.#shadowed(() => this.#digestKeys.of(tenant), new DigestKey('unkept', this.#random(32)))
+    return this.#shadowed(() => this.#house.digestKeys.of(tenant), new DigestKey('unkept', this.#random(32)))
   }
 
   /** In shadow mode a part that fails is counted, and work goes on with `instead`. */

@@ -233,6 +233,17 @@ describe('`toolSpan: active`', () => {
     })
   })
 
+  it('makes one of ours under one that nobody records', () => {
+    const remote = { traceId: '0af7651916cd43dd8448eb211c80319c', spanId: 'b7ad6b7169203331', traceFlags: 1 }
+    const there = trace.setSpanContext(context.active(), remote)
+    const call = context.with(there, () => made({ toolSpan: 'active' }).call())
+    call.began(CALL, ALLOWED, { from: T, to: T })
+    call.ended(END, { from: T, to: T })
+    expect(finished().map(({ name, parentSpanContext }) => [name, parentSpanContext?.spanId])).toEqual([
+      ['execute_tool charge', remote.spanId],
+    ])
+  })
+
   it('makes one of ours where none is active', () => {
     const call = made({ toolSpan: 'active' }).call()
     call.began(CALL, ALLOWED, { from: T, to: T })

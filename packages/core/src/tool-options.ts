@@ -10,6 +10,7 @@ import { parseRequired } from './gate/scopes.ts'
 import type { GovernedTool, Requirement } from './governor.ts'
 import type { Amount } from './money.ts'
 import { checkKeys } from './options.ts'
+import { compileRecord, type RecordOptions } from './record-options.ts'
 import { misplaced, parseSecretArgs } from './secret-args.ts'
 import { toolFragment } from './watch/chain.ts'
 
@@ -46,6 +47,11 @@ export interface ToolOptions<Args = any, Result = any> {
    * one, maybe in another process. As `approvals.mode` of the haldir says, unless given.
    */
   readonly approval?: 'wait' | 'suspend'
+  /**
+   * What the trail holds of its arguments: shown, as fingerprints that a known value is found by, or sealed so that it
+   * can be erased. Nothing, unless given.
+   */
+  readonly record?: RecordOptions<Args>
 }
 
 /** In the words of MCP's annotations. Unsaid, a tool is what is worse. */
@@ -73,6 +79,7 @@ const KEYS = [
   'onFailure',
   'unscanned',
   'approval',
+  'record',
 ] as const
 const HINTS = ['readOnly', 'destructive', 'idempotent', 'openWorld'] as const
 export const TOOL_NAME: RegExp = /^[A-Za-z0-9_.:/-]{1,128}$/
@@ -139,6 +146,7 @@ export function compileTool({
     refuses: secretArgs.length === 0 ? undefined : (args) => misplaced(args, secretArgs),
     destination: undefined,
     within: undefined,
+    record: compileRecord(options.record, schema),
     releaseOnFailure: onFailure === 'release',
     allowUnscanned: unscanned === 'allow',
     run,

@@ -5,7 +5,11 @@ import { readBlocks } from './sinks/file-blocks.ts'
 import type { Problem, Verification, VerifyOptions } from './watch/verification.ts'
 import { verifyTrail } from './watch/verify.ts'
 
+export { exportTrail, openTrail } from './trail-files.ts'
+export { type CheckedExport, checkExport, type ExportProblemKind } from './watch/check-export.ts'
 export { type Entry, type EntryAmount, type EntryType, entrySchema } from './watch/entry.ts'
+export type { Exported, ExportOptions } from './watch/export.ts'
+export type { Questions } from './watch/questions.ts'
 export type {
   Orphan,
   Problem,

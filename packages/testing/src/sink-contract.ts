@@ -3,6 +3,7 @@
  * sink of its own, and speaks to it as the trail does; the last ones let a real haldir do that.
  */
 import type { MaybePromise } from '@haldir/core'
+import { ENDED } from './sink-contract/ended.ts'
 import { GOVERNED, KEEPING } from './sink-contract/governed.ts'
 import { READING, REFUSING } from './sink-contract/refusing.ts'
 import { type OpenedSink, type SinkCase, SinkScene } from './sink-contract/scene.ts'
@@ -31,6 +32,7 @@ export const SINK_CHAPTERS: Readonly<Record<string, readonly SinkCase[]>> = {
   'what is kept can be read': READING,
   'flushing and closing': ENDING,
   'other writers': KEEPING,
+  'a writer that has ended': ENDED,
   'under a haldir': GOVERNED,
 }
 
@@ -38,6 +40,7 @@ const WAYS: readonly SinkWays[] = ['stored', 'reopen', 'break']
 
 /** @internal */
 export function sinkOffers({ opened, sink }: SinkScene, need: string): boolean {
+  if (need === 'spoil') return opened.spoil !== undefined && opened.mend !== undefined
   if (need === 'break') return opened.break !== undefined && opened.mend !== undefined
   const from = WAYS.includes(need as SinkWays) ? opened : sink
   return typeof (from as unknown as Record<string, unknown>)[need] === 'function'

@@ -1,5 +1,5 @@
 /** Asking a person about one call: what must hold before anyone is bothered, and waiting for the answer. */
-import { checked, refusalOf, stillLive } from '../before.ts'
+import { checked, refusalOf, stillLive, suspendedBy } from '../before.ts'
 import { ask, disregard } from '../clock.ts'
 import { HaldirError, Unavailable } from '../errors.ts'
 import { bindingOf, grantText } from '../gate/approvals/binding.ts'
@@ -191,6 +191,7 @@ function notAsked(
     const reason = `as many approvals as this ${made.per} may have pending wait for a person already`
     return { code: 'quota-exceeded', reason, rule: `pending-approvals@${made.per}` }
   }
+  if (made.refused === 'session-suspended') return suspendedBy(made.rule)
   if (made.refused === 'no-session') return { code: 'no-session', reason: 'the session is not known' }
   session.end(made.refused)
   return { code: made.refused, reason: whyOver(made.refused) }

@@ -1,8 +1,9 @@
 /** Decisions that come as signed JSON: `POST <path>/callback`. */
+
+import { checkSigned, type SigningSecret, TOLERANCE } from '../standard-webhooks.ts'
 import type { ApproverPort, Said, Say, SayRefusal } from './approver.ts'
 import { isName, NAME } from './name.ts'
 import { LOST, rawBody } from './raw-body.ts'
-import { checkSigned, type SigningSecret, TOLERANCE } from './standard-webhooks.ts'
 
 export interface CallbackOptions {
   /** The channel; whoever decides is known as `<name>:<by>`. */

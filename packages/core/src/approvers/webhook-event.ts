@@ -1,7 +1,7 @@
 /** What a receiver is told: how an approval stands now. */
 import { hash } from 'node:crypto'
+import type { Message } from '../standard-webhooks.ts'
 import type { Approval } from './approver.ts'
-import type { Message } from './standard-webhooks.ts'
 import type { DecisionLinks, LinkPair } from './webhook-links.ts'
 
 export type WebhookEventType =

@@ -7,8 +7,8 @@
  * away. Who knows the secret could make links, and could as well sign a callback that decides.
  */
 import { createHmac, timingSafeEqual } from 'node:crypto'
+import type { SigningSecret } from '../standard-webhooks.ts'
 import type { Approval } from './approver.ts'
-import type { SigningSecret } from './standard-webhooks.ts'
 
 export interface LinkPair {
   readonly approve: string

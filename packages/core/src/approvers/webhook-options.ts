@@ -2,8 +2,8 @@
 import { type Duration, parseDuration } from '../duration.ts'
 import { ConfigError } from '../errors.ts'
 import { checkKeys } from '../options.ts'
+import { parseSecret, type SigningSecret } from '../standard-webhooks.ts'
 import { isName, NAME } from './name.ts'
-import { parseSecret, type SigningSecret } from './standard-webhooks.ts'
 
 /** A `fetch`, as far as it is used here: Node's own fits. */
 export type PostFunction = (

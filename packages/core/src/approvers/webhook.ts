@@ -5,8 +5,8 @@
  */
 import { background } from '../clock.ts'
 import { Unavailable } from '../errors.ts'
+import { type Message, signedHeaders } from '../standard-webhooks.ts'
 import type { Approval, Approver, ApproverPort } from './approver.ts'
-import { type Message, signedHeaders } from './standard-webhooks.ts'
 import { Callback, problem } from './webhook-callback.ts'
 import { LinkPages } from './webhook-decide.ts'
 import { eventOf } from './webhook-event.ts'

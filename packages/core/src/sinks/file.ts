@@ -10,6 +10,7 @@ import { type Duration, parseDuration } from '../duration.ts'
 import { ConfigError } from '../errors.ts'
 import { checkKeys } from '../options.ts'
 import { readBlocks } from './file-blocks.ts'
+import { fileChains } from './file-chains.ts'
 import { readDirectory } from './file-directory.ts'
 import { cutTornTails } from './file-recovery.ts'
 import { Keeping } from './file-retention.ts'
@@ -79,6 +80,7 @@ export function fileSink(directory: string, options: FileSinkOptions = {}): Sink
   return {
     name: 'file',
     required,
+    gathers: durable,
     open(writer, retire): MaybePromise<SinkOpened> {
       const busy = file?.writer === writer ? undefined : file?.idle
       return busy ? busy.then(() => openNow(writer, retire)) : openNow(writer, retire)
@@ -91,6 +93,7 @@ export function fileSink(directory: string, options: FileSinkOptions = {}): Sink
       return file.append(lines)
     },
     read: () => readDirectory(directory),
+    chains: () => fileChains(directory),
     readBlocks: (only) => readBlocks(directory, only),
     close(): MaybePromise<void> {
       const end = () => {

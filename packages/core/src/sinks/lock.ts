@@ -2,6 +2,14 @@
 import { linkSync, readFileSync, renameSync, unlinkSync, writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 
+/** Which process has something. */
+export interface Holder {
+  readonly pid: number
+  readonly host: string
+  /** When it began; empty where nobody can tell. */
+  readonly started: string
+}
+
 /**
  * Takes a lock: the file appears whole or not at all, and only where there is none. One whose owner is dead is taken
  * over, one that this process has it keeps. Throws when a living process has it.
@@ -53,9 +61,17 @@ export function isAlive(path: string): boolean {
   const text = readQuietly(path)
   if (text === undefined) return false
   try {
-    const { pid, host, started } = JSON.parse(text) as { pid: number; host: string; started: string }
-    // Another machine's process can't be asked, so it counts as alive.
-    if (host !== hostname()) return true
+    return isRunning(JSON.parse(text) as Holder)
+  } catch {
+    return false
+  }
+}
+
+/** Whether that process lives, as far as can be told. */
+export function isRunning({ pid, host, started }: Holder): boolean {
+  // Another machine's process can't be asked, so it counts as alive.
+  if (host !== hostname()) return true
+  try {
     process.kill(pid, 0)
     return startOf(pid) === started
   } catch (error) {
@@ -65,7 +81,12 @@ export function isAlive(path: string): boolean {
 
 /** What a lock says: enough to tell, later, whether its process still lives. */
 function lockText(): string {
-  return JSON.stringify({ pid: process.pid, host: hostname(), started: startOf(process.pid) })
+  return JSON.stringify(holder())
+}
+
+/** The process that runs this. */
+export function holder(): Holder {
+  return { pid: process.pid, host: hostname(), started: startOf(process.pid) }
 }
 
 /** When a process began, in the kernel's own words: a number may be given again to another process. Linux only. */

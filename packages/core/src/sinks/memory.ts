@@ -1,6 +1,6 @@
 /** A sink for development and tests: the newest lines, in memory. */
 import { checkKeys } from '../options.ts'
-import type { Sink, StoredLine } from './sink.ts'
+import type { Sink, StoredChain, StoredLine } from './sink.ts'
 
 export interface MemorySinkOptions {
   readonly required?: boolean
@@ -45,6 +45,16 @@ export function memorySink(options: MemorySinkOptions = {}): MemorySink {
         met.add(writer)
         yield { writer, place: `memory:${index + 1}`, line, resumes }
       }
+    },
+    chains(): StoredChain[] {
+      const chains = Map.groupBy(kept.slice(-keep), writerOf)
+      return [...chains].map(([writer, lines]) => ({
+        writer,
+        first: lines[0] as string,
+        async *read() {
+          yield lines.map((line) => ({ line }))
+        },
+      }))
     },
   }
 }

@@ -6,6 +6,8 @@ export interface Sink {
   readonly name: string
   /** `false`: a copy that may be late or lose entries, and never holds a call up. Every other sink must accept first. */
   readonly required?: boolean
+  /** `true`: a write costs the same however long it is, so lines of one turn of the event loop are best written at once. */
+  readonly gathers?: boolean
   /**
    * Called once before the first entry of a writer, and again until it succeeds. Called for another writer, it lets go
    * of the one before, whose chain has ended. For a copy that threw `WriterEnded` it is called for the same writer again.
@@ -20,10 +22,17 @@ export interface Sink {
   /** Every stored line, one writer's after another's, each in the order written; for `query` and `verify`. */
   read?(): AsyncIterable<StoredLine>
   /**
+   * The same, each writer's lines apart, so that those of several can be read side by side: in the order of their time.
+   * Without it `read` is run through once for every writer.
+   */
+  chains?(): MaybePromise<readonly StoredChain[]>
+  /**
    * The same as bytes, for `verify`, which is several times as fast then. Of all writers, or of those in `only`. What
    * can't be read is said, not thrown. A block holds until the next is asked for.
    */
   readBlocks?(only?: ReadonlySet<string>): Iterable<StoredBlock> | AsyncIterable<StoredBlock>
+  /** Entries that it accepted and then had to give up; for `health()`. */
+  readonly lost?: number
   flush?(): MaybePromise<void>
   close?(): MaybePromise<void>
 }
@@ -73,6 +82,22 @@ export interface Recovery {
   readonly file: string
   /** How many bytes of an unfinished line were cut off. */
   readonly bytes: number
+}
+
+/** The lines of one writer. */
+export interface StoredChain {
+  readonly writer: string
+  /** The first of its lines that is there; empty when there is none. */
+  readonly first: string
+  /** Its lines in the order written, several at a time; one that was never finished may be left out. */
+  read(): AsyncIterable<readonly Pick<StoredLine, 'line' | 'torn'>[]>
+}
+
+const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/
+
+/** A time as entries have it: UTC, of fixed width, so that text compares as time does. Empty for anything else. */
+export function soundTime(at: unknown): string {
+  return typeof at === 'string' && TIME.test(at) ? at : ''
 }
 
 export interface StoredLine {

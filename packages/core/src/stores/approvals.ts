@@ -50,6 +50,7 @@ export interface PendingLimits {
 export type Requested =
   | { readonly ok: true; readonly row: ApprovalRow }
   | { readonly ok: false; readonly refused: 'no-session' | 'session-expired' | 'session-revoked' }
+  | { readonly ok: false; readonly refused: 'session-suspended'; readonly rule?: string }
   | { readonly ok: false; readonly refused: 'too-many'; readonly per: 'session' | 'agent' }
 
 /** What a decision, a vote or an end changes. What is not named stays. */

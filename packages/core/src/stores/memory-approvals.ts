@@ -48,6 +48,7 @@ export class MemoryApprovals {
     const at = this.#now()
     const { id, session, tenant, agent } = approval
     const life = this.#sessions.life(session, at)
+    if (life === 'session-suspended') return this.#sessions.still(session)
     if (typeof life === 'string') return { ok: false, refused: life }
     const before = this.#byId.get(id)
     if (before) return { ok: true, row: same(answer(before), approval) }

@@ -1,5 +1,14 @@
 /** Sessions of the memory store. */
-import { bornInto, extended, isLive, type Life, refusedBy, type SessionRefusal } from './lineage.ts'
+import {
+  bornInto,
+  extended,
+  isLive,
+  type Life,
+  refusedBy,
+  type SessionRefusal,
+  stillBy,
+  suspendedWith,
+} from './lineage.ts'
 import type { MemoryMeters } from './memory-meters.ts'
 import type { Cap, CapReached, NewMeter, NewSession, SessionRow } from './store.ts'
 
@@ -24,6 +33,11 @@ export class MemorySessions {
   constructor(now: () => number, meters: MemoryMeters) {
     this.#now = now
     this.#meters = meters
+  }
+
+  /** The refusal of a session that is suspended. */
+  still(id: string): ReturnType<typeof stillBy> {
+    return stillBy(this.#sessions.get(id)?.row ?? {})
   }
 
   /** A session that admits at this moment, or why it does not. */
@@ -78,6 +92,31 @@ export class MemorySessions {
       revoked.push(row.id)
     }
     return revoked
+  }
+
+  suspendTree(id: string, rule: string): readonly string[] {
+    const root = this.#sessions.get(id)?.row
+    const suspended: string[] = []
+    for (const session of root ? this.#sessions.values() : []) {
+      const { row } = session
+      const still = suspendedWith(row, root as SessionRow, rule)
+      if (still && !row.suspended) suspended.push(row.id)
+      session.row = still ?? row
+    }
+    return suspended
+  }
+
+  resumeTree(id: string): readonly string[] {
+    const resumed: string[] = []
+    // The parent speaks for all ancestors; what it says holds for everything that was suspended with this session.
+    const parent = this.#sessions.get(this.#sessions.get(id)?.row.chain.at(-1) ?? '')?.row.suspended
+    for (const session of this.#sessions.values()) {
+      const { suspended, ...row } = session.row
+      if (suspended?.by !== id) continue
+      session.row = parent ? { ...row, suspended: parent } : row
+      if (!parent) resumed.push(row.id)
+    }
+    return resumed
   }
 
   #rows(ids: readonly string[]): readonly (SessionRow | undefined)[] {

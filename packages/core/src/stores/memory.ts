@@ -26,6 +26,7 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store {
   function take(request: AdmitRequest, state: 'running' | 'reserved'): Admission {
     const at = now()
     const life = sessions.life(request.session, at)
+    if (life === 'session-suspended') return sessions.still(request.session)
     if (typeof life === 'string') return { ok: false, refused: life }
     const consent = state === 'running' ? request.consent : undefined
     const refused = consent && approvals.refusal(consent, request, at)
@@ -94,6 +95,8 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store {
       get: (by) => sessions.get(by),
       extend: (id, ttlMs) => sessions.extend(id, ttlMs),
       revokeTree: (id) => sessions.revokeTree(id),
+      suspendTree: (id, rule) => sessions.suspendTree(id, rule),
+      resumeTree: (id) => sessions.resumeTree(id),
     },
 
     meters: {

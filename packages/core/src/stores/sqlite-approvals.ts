@@ -10,7 +10,7 @@ import {
   type Delivery,
   type Requested,
 } from './approvals.ts'
-import { refusedBy } from './lineage.ts'
+import { refusedBy, stillBy } from './lineage.ts'
 import type { Statements } from './sqlite-open.ts'
 import { approvalFrom, type KeptApproval, type LifeRow, lifeFrom } from './sqlite-rows.ts'
 import type { Transactions } from './sqlite-transact.ts'
@@ -59,6 +59,7 @@ export function sqliteApprovals(sql: Statements, { atomically, patiently }: Tran
         const { id, session, tenant, agent } = approval
         const life = lifeFrom(sql.sessionLife.get(session) as LifeRow | undefined)
         const over = refusedBy(life, at)
+        if (life && over === 'session-suspended') return stillBy(life)
         if (!life || over) return { ok: false, refused: over ?? 'no-session' }
         const before = read(id)
         if (before) return { ok: true, row: same(approvalFrom(before), approval) }

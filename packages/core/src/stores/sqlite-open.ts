@@ -2,7 +2,8 @@
 import { closeSync, openSync } from 'node:fs'
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { ConfigError } from '../errors.ts'
-import { SCHEMA, STATEMENTS, VERSION } from './sqlite-schema.ts'
+import { persist, sqlite } from './sqlite-file.ts'
+import { FROM_3, SCHEMA, STATEMENTS, VERSION } from './sqlite-schema.ts'
 
 /** How long SQLite itself waits for a lock: it blocks the event loop, so it is short. */
 const BUSY_MS = 50
@@ -38,13 +39,14 @@ function prepared(db: DatabaseSync, durable: boolean): { sql: Statements; time: 
   return { sql, time }
 }
 
-/** Makes what is kept, in a file that is empty; throws for one that someone else has made, or another version of us. */
+/** Makes what is kept, in a file that is empty or of the version before; throws for any other. */
 function lay(db: DatabaseSync): void {
   db.exec('BEGIN IMMEDIATE')
   try {
     const version = Number(db.prepare('PRAGMA user_version').get()?.user_version)
     const objects = Number(db.prepare('SELECT count(*) AS count FROM sqlite_schema').get()?.count)
     if (version === 0 && objects === 0) db.exec(SCHEMA)
+    else if (version === 3) db.exec(FROM_3)
     else if (version !== VERSION) {
       throw new ConfigError('invalid-option', 'path', 'the file at `path` is no store of this version of Haldir')
     }
@@ -55,22 +57,6 @@ function lay(db: DatabaseSync): void {
   }
 }
 
-/** Tries again while another connection is in the way, for about five seconds. Blocks: a store is opened once. */
-function persist(work: () => void): void {
-  for (let tries = 0; ; tries++) {
-    try {
-      work()
-      return
-    } catch (error) {
-      if (!isBusy(error) || tries === OPEN_TRIES) throw error
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, OPEN_PAUSE_MS)
-    }
-  }
-}
-
-const OPEN_PAUSE_MS = 10
-const OPEN_TRIES = 500
-
 export type Statements = Record<keyof typeof STATEMENTS, StatementSync>
 
 function prepare(db: DatabaseSync): Statements {
@@ -80,21 +66,4 @@ function prepare(db: DatabaseSync): Statements {
   sql.readMeter.setReadBigInts(true)
   sql.readRate.setReadBigInts(true)
   return sql
-}
-
-/** Loads `node:sqlite` without the warning that Node 22 prints for it. */
-function sqlite(): typeof import('node:sqlite') {
-  const { emitWarning } = process
-  process.emitWarning = () => {}
-  try {
-    return process.getBuiltinModule('node:sqlite')
-  } finally {
-    process.emitWarning = emitWarning
-  }
-}
-
-/** Whether another connection is in the way; nothing was done then, and the same may succeed a little later. */
-export function isBusy(error: unknown): boolean {
-  const code = (error as { errcode?: number } | null)?.errcode
-  return typeof code === 'number' && ((code & 0xff) === 5 || (code & 0xff) === 6)
 }

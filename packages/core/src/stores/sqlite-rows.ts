@@ -1,11 +1,13 @@
 /** Rows of the SQLite store, as the driver answers them, and what they mean. */
 import type { ApprovalRow, ApprovalState } from './approvals.ts'
 import type { Life } from './lineage.ts'
-import type { HoldRow, HoldState, SealedSecret, SessionRow, StoredSecret } from './store.ts'
+import type { HoldRow, HoldState, SealedSecret, SessionRow, StoredSecret, Suspension } from './store.ts'
 
 export interface LifeRow {
   readonly expires_at: number
   readonly revoked_at: number | null
+  readonly suspended_by: string | null
+  readonly suspended_rule: string | null
 }
 
 export interface HeldRow {
@@ -33,7 +35,13 @@ export function isEnded(state: HoldState): boolean {
 }
 
 export function lifeFrom(row: LifeRow | undefined): Life | undefined {
-  return row && { expiresAt: row.expires_at, ...(row.revoked_at === null ? {} : { revokedAt: row.revoked_at }) }
+  if (!row) return undefined
+  const { expires_at: expiresAt, revoked_at: revokedAt } = row
+  return { expiresAt, ...(revokedAt === null ? {} : { revokedAt }), ...suspensionIn(row) }
+}
+
+function suspensionIn({ suspended_by: by, suspended_rule: rule }: LifeRow): { suspended?: Suspension } {
+  return by === null ? {} : { suspended: { by, rule: rule ?? '' } }
 }
 
 export function holdFrom(row: Record<string, unknown> | undefined): HoldRow | undefined {
@@ -55,6 +63,7 @@ export function sessionFrom(row: Record<string, unknown>): SessionRow {
     createdAt: created_at as number,
     expiresAt: expires_at as number,
     ...(revoked_at === null ? {} : { revokedAt: revoked_at as number }),
+    ...suspensionIn(row as unknown as LifeRow),
   }
 }
 

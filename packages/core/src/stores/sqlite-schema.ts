@@ -1,14 +1,24 @@
 /** What the SQLite store keeps, and every statement it runs. Amounts are micro-units, times milliseconds. */
 
-/** Which layout a file has. A file of another layout is refused when it is opened. */
-export const VERSION = 3
+/** Which layout a file has. A file of the layout before is brought up to date; any other is refused. */
+export const VERSION = 4
+
+/** What makes a file of layout 3 one of layout 4. */
+export const FROM_3: string = `
+  ALTER TABLE sessions ADD COLUMN suspended_by TEXT;
+  ALTER TABLE sessions ADD COLUMN suspended_rule TEXT;
+  CREATE INDEX sessions_suspended ON sessions (suspended_by) WHERE suspended_by IS NOT NULL;
+  PRAGMA user_version = 4;
+`
 
 export const SCHEMA: string = `
   CREATE TABLE sessions (
     id TEXT PRIMARY KEY, token_hash TEXT NOT NULL UNIQUE, tenant TEXT NOT NULL, agent TEXT NOT NULL,
     scopes TEXT NOT NULL, attributes TEXT NOT NULL, chain TEXT NOT NULL,
-    created_at INTEGER NOT NULL, expires_at INTEGER NOT NULL, revoked_at INTEGER
+    created_at INTEGER NOT NULL, expires_at INTEGER NOT NULL, revoked_at INTEGER,
+    suspended_by TEXT, suspended_rule TEXT
   ) STRICT, WITHOUT ROWID;
+  CREATE INDEX sessions_suspended ON sessions (suspended_by) WHERE suspended_by IS NOT NULL;
   CREATE INDEX sessions_of_tenant ON sessions (tenant, expires_at, agent) WHERE revoked_at IS NULL;
   CREATE INDEX sessions_of_agent ON sessions (tenant, agent, expires_at) WHERE revoked_at IS NULL;
   CREATE TABLE lineage (
@@ -68,15 +78,21 @@ export const STATEMENTS = {
   writeTime: 'UPDATE clock SET value = max(value, ?)',
 
   insertSession: `INSERT INTO sessions
-    (id, token_hash, tenant, agent, scopes, attributes, chain, created_at, expires_at, revoked_at)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    (id, token_hash, tenant, agent, scopes, attributes, chain, created_at, expires_at, revoked_at,
+    suspended_by, suspended_rule) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   insertLineage: 'INSERT INTO lineage (ancestor, session) VALUES (?, ?)',
   sessionById: 'SELECT * FROM sessions WHERE id = ?',
   sessionByToken: 'SELECT * FROM sessions WHERE token_hash = ?',
-  sessionLife: 'SELECT expires_at, revoked_at FROM sessions WHERE id = ?',
+  sessionLife: 'SELECT expires_at, revoked_at, suspended_by, suspended_rule FROM sessions WHERE id = ?',
   extendSession: 'UPDATE sessions SET expires_at = ? WHERE id = ?',
   revokeTree: `UPDATE sessions SET revoked_at = ? WHERE revoked_at IS NULL
     AND (id = ? OR id IN (SELECT session FROM lineage WHERE ancestor = ?)) RETURNING id`,
+  // Of an ancestor's suspension this one takes over what it is nearer to; then what stands free.
+  suspendNearer: `UPDATE sessions SET suspended_by = ?, suspended_rule = ? WHERE suspended_by IN
+    (SELECT value FROM json_each(?)) AND (id = ? OR id IN (SELECT session FROM lineage WHERE ancestor = ?))`,
+  suspendTree: `UPDATE sessions SET suspended_by = ?, suspended_rule = ? WHERE suspended_by IS NULL
+    AND (id = ? OR id IN (SELECT session FROM lineage WHERE ancestor = ?)) RETURNING id`,
+  resumeTree: 'UPDATE sessions SET suspended_by = ?, suspended_rule = ? WHERE suspended_by = ? RETURNING id',
   // The live sessions of a tenant, and of one agent in it; no more are counted than the limit and one.
   sessionsOfTenant: `SELECT count(*) AS count FROM
     (SELECT 1 FROM sessions WHERE tenant = ? AND revoked_at IS NULL AND expires_at > ? LIMIT ?)`,

@@ -25,9 +25,21 @@ export function sqliteSessions(sql: Statements, meters: SqliteMeters, tx: Transa
       tx.atomically(
         (at): SessionRow | CapReached => {
           const session = bornInto({ ...row, createdAt: at, expiresAt: at + ttlMs }, row.chain.map(lifeOf))
-          const { id, tokenHash, tenant, agent, scopes, attributes, chain, expiresAt, revokedAt = null } = session
+          const {
+            id,
+            tokenHash,
+            tenant,
+            agent,
+            scopes,
+            attributes,
+            chain,
+            expiresAt,
+            revokedAt = null,
+            suspended,
+          } = session
           const json = [scopes, attributes, chain].map((part) => JSON.stringify(part))
-          sql.insertSession.run(id, tokenHash, tenant, agent, ...json, at, expiresAt, revokedAt)
+          const still = [suspended?.by ?? null, suspended?.rule ?? null]
+          sql.insertSession.run(id, tokenHash, tenant, agent, ...json, at, expiresAt, revokedAt, ...still)
           for (const ancestor of chain) sql.insertLineage.run(ancestor, id)
           for (const meter of newMeters) meters.make(meter)
           // The new one is counted with the others, and undone when that is one too many.
@@ -53,8 +65,30 @@ export function sqliteSessions(sql: Statements, meters: SqliteMeters, tx: Transa
         return after
       }),
 
-    revokeTree: (id) => tx.atomically((at) => sql.revokeTree.all(at, id, id).map((row) => (row as { id: string }).id)),
+    revokeTree: (id) => tx.atomically((at) => idsOf(sql.revokeTree.all(at, id, id))),
+
+    // Invariant: a session stands still for the nearest of itself and its ancestors that was suspended, so lifting one
+    // suspension never lifts another.
+    suspendTree: (id, rule) =>
+      tx.atomically(() => {
+        const row = sql.sessionById.get(id)
+        if (row) sql.suspendNearer.run(id, rule, row.chain as string, id, id)
+        return row ? idsOf(sql.suspendTree.all(id, rule, id, id)) : []
+      }),
+
+    resumeTree: (id) =>
+      tx.atomically(() => {
+        const row = sql.sessionById.get(id)
+        // The parent speaks for all ancestors; what it says holds for everything that was suspended with this session.
+        const parent = row && lifeOf(sessionFrom(row).chain.at(-1) ?? '')?.suspended
+        const ids = idsOf(sql.resumeTree.all(parent?.by ?? null, parent?.rule ?? null, id))
+        return parent ? [] : ids
+      }),
   }
+}
+
+function idsOf(found: readonly Record<string, unknown>[]): readonly string[] {
+  return found.map(({ id }) => id as string)
 }
 
 function rows(row: Record<string, unknown> | undefined): number {

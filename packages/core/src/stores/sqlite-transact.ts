@@ -1,7 +1,8 @@
 /** Transactions of the SQLite store: one for each verb, tried again while another process has the database. */
 import { type Clock, type MaybePromise, steadyTime } from '../clock.ts'
 import { Unavailable } from '../errors.ts'
-import { isBusy, type Statements } from './sqlite-open.ts'
+import { isBusy } from './sqlite-file.ts'
+import type { Statements } from './sqlite-open.ts'
 
 export interface Transactions {
   /**

@@ -5,7 +5,7 @@
  */
 import { type Clock, type MaybePromise, systemClock } from '../clock.ts'
 import { checkKeys } from '../options.ts'
-import { refusedBy } from './lineage.ts'
+import { type Life, refusedBy, stillBy } from './lineage.ts'
 import { consume, sqliteApprovals } from './sqlite-approvals.ts'
 import { SqliteMeters } from './sqlite-meters.ts'
 import { open } from './sqlite-open.ts'
@@ -44,7 +44,9 @@ export function sqliteStore(path: string, options: SqliteStoreOptions = {}): Sto
   function take(request: AdmitRequest, state: 'running' | 'reserved'): MaybePromise<Admission> {
     const { call, session, charges, leaseMs, once = null, memo = null } = request
     const admit = (at: number): Admission => {
-      const over = refusedBy(lifeFrom(sql.sessionLife.get(session) as LifeRow | undefined), at)
+      const life = lifeFrom(sql.sessionLife.get(session) as LifeRow | undefined)
+      const over = refusedBy(life, at)
+      if (over === 'session-suspended') return stillBy(life as Life)
       if (over) return { ok: false, refused: over }
       // Invariant: an approval is used by one call, and only by one that is admitted: what is refused is undone.
       const refused = state === 'running' && consume(sql, request, at)

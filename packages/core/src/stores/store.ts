@@ -62,12 +62,20 @@ export interface SessionRow {
   readonly createdAt: number
   readonly expiresAt: number
   readonly revokedAt?: number
+  /** It admits nothing until that is lifted. */
+  readonly suspended?: Suspension
+}
+
+/** Why a session stands still: the session that was suspended, which is this one or an ancestor, and the rule. */
+export interface Suspension {
+  readonly by: string
+  readonly rule: string
 }
 
 export interface SessionVerbs {
   /**
    * Makes a session and its meters. `ttlMs` runs from the store's now. One that is made from others ends no later than
-   * they do, and is revoked from the start when one of them is. Throws when its id, its token or the key of a meter is
+   * they do, and is revoked or suspended from the start when one of them is. Throws when its id, its token or the key of a meter is
    * taken, or when it comes from a session that is not known; then nothing was made. Answers the cap that leaves no
    * room for it, if there is one: nothing was made then, either.
    */
@@ -80,9 +88,21 @@ export interface SessionVerbs {
   extend(id: string, ttlMs: number): MaybePromise<SessionRow | undefined>
   /** Revokes a session and everything delegated from it; answers the ids this call ended. */
   revokeTree(id: string): MaybePromise<readonly string[]>
+  /**
+   * Suspends a session and everything delegated from it, now or later: none of them admits or reserves anything. What
+   * is suspended already stays so, for its own reason. Answers the ids that stand still since this call.
+   */
+  suspendTree(id: string, rule: string): MaybePromise<readonly string[]>
+  /**
+   * Lifts what `suspendTree` did to this session. What was suspended by itself below it stays so; what has an ancestor
+   * that is suspended stays so for that. Answers the ids that may act again.
+   */
+  resumeTree(id: string): MaybePromise<readonly string[]>
 }
 
-export type NewSession = Omit<SessionRow, 'createdAt' | 'expiresAt' | 'revokedAt'> & { readonly ttlMs: number }
+export type NewSession = Omit<SessionRow, 'createdAt' | 'expiresAt' | 'revokedAt' | 'suspended'> & {
+  readonly ttlMs: number
+}
 
 /**
  * What names a meter, and how it counts. A meter of a session is a row made with the session, its limit in the row. A
@@ -171,6 +191,7 @@ export type AdmitRefusal =
   | 'no-session'
   | 'session-expired'
   | 'session-revoked'
+  | 'session-suspended'
   | 'duplicate-call'
   | 'budget-exceeded'
   | 'rate-exceeded'
@@ -189,6 +210,8 @@ export type Admission =
       readonly meter?: string
       /** Of a rate: after how many milliseconds the same would be admitted, if nothing else is meanwhile. */
       readonly retryMs?: number
+      /** Of a session that is suspended: the rule it is suspended by. */
+      readonly rule?: string
     }
 
 export interface SettleRequest {

@@ -59,7 +59,7 @@ export class Metrics {
   }
 
   ran({ tool, agent }: CallFacts, seconds: number, error: string | undefined): void {
-    this.#instruments.duration.record(Math.max(0, seconds), {
+    this.#instruments.duration.record(seconds, {
       [OPERATION_NAME]: EXECUTE_TOOL,
       [TOOL_NAME]: tool,
       [TOOL_TYPE]: 'function',
@@ -75,7 +75,7 @@ export class Metrics {
   }
 
   approvalEnded(how: ApprovalEnd, seconds: number): void {
-    this.#instruments.wait.record(Math.max(0, seconds), { [APPROVAL_OUTCOME]: how })
+    this.#instruments.wait.record(seconds, { [APPROVAL_OUTCOME]: how })
   }
 
   watch(haldir: string, read: () => TrailGauges | undefined): () => void {

@@ -1,8 +1,9 @@
-/** Secrets at rest: put, replaced, listed, deleted; and the keys of digests, which are kept in the same way. */
+/** Secrets at rest: put, replaced, listed, deleted; and texts that other rows of the store keep. */
 import { ask, isPromise, type MaybePromise } from '../clock.ts'
 import { ConfigError, Unavailable } from '../errors.ts'
 import { checkKeys } from '../options.ts'
 import type { SealedSecret, SecretVerbs, StoredSecret } from '../stores/store.ts'
+import { DIGEST_KEY, type KeptKey, KeptKeys, RESERVED, TRIES } from './kept-keys.ts'
 import { checkedRewrap, type RewrapOptions, type Rewrapped, type RewrapSteps, rewrapEach } from './rewrap.ts'
 import { PLAIN, Sealer, type SealerParts } from './seal.ts'
 import { infoOf, type SecretInfo } from './secret-info.ts'
@@ -66,6 +67,8 @@ export interface Vault {
 }
 
 export class SealedVault implements Vault {
+  /** Keys of the haldir's own. */
+  readonly kept: KeptKeys
   readonly #parts: VaultParts
   readonly #sealer: Sealer
   /** When uses were noted last, by the monotonic clock. */
@@ -74,6 +77,7 @@ export class SealedVault implements Vault {
   constructor(parts: VaultParts) {
     this.#parts = parts
     this.#sealer = new Sealer(parts)
+    this.kept = new KeptKeys(parts, this.#sealer)
   }
 
   async put(name: string, value: string, options: PutOptions): Promise<{ name: string; version: number }> {
@@ -120,9 +124,8 @@ export class SealedVault implements Vault {
 
   async list(options: TenantOption = {}): Promise<readonly SecretInfo[]> {
     const byName = Map.groupBy(await this.#versions(tenantOf(options)), ({ name }) => name)
-    byName.delete(DIGEST_KEY)
     try {
-      const names = [...byName.keys()].sort()
+      const names = [...byName.keys()].filter((name) => !name.startsWith(RESERVED)).sort()
       return names.map((name) => infoOf(byName.get(name) as StoredSecret[]))
     } catch (cause) {
       throw new Unavailable('`store.secret.list` answered nonsense', { cause })
@@ -151,12 +154,8 @@ export class SealedVault implements Vault {
   }
 
   /** The newest version, still sealed; `undefined` when there is none. */
-  async find(tenant: string, name: string): Promise<SealedSecret | undefined> {
-    const found = await this.#ask(() => this.#parts.secrets.get(tenant, name), 'store.secret.get')
-    if (found === undefined || found === null) return undefined
-    // Invariant: a secret is opened as what was asked for: what was filed under another name or tenant is not found.
-    if (found.tenant !== tenant || found.name !== name) throw new Unavailable('`store.secret.get` answered nonsense')
-    return found
+  find(tenant: string, name: string): Promise<SealedSecret | undefined> {
+    return this.kept.find(tenant, name)
   }
 
   /** Unseals. Throws `Unavailable` when the key is not here, does not answer, or the record was tampered with. */
@@ -179,31 +178,9 @@ export class SealedVault implements Vault {
     }
   }
 
-  /**
-   * The 32-byte key of a tenant's digests, made on first use and kept in the store: sealed when there is a wrapping
-   * key, else plain. Two processes that make it at once agree on the one the store took first.
-   */
-  async digestKey(tenant: string): Promise<{ id: string; key: Buffer; sealed: boolean }> {
-    const { secrets, random, keys } = this.#parts
-    for (let tries = 0; tries < TRIES; tries++) {
-      const found = await this.find(tenant, DIGEST_KEY)
-      const plain = found?.keyId === PLAIN && found.wrapped === ''
-      // A plain key that was made before there was a wrapping key, or put there by someone who can write the store, is
-      // followed by a sealed one; what it digested keeps its name.
-      if (found && !(plain && keys.length > 0)) {
-        const key = plain ? Buffer.from(String(found.sealed), 'base64') : await this.open(found)
-        if (key.length !== 32) throw new Unavailable('the digest key in the store is not 32 bytes')
-        return { id: `${tenant}.${found.version}`, key, sealed: !plain }
-      }
-      const row = { tenant, name: DIGEST_KEY, version: (found?.version ?? 0) + 1, scope: '', tools: [], hosts: [] }
-      const key = Buffer.from(random(32))
-      const made =
-        keys.length > 0
-          ? await this.#sealer.seal(row, key)
-          : { ...row, keyId: PLAIN, wrapped: '', sealed: key.toString('base64') }
-      await this.#ask(() => secrets.put(made, found ?? null), 'store.secret.put')
-    }
-    throw new Unavailable('`store.secret.put` did not keep the digest key')
+  /** The key of a tenant's digests. */
+  digestKey(tenant: string): Promise<KeptKey> {
+    return this.kept.of(tenant, DIGEST_KEY)
   }
 
   /** Seals a text that some row of the store keeps, bound to its name; only encoded when there is no wrapping key. */
@@ -238,12 +215,7 @@ export class SealedVault implements Vault {
   }
 }
 
-/** How often a write that another process came before is tried again. */
-const TRIES = 16
 const NOTE_EVERY_MS = 60_000
-
-/** Not a name that `put` allows. */
-const DIGEST_KEY = '$digest'
 
 /** A text at rest in a row that is not the vault's. */
 export type SealedText = Pick<SealedSecret, 'keyId' | 'wrapped' | 'sealed'>

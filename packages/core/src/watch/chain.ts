@@ -108,7 +108,7 @@ export class Chain {
     if (draft.code !== undefined) text += `"code":"${draft.code}",`
     text += `"held":${amounts(draft.held)},"spent":${amounts(draft.spent)},"enforced":${this.#enforced},`
     if (draft.durationMs !== undefined) text += `"durationMs":${draft.durationMs},`
-    text += `"data":${draft.data === undefined ? '{}' : json(draft.data)},"prev":"${this.#prev}"}`
+    text += `"data":${draft.data === undefined ? '{}' : dataText(draft.data)},"prev":"${this.#prev}"}`
     const digest = lineHash(text)
     if (seq === 0) this.#genesis = digest
     this.#seq = seq + 1
@@ -139,6 +139,22 @@ function amounts(list: readonly Amount[] | undefined): string {
     text += `${text.length === 1 ? '' : ','}{"unit":"${unit}","amount":"${decimal}"}`
   }
   return `${text}]`
+}
+
+/** Recorded arguments are a model's text: what hides or turns text round in a terminal stands there as an escape. */
+function dataText(data: Readonly<Record<string, unknown>>): string {
+  const text = json(data)
+  return data.args === undefined ? text : text.replace(HIDDEN, escaped)
+}
+
+const HIDDEN = /[\u007f-\u009f\u2028\u2029\p{Bidi_Control}\p{Default_Ignorable_Code_Point}]/gu
+
+function escaped(character: string): string {
+  let text = ''
+  for (let unit = 0; unit < character.length; unit++) {
+    text += `\\u${character.charCodeAt(unit).toString(16).padStart(4, '0')}`
+  }
+  return text
 }
 
 function json(value: unknown): string {

@@ -9,15 +9,13 @@ import { type Recovery, type Retire, type Sink, WriterEnded } from '../sinks/sin
 /** How many lines may wait for a sink that is down. */
 const KEEP = 1_000
 
-interface Waiter {
-  readonly resolve: () => void
-  readonly reject: (error: unknown) => void
-}
+/** Those who wait for one write: they share its answer. */
+type Batch = ReturnType<typeof Promise.withResolvers<void>>
 
 export class Channel {
   readonly name: string
   readonly required: boolean
-  dropped = 0
+  #dropped = 0
   readonly #sink: Sink
   readonly #clock: Clock
   readonly #deadlineMs: number
@@ -27,8 +25,11 @@ export class Channel {
   #writer = ''
   /** Lines not accepted yet, oldest first. While a write is under way, the first `#flying` of them are in it. */
   #lines: string[] = []
-  #waiters: Waiter[] = []
+  /** Of the next write. */
+  #batch: Batch | undefined
   #flying = 0
+  /** The end of this turn is waited for, to write at once what comes until then. */
+  #gathering = false
   #hung = false
   #down = false
 
@@ -40,6 +41,11 @@ export class Channel {
     this.#clock = clock
     this.#deadlineMs = deadlineMs
     this.#onEnded = onEnded
+  }
+
+  /** Entries that did not get in, and those that the sink had to give up afterwards. */
+  get dropped(): number {
+    return this.#dropped + (this.#sink.lost ?? 0)
   }
 
   get waiting(): number {
@@ -80,13 +86,13 @@ export class Channel {
   async idle(): Promise<void> {
     if (this.#hung) throw this.#refusal()
     // Its failure is known to whoever waits for the entry.
-    if (this.#flying > 0) await this.#wait().catch(() => {})
-    if (this.#hung || this.#flying > 0) throw this.#refusal()
+    if (this.#busy) await this.#wait().catch(() => {})
+    if (this.#hung || this.#busy) throw this.#refusal()
   }
 
   /** Another writer follows. What waits is the old one's: the trail says it again, or it is lost to this sink. */
   renew(writer: string): void {
-    if (!this.required) this.dropped += this.#lines.length - this.#flying
+    if (!this.required) this.#dropped += this.#lines.length - this.#flying
     this.#lines.length = this.#flying
     this.#opened = false
     this.#opening = undefined
@@ -101,15 +107,17 @@ export class Channel {
   accept(line: string): Promise<void> | undefined {
     this.#lines.push(line)
     if (this.#hung) throw this.#refusal()
-    if (this.#flying > 0) return this.#wait()
-    return this.#writeAll()
+    if (this.#busy) return this.#wait()
+    if (!this.#sink.gathers) return this.#writeAll()
+    this.#gather()
+    return this.#wait()
   }
 
   /** Offers a line to a sink that may lose it: never throws, never waits. */
   offer(line: string): void {
     if (this.#lines.length - this.#flying >= KEEP) {
       this.#lines.splice(this.#flying, 1)
-      this.dropped++
+      this.#dropped++
     }
     if (!this.#opened) {
       this.#lines.push(line)
@@ -130,7 +138,7 @@ export class Channel {
 
   /** Offers again what waits. Answers whether the sink has taken all of it at once. */
   retry(): boolean {
-    if (this.#flying > 0 || this.#hung) return false
+    if (this.#busy || this.#hung) return false
     try {
       const written = this.#write()
       if (written) this.#land(written)
@@ -147,7 +155,7 @@ export class Channel {
       return
     }
     // A write under way is followed by one of all that waits; a second beside it would write lines twice.
-    const landed = this.#flying > 0 ? this.#wait() : this.#writeAll()
+    const landed = this.#busy ? this.#wait() : this.#writeAll()
     // The caller waits for this, so it keeps the process alive, whoever else would not have waited for the sink.
     if (landed) await within(landed, this.#deadlineMs, this.#clock, this.name)
     const flushed = this.#sink.flush?.()
@@ -190,12 +198,13 @@ export class Channel {
   }
 
   #wait(): Promise<void> {
-    return new Promise((resolve, reject) => this.#waiters.push({ resolve, reject }))
+    this.#batch ??= Promise.withResolvers<void>()
+    return this.#batch.promise
   }
 
   /** Follows a write under way to its end, then writes what has come meanwhile. */
   #land(written: PromiseLike<unknown>): void {
-    const batch = this.#waiters.splice(0)
+    const batch = this.#taken()
     let over = false
     const landed = (accepted: boolean, cause?: unknown) => {
       over = true
@@ -204,8 +213,11 @@ export class Channel {
       this.#hung = false
       this.#down = false
       if (!accepted) this.#refused(cause)
-      for (const waiter of batch) accepted ? waiter.resolve() : waiter.reject(this.#refusal(cause))
-      if (this.#waiters.length > 0) this.#next()
+      if (accepted) batch?.resolve()
+      else batch?.reject(this.#refusal(cause))
+      if (!this.#batch) return
+      if (this.#sink.gathers) this.#gather()
+      else this.#next()
     }
     written.then(
       (answer) => landed(answer !== false),
@@ -216,7 +228,20 @@ export class Channel {
       // The write hangs. Nobody waits any longer, and what comes now is refused until the sink answers.
       this.#hung = true
       this.#down = true
-      for (const waiter of [...batch, ...this.#waiters.splice(0)]) waiter.reject(this.#refusal(cause))
+      for (const waiting of [batch, this.#taken()]) waiting?.reject(this.#refusal(cause))
+    })
+  }
+
+  get #busy(): boolean {
+    return this.#flying > 0 || this.#gathering
+  }
+
+  /** Those who have just been answered come with their next lines before this turn ends. */
+  #gather(): void {
+    this.#gathering = true
+    setImmediate(() => {
+      this.#gathering = false
+      this.#next()
     })
   }
 
@@ -224,10 +249,16 @@ export class Channel {
     try {
       const written = this.#write()
       if (written) this.#land(written)
-      else for (const waiter of this.#waiters.splice(0)) waiter.resolve()
+      else this.#taken()?.resolve()
     } catch (error) {
-      for (const waiter of this.#waiters.splice(0)) waiter.reject(error)
+      this.#taken()?.reject(error)
     }
+  }
+
+  #taken(): Batch | undefined {
+    const batch = this.#batch
+    this.#batch = undefined
+    return batch
   }
 
   #refused(cause: unknown): void {

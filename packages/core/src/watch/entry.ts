@@ -77,7 +77,7 @@ export interface Entry {
   /** `false` in shadow mode: judged and recorded, not enforced. */
   readonly enforced: boolean
   readonly durationMs?: number
-  /** What belongs to this type alone. Never an argument, a result or a secret. */
+  /** What belongs to this type alone. Never a result or a secret; of arguments, what `record` of their tool names. */
   readonly data: Readonly<Record<string, unknown>>
   /** Hash of the entry before this one in the chain; 64 zeros for the first. */
   readonly prev: string

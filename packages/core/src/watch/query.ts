@@ -1,76 +1,79 @@
-/** Reading the trail back. */
-import { ConfigError } from '../errors.ts'
-import type { StoredLine } from '../sinks/sink.ts'
-import { ENTRY_TYPES, type Entry, type EntryType } from './entry.ts'
+/** Reading the trail back: entries, or pages of them. */
+import { type Chained, type Chains, merged, type Read, ranked } from './chains.ts'
+import { type Positions, writeCursor } from './cursor.ts'
+import type { Entry } from './entry.ts'
+import { type CompiledFilter, compileFilter, type Filter, invalid } from './filter.ts'
 
-/** Which entries to answer; every member given must match. Times are `Date`s or RFC 3339 text, `until` exclusive. */
-export interface Filter {
-  readonly tenant?: string
-  readonly agent?: string
-  readonly session?: string
-  readonly call?: string
-  readonly tool?: string
-  readonly code?: string
-  readonly type?: EntryType | readonly EntryType[]
-  readonly since?: Date | string
-  readonly until?: Date | string
-  /** How many entries at most. */
-  readonly limit?: number
+/** Entries of the trail, and where to go on. */
+export interface Page {
+  readonly entries: readonly Entry[]
+  /**
+   * Give it as `after`: what comes next, now or later. It stands for a place in each writer's chain, so entries that
+   * are written meanwhile, in whatever process and with whatever time, are in a later page, once.
+   */
+  readonly next: string
+  /** Whether the page is full: there may be more already. */
+  readonly more: boolean
 }
 
-const MEMBERS = ['tenant', 'agent', 'session', 'call', 'tool', 'code'] as const
-const KEYS = new Set<string>([...MEMBERS, 'type', 'since', 'until', 'limit'])
+export type PageFilter = Omit<Filter, 'order'>
 
-/** Throws `ConfigError` for a filter it does not understand: a misspelt one would answer everything. */
-export async function* query(lines: AsyncIterable<StoredLine>, filter: Filter): AsyncGenerator<Entry> {
-  const matches = compile(filter)
-  let left = filter.limit ?? Number.POSITIVE_INFINITY
+/** How many entries a page has unless told. */
+export const PAGE = 100
+
+/** The entries that match, with their lines. Throws `ConfigError` for a filter it does not understand. */
+export async function* find(chains: Chains, filter: Filter): AsyncGenerator<Read> {
+  const compiled = compileFilter(filter)
+  let left = compiled.limit
   if (left <= 0) return
-  for await (const { line, torn } of lines) {
-    if (torn) continue
-    const entry = parse(line)
-    if (!entry || !matches(entry)) continue
-    yield entry
-    if (--left <= 0) return
+  for await (const reads of inOrder(ranked(await chains()), compiled)) {
+    for (const read of reads) {
+      if (!compiled.matches(read.entry)) continue
+      yield read
+      if (--left <= 0) return
+    }
   }
 }
 
-function compile(filter: Filter): (entry: Entry) => boolean {
-  for (const key of Object.keys(filter)) {
-    if (!KEYS.has(key)) throw invalid(key, 'is not something a query can ask for')
-  }
-  if (filter.limit !== undefined && !(Number.isInteger(filter.limit) && filter.limit >= 0)) {
-    throw invalid('limit', 'is a whole number')
-  }
-  const types = filter.type === undefined ? undefined : new Set<string>([filter.type].flat())
-  for (const type of types ?? []) {
-    if (!ENTRY_TYPES.includes(type as EntryType)) throw invalid('type', 'is not a kind of entry')
-  }
-  const since = timeOf(filter.since, 'since')
-  const until = timeOf(filter.until, 'until')
-  return (entry) =>
-    MEMBERS.every((member) => filter[member] === undefined || entry[member] === filter[member]) &&
-    (types === undefined || types.has(entry.type)) &&
-    (since === undefined || entry.at >= since) &&
-    (until === undefined || entry.at < until)
+export async function* query(chains: Chains, filter: Filter): AsyncGenerator<Entry> {
+  for await (const { entry } of find(chains, filter)) yield entry
 }
 
-/** Entries carry their time as UTC text of fixed width, so text compares as time does. */
-function timeOf(value: Date | string | undefined, key: string): string | undefined {
-  if (value === undefined) return undefined
-  const time = new Date(value)
-  if (Number.isNaN(time.getTime())) throw invalid(key, 'is a `Date` or RFC 3339 text')
-  return time.toISOString()
-}
-
-function parse(line: string): Entry | undefined {
-  try {
-    return JSON.parse(line) as Entry
-  } catch {
-    return undefined
+export async function page(chains: Chains, filter: PageFilter): Promise<Page> {
+  const compiled = compilePage(filter)
+  const all = ranked(await chains())
+  const positions = kept(compiled.after, all)
+  const entries: Entry[] = []
+  reading: for await (const reads of inOrder(all, compiled)) {
+    for (const { entry, chain, position } of reads) {
+      positions.set(chain.name, position + 1)
+      if (compiled.matches(entry) && entries.push(entry) === compiled.limit) break reading
+    }
   }
+  return { entries, next: writeCursor(positions), more: entries.length === compiled.limit }
 }
 
-function invalid(path: string, what: string): ConfigError {
-  return new ConfigError('invalid-option', path, `\`${path}\` ${what}`)
+export function compilePage(filter: PageFilter): CompiledFilter {
+  if ('order' in filter) throw invalid('order', 'of a page is always that of time')
+  const compiled = compileFilter({ ...filter, limit: filter.limit ?? PAGE })
+  if (compiled.limit === 0) throw invalid('limit', 'of a page is a whole number from 1 on')
+  return compiled
+}
+
+/** What a cursor says of the writers that are still there. */
+export function kept(after: Positions | undefined, chains: readonly { readonly name: string }[]): Map<string, number> {
+  const positions = new Map<string, number>()
+  for (const { name } of chains) {
+    const position = after?.get(name)
+    if (position !== undefined) positions.set(name, position)
+  }
+  return positions
+}
+
+/** What a filter wants looked at, in the order it wants it. */
+export async function* inOrder(all: readonly Chained[], filter: CompiledFilter): AsyncGenerator<readonly Read[]> {
+  const { writers, after, order } = filter
+  const chains = writers ? all.filter(({ writer }) => writers.has(writer)) : all
+  if (order === 'time') yield* merged(chains, after)
+  else for (const chain of chains) yield* merged([chain], after)
 }

@@ -4,17 +4,15 @@ import { Unavailable } from '../errors.ts'
 import { checkKeys } from '../options.ts'
 import type { Sink, StoredLine } from '../sinks/sink.ts'
 import type { WriterVerbs } from '../stores/store.ts'
-import type { Entry } from './entry.ts'
+import { chainsIn } from './chains.ts'
 import type { ConsistencyProof } from './proof.ts'
 import { type ProvenEntry, type ProveOptions, prove, proveConsistency } from './proving.ts'
-import { type Filter, query } from './query.ts'
+import { type Questions, questionsOf } from './questions.ts'
 import type { Verification, VerifyOptions } from './verification.ts'
 import { verifyTrail } from './verify.ts'
 
 /** What an application sees of the trail: reading it. Only the path of a call and its own house write to it. */
-export interface Trail {
-  /** The entries that match, one writer's after another's. Throws `ConfigError` for a filter it does not understand. */
-  query(filter?: Filter): AsyncGenerator<Entry>
+export interface Trail extends Questions {
   /**
    * Checks every chain in the first required sink that can be read, and that no registered writer is missing. Where
    * checkpoints are signed, their key is known, and what witnesses have kept; a chain may still have none. Throws
@@ -51,7 +49,7 @@ export interface ReadingParts {
 export function readingOf(parts: ReadingParts): Trail {
   const { registry, clock, deadlineMs } = parts
   return Object.freeze({
-    query: (filter: Filter = {}) => query(linesOf(parts), filter),
+    ...questionsOf(() => chainsIn(parts.sinks), clock),
     async verify(options: TrailVerifyOptions = {}) {
       // What a sink does not take now is missing from what is read, and shows as such.
       await parts.flush().catch(() => {})

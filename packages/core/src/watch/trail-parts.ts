@@ -49,3 +49,6 @@ export interface Stand {
   readonly entries: number
   readonly head: string
 }
+
+/** What says something about one chain alone, and is not said again in the next. */
+export const OF_ONE_CHAIN: ReadonlySet<string> = new Set(['writer-opened', 'checkpoint'])

@@ -5,15 +5,12 @@
  */
 import { isPromise, type MaybePromise } from '../clock.ts'
 import { Unavailable, Unplaced } from '../errors.ts'
-import type { Expired, Recovery } from '../sinks/sink.ts'
+import type { Recovery, Retire } from '../sinks/sink.ts'
 import { Chain, type Draft, GENESIS, NOBODY } from './chain.ts'
 import { Channel } from './channel.ts'
 import type { Notary } from './checkpoints.ts'
 import { Register } from './register.ts'
-import type { Placed, Stand, TrailHealth, TrailParts } from './trail-parts.ts'
-
-/** What says something about one chain alone, and is not said again in the next. */
-const OF_ONE_CHAIN: ReadonlySet<string> = new Set(['writer-opened', 'checkpoint'])
+import { OF_ONE_CHAIN, type Placed, type Stand, type TrailHealth, type TrailParts } from './trail-parts.ts'
 
 export class WrittenTrail {
   readonly #parts: TrailParts
@@ -201,7 +198,7 @@ export class WrittenTrail {
     const line = chain.append(draft, at)
     const { entries, head } = chain
     this.#parts.notary?.add(head)
-    const pending: PromiseLike<void>[] = []
+    const pending: Promise<void>[] = []
     let failure: unknown
     for (const channel of this.#required) {
       try {
@@ -214,10 +211,9 @@ export class WrittenTrail {
     for (const channel of this.#optional) channel.offer(line)
     // Invariant: every required sink has accepted, or the caller is told that the entry does not stand.
     if (pending.length > 0) {
+      const all: Promise<unknown> = pending.length === 1 ? (pending[0] as Promise<void>) : Promise.all(pending)
       const answered =
-        failure === undefined
-          ? Promise.all(pending).then(() => this.#stands(chain, entries, head))
-          : Promise.allSettled(pending)
+        failure === undefined ? all.then(() => this.#stands(chain, entries, head)) : Promise.allSettled(pending)
       this.#unaccepted.push({ seq: entries - 1, draft, at, answered })
       if (failure === undefined) return answered as Promise<void>
     } else if (failure !== undefined) this.#unaccepted.push({ seq: entries - 1, draft, at })
@@ -237,7 +233,9 @@ export class WrittenTrail {
   async #begin(): Promise<void> {
     if (this.#ended) await this.#succeed()
     const { writer } = this.#chain
-    for (const channel of this.#required) this.#recovered.push(...(await channel.open(writer, this.#retire)))
+    // A sink asks before it deletes: what is not on record as let go was taken away.
+    const retire: Retire = (expired) => this.record({ type: 'retention', session: NOBODY, data: { ...expired } })
+    for (const channel of this.#required) this.#recovered.push(...(await channel.open(writer, retire)))
     for (const channel of this.#optional) channel.openLater(writer)
     if (this.#chain.entries === 0) {
       const after = this.#before ? { data: { after: this.#before } } : {}
@@ -276,10 +274,6 @@ export class WrittenTrail {
     for (const channel of [...this.#required, ...this.#optional]) channel.renew(this.#chain.writer)
     this.#ended = false
   }
-
-  /** A sink asks before it deletes: what is not on record as let go was taken away. */
-  readonly #retire = (expired: Expired): MaybePromise<void> =>
-    this.record({ type: 'retention', session: NOBODY, data: { ...expired } })
 
   #newChain(): Chain {
     const { ids, haldir, enforced, notary } = this.#parts

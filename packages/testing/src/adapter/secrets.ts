@@ -1,5 +1,5 @@
 /** What a tool reveals for its own use reaches neither the model nor the trail. */
-import { currentCall } from '@haldir/core'
+import { currentCall, type Entry } from '@haldir/core'
 import { expect } from 'vitest'
 import { type AdapterDriver, type ToolBody, way } from './driver.ts'
 import { bodyOf, type Cases, expectDenial, type House, house } from './house.ts'
@@ -106,6 +106,26 @@ export const secrets: Cases = {
     const { answers, everything } = await driver.loop({ echoes }, [{ tool: 'echoes', args: {} }])
     expectClean(everything)
     expect(answers[0]?.read).toContain('here it is: [redacted:key]')
+  },
+
+  'what a tool names of its arguments is on record as it is named, and nothing else of them': async (driver) => {
+    await using home = house()
+    const session = await home.newSession('read')
+    const body = { ...bodyOf('transfers', 'sent'), takesAmount: true }
+    const subject = ({ amount }: { amount: number }) => `customer ${amount}`
+    const record = { fingerprint: ['amount'], seal: ['amount'], subject }
+    const tool = driver.wrap(driver.build(body), { name: 'transfers', scope: 'read', record }, { session })
+    const amount = 40_077_001
+    await driver.loop({ transfers: tool }, [{ tool: 'transfers', args: { amount } }])
+    expect(body.got).toEqual([{ amount }])
+    const { trail } = home.haldir
+    const [intent, ...others] = await home.entries({ fingerprint: await trail.fingerprint('default', amount) })
+    expect(others).toEqual([])
+    expect(intent).toMatchObject({ type: 'intent', tool: 'transfers' })
+    expect(await trail.reveal(intent as Entry)).toEqual({ erased: false, values: { amount } })
+    expect(home.sink.lines.join('\n')).not.toContain(String(amount))
+    expect((await trail.erase({ tenant: 'default', subject: `customer ${amount}` })).erased).toBe(true)
+    expect((await trail.reveal(intent as Entry)).erased).toBe(true)
   },
 
   'a secret that the tool does not name is not available': async (driver) => {

@@ -22,6 +22,8 @@ export interface OpenedSink {
   break?(): MaybePromise<void>
   /** It can again. */
   mend?(): MaybePromise<void>
+  /** The sink no longer knows what it stores, as after a disk that did not confirm; `mend` ends that, too. May be left out. */
+  spoil?(): MaybePromise<void>
   /** Checks what is kept by other means than the trail's own, such as `verifyFiles`. */
   verify?(): MaybePromise<Verification>
   /** Closes what was opened and removes the data. */
@@ -66,6 +68,10 @@ export class SinkScene {
 
   async break(): Promise<void> {
     await this.opened.break?.()
+  }
+
+  async spoil(): Promise<void> {
+    await this.opened.spoil?.()
   }
 
   async mend(): Promise<void> {

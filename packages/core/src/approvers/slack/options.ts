@@ -1,6 +1,5 @@
 /** What a Slack approver is made of: checked, and in values of our own. */
-import { ConfigError } from '../../errors.ts'
-import { checkKeys } from '../../options.ts'
+import { check, checkKeys } from '../../options.ts'
 
 /** A `fetch`, as far as it is used here: Node's own fits. */
 export type SlackFetch = (url: string, init: SlackRequest) => Promise<Response>
@@ -110,7 +109,8 @@ function checkedApprovers(approvers: unknown): Approvers {
   }
 }
 
-function checkedUrl(given: unknown): string {
+/** Where Slack's API is. Throws `ConfigError`. */
+export function checkedUrl(given: unknown): string {
   const url = typeof given === 'string' && URL.canParse(given) ? new URL(given) : undefined
   const own = url && (url.hostname === 'localhost' || url.hostname === '[::1]' || /^127\.[\d.]+$/.test(url.hostname))
   const bare = url && !url.username && !url.password && !url.search && !url.hash
@@ -121,10 +121,6 @@ function checkedUrl(given: unknown): string {
 }
 
 /** What can stand in a header, and is no empty key. */
-function isToken(value: unknown): boolean {
+export function isToken(value: unknown): boolean {
   return typeof value === 'string' && /^[\x21-\x7e]{1,1000}$/.test(value)
-}
-
-function check(path: string, sound: unknown, shape: string): void {
-  if (!sound) throw new ConfigError('invalid-option', path, `\`${path}\` ${shape}`)
 }

@@ -3,7 +3,7 @@
  * with each secret, so that one can be changed for another while messages are under way.
  */
 import { createHmac, createPrivateKey, createPublicKey, sign, timingSafeEqual } from 'node:crypto'
-import { ConfigError } from '../errors.ts'
+import { ConfigError } from './errors.ts'
 
 export interface SigningSecret {
   /** `v1`: HMAC-SHA256. `v1a`: Ed25519. */

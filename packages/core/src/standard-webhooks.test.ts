@@ -2,7 +2,7 @@ import { createPrivateKey, createPublicKey, generateKeyPairSync, verify } from '
 import { inspect } from 'node:util'
 import { Webhook } from 'standardwebhooks'
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { ConfigError } from '../errors.ts'
+import { ConfigError } from './errors.ts'
 import { checkSigned, parseSecret, signedHeaders } from './standard-webhooks.ts'
 
 const NEW = `whsec_${Buffer.alloc(32, 1).toString('base64')}`
