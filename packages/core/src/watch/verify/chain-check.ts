@@ -49,6 +49,7 @@ export class ChainCheck {
   excused = false
   readonly #parts: ChainParts
   readonly #form: LineForm
+  readonly #tree: boolean
   /** 1 behind `writer-closed`, 2 behind the checkpoint that may follow it. */
   #closed = 0
   /** The next entry is taken from where it says it is. */
@@ -68,6 +69,7 @@ export class ChainCheck {
     this.id = id
     this.#parts = parts
     this.checkpoints = parts.checkpoints
+    this.#tree = parts.checkpoints.tree
     this.#form = new LineForm(id)
     this.#form.expect(0, GENESIS)
     this.#nextMark = parts.marks[0]?.entries ?? Number.POSITIVE_INFINITY
@@ -112,7 +114,7 @@ export class ChainCheck {
     const seq = this.entries++
     this.#lost = 0
     this.#computed = ''
-    if (this.checkpoints.tree) this.checkpoints.grow(seq, this.head, stands(view, type, CHECKPOINT))
+    if (this.#tree) this.checkpoints.grow(seq, this.head, stands(view, type, CHECKPOINT))
     if (this.entries >= this.#nextMark) this.#meet()
     if (stands(view, type, INTENT)) this.#call(bytes, view, start, end, type + INTENT.byteLength, true)
     else if (stands(view, type, OUTCOME)) this.#call(bytes, view, start, end, type + OUTCOME.byteLength, false)
@@ -174,7 +176,7 @@ export class ChainCheck {
     this.#computed = computed === stated ? '' : computed
     this.#expect(computed === stated ? seq + 1 : this.entries + 1, stated)
     this.#form.seen(entry.at)
-    if (this.checkpoints.tree) this.checkpoints.grow(this.entries - 1, stated, entry.type === 'checkpoint')
+    if (this.#tree) this.checkpoints.grow(this.entries - 1, stated, entry.type === 'checkpoint')
     if (this.entries >= this.#nextMark) this.#meet()
     if (entry.type === 'intent') this.#parts.calls.open(toOrphan(entry, this.id))
     else if (entry.type === 'outcome') this.#parts.calls.close(entry.call ?? '')

@@ -46,9 +46,9 @@ export class CheckpointCheck {
     return this.#last
   }
 
-  /** Whether a tree is kept of what is followed. */
+  /** Whether it wants to be told of every entry. */
   get tree(): boolean {
-    return this.#tree !== undefined
+    return this.#rules.tree
   }
 
   begin(at: string): void {

@@ -35,7 +35,8 @@ export class LineForm {
   readonly #digest: Buffer = Buffer.alloc(64)
   readonly #digestView: DataView = viewOf(this.#digest)
   /** The last time that was seen: many entries share one. */
-  readonly #time: DataView = new DataView(new ArrayBuffer(TIME))
+  readonly #time: Buffer = Buffer.alloc(TIME, ' ')
+  readonly #timeView: DataView = viewOf(this.#time)
 
   constructor(writer: string) {
     this.#writer = writer
@@ -58,12 +59,13 @@ export class LineForm {
 
   /** The time of the last entry. */
   get time(): string {
-    return Buffer.from(this.#time.buffer).toString('latin1', 0, TIME)
+    return this.#time.toString('latin1').trim()
   }
 
   /** An entry with this time was followed in another way. */
   seen(time: string): void {
-    Buffer.from(this.#time.buffer as ArrayBuffer).write(DIGITS.test(time) ? time : '', 0, TIME, 'latin1')
+    this.#time.fill(' ')
+    if (DIGITS.test(time)) this.#time.write(time, 'latin1')
   }
 
   /**
@@ -76,7 +78,7 @@ export class LineForm {
     const tail = end - TAIL
     if (!this.#plain || at + TIME + TYPE.byteLength >= tail) return -1
     if (!stands(view, start, this.#start) || !stands(view, at + TIME, TYPE)) return -1
-    if (!same(view, at, this.#time, 0, TIME) && !this.#isTime(bytes, view, at)) return -1
+    if (!same(view, at, this.#timeView, 0, TIME) && !this.#isTime(bytes, at)) return -1
     if (!stands(view, tail - 1, PREV) || !stands(view, tail + 73, HASH)) return -1
     if (bytes[end - 2] !== QUOTE || bytes[end - 1] !== BRACE) return -1
     if (!same(view, tail + 9, this.#prevView, 0, 64)) return -1
@@ -87,15 +89,15 @@ export class LineForm {
     bytes[cut] = COMMA
     this.#digest.write(digest, 0, 64, 'latin1')
     if (!same(view, end - 66, this.#digestView, 0, 64)) return -1
-    for (let index = 0; index < 64; index += 4) this.#prevView.setInt32(index, this.#digestView.getInt32(index))
+    for (let index = 0; index < 64; index += 8) this.#prevView.setFloat64(index, this.#digestView.getFloat64(index))
     this.#advance()
     return at + TIME + TYPE.byteLength
   }
 
-  #isTime(bytes: Buffer, view: DataView, at: number): boolean {
+  #isTime(bytes: Buffer, at: number): boolean {
     const text = bytes.toString('latin1', at, at + TIME)
     if (!DIGITS.test(text)) return false
-    for (let index = 0; index < TIME; index += 4) this.#time.setInt32(index, view.getInt32(at + index))
+    this.#time.write(text, 'latin1')
     return true
   }
 

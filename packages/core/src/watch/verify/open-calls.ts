@@ -3,7 +3,7 @@
  * ids are kept as bytes in a row of slots and looked for from the newest on; only what does not fit is a text in a map.
  */
 import type { Orphan } from '../verification.ts'
-import { same, viewOf } from './bytes.ts'
+import { sameBytes, viewOf } from './bytes.ts'
 
 const SLOTS = 64
 const SLOT = 64
@@ -92,7 +92,7 @@ export class OpenCalls {
 
   #find(view: DataView, at: number, length: number): number {
     for (let slot = this.#used - 1; slot >= 0; slot--) {
-      if (this.#lengths[slot] === length && same(view, at, this.#view, slot * SLOT, length)) return slot
+      if (this.#lengths[slot] === length && sameBytes(view, at, this.#view, slot * SLOT, length)) return slot
     }
     return -1
   }
