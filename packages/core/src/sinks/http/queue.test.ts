@@ -51,8 +51,7 @@ it('a spool that is opened again and again is the queue that it would be in memo
           spool.append(text)
         } else if (one.do === 'reopen') spool = new Spool(folder, { segment: 300 })
         else if (one.do === 'drop') {
-          // Batches of one file hold on to it: a spool may have to keep more than memory would.
-          if (model.next(SIZE) === undefined) expect(spool.dropOldest(one.bytes)).toBe(model.dropOldest(one.bytes))
+          expect(spool.dropOldest(one.bytes)).toBe(model.dropOldest(one.bytes))
         } else {
           const batch = model.next(SIZE)
           const same = spool.next(SIZE)
@@ -183,7 +182,7 @@ describe('a spool', () => {
     spool.append('a\nbb\n')
     spool.next(SIZE)
     const note = () => JSON.parse(readFileSync(join(folder, 'note.json'), 'utf8'))
-    expect(note()).toEqual({
+    expect(note()).toMatchObject({
       segment: 1,
       at: 5,
       batches: [
@@ -194,8 +193,8 @@ describe('a spool', () => {
       ],
     })
     spool.settle([[1]])
-    expect(note()).toEqual({ segment: 1, at: 5, batches: [[[2, 5]]] })
+    expect(note()).toMatchObject({ segment: 1, at: 5, batches: [[[2, 5]]] })
     spool.settle([])
-    expect(note()).toEqual({ segment: 1, at: 5, batches: [] })
+    expect(note()).toMatchObject({ segment: 1, at: 5, batches: [] })
   })
 })

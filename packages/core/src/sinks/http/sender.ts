@@ -139,10 +139,8 @@ export class Sender {
       for (let queue = this.#first(); queue && !this.#stopped; queue = this.#first()) {
         const held = queue.entries
         const batch = queue.next(size)
-        if (!batch) {
-          this.#vanished(queue, held - queue.entries)
-          continue
-        }
+        this.#vanished(queue, held - queue.entries)
+        if (!batch) continue
         if (this.#failures > 0) tally.retried++
         const posted = await post.send(batch)
         // What became of it is the next process's to find out: it stands in the spool as it was.
@@ -191,7 +189,7 @@ export class Sender {
   #vanished(queue: Queue, count: number): void {
     this.#parts.tally.dropped += count
     this.#left(count)
-    this.#emptied(queue)
+    if (queue.entries === 0) this.#emptied(queue)
   }
 
   #emptied(queue: Queue): void {

@@ -36,9 +36,15 @@ export function readLines(path: string, from: number, size: BatchSize, end?: num
   })
 }
 
-/** The lines that stand in these places. */
-export function linesAt(path: string, spans: readonly Span[]): string[] {
-  return reading(path, [], (fd) => spans.map(([start, end]) => bytesOf(fd, start, end - 1).toString('utf8')))
+/** The lines that stand in these places; without those of which the file has no whole line there any more. */
+export function linesAt(path: string, spans: readonly Span[]): LineAt[] {
+  return reading(path, [], (fd) =>
+    spans.flatMap(([start, end]) => {
+      const bytes = bytesOf(fd, start, end)
+      const whole = bytes.length === end - start && bytes.indexOf(NEWLINE) === bytes.length - 1
+      return whole ? [{ text: bytes.toString('utf8', 0, bytes.length - 1), start, end }] : []
+    }),
+  )
 }
 
 /** How many whole lines stand from a byte on, and how long they are together. */

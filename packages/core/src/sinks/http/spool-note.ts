@@ -1,4 +1,5 @@
 /** How far a spool is sent, as it stands on disk. */
+import { hash } from 'node:crypto'
 import { readFileSync, renameSync, writeFileSync } from 'node:fs'
 
 /** Where a line stands in its file, its newline included. */
@@ -11,16 +12,16 @@ export interface Note {
   readonly at: number
   /** Batches that are not settled, the next one first, each with where its lines stand. */
   readonly batches: readonly (readonly Span[])[]
+  /** The earlier file that those batches are from, where what stood behind them was given up. */
+  readonly held: number | undefined
 }
 
-/** `undefined`: there is none, or none that can be read. */
+/** `undefined`: there is none, or none that is as it was written: a wrong number would have lines passed over. */
 export function readNote(path: string): Note | undefined {
   try {
-    const { segment, at, batches } = JSON.parse(readFileSync(path, 'utf8')) as Note
-    const whole = (value: unknown) => Number.isSafeInteger(value) && (value as number) >= 0
-    const isSpan = (span: Span) => whole(span[0]) && whole(span[1]) && span[0] < span[1] && span[1] <= at
-    const sound = whole(segment) && whole(at) && batches.every((spans) => spans.length > 0 && spans.every(isSpan))
-    return sound ? { segment, at, batches } : undefined
+    const { segment, at, batches, held, sum } = JSON.parse(readFileSync(path, 'utf8')) as Note & { sum: unknown }
+    const note = { segment, at, batches, held }
+    return sum === sumOf(note) ? note : undefined
   } catch {
     return undefined
   }
@@ -29,10 +30,14 @@ export function readNote(path: string): Note | undefined {
 /** Written aside and renamed: a process that dies meanwhile leaves the old note or the new one, never half of one. */
 export function writeNote(path: string, note: Note): boolean {
   try {
-    writeFileSync(`${path}.new`, JSON.stringify(note), { mode: 0o600 })
+    writeFileSync(`${path}.new`, JSON.stringify({ ...note, sum: sumOf(note) }), { mode: 0o600 })
     renameSync(`${path}.new`, path)
     return true
   } catch {
     return false
   }
+}
+
+function sumOf({ segment, at, batches, held }: Note): string {
+  return hash('sha256', JSON.stringify({ segment, at, batches, held }), 'base64url').slice(0, 16)
 }

@@ -3,7 +3,7 @@
  * batches under way. The note is written before a batch is sent, so whoever sends it again after a crash cuts it the
  * same way and sends it under the same id; and after it is settled, so it is not sent again.
  */
-import { closeSync, fstatSync, ftruncateSync, openSync, readdirSync, unlinkSync, writeSync } from 'node:fs'
+import { closeSync, fstatSync, ftruncateSync, mkdirSync, openSync, readdirSync, unlinkSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Batch, type BatchSize, batchOf, type Queue } from './queue.ts'
 import { type LineAt, linesAt, readLines, tailOf } from './spool-lines.ts'
@@ -26,6 +26,8 @@ export class Spool implements Queue {
   #segment: number
   #at: number
   #batches: Span[][]
+  /** The file that those batches are from, if it is not that one: what stood behind them was given up. */
+  #held: number | undefined
   /** The file that is written, and where its whole lines end. */
   #last: number
   #size = 0
@@ -39,12 +41,13 @@ export class Spool implements Queue {
     const found = segmentsIn(folder)
     const note = readNote(join(folder, 'note.json'))
     // Without a readable note everything that is here counts as not sent: better twice than never.
-    const { segment: from, at, batches } = note ?? { segment: found[0] ?? 1, at: 0, batches: [] }
+    const { segment: from, at, batches, held } = note ?? { segment: found[0] ?? 1, at: 0, batches: [], held: undefined }
     this.#segment = from
     this.#at = at
     this.#batches = batches.map((spans) => [...spans])
+    this.#held = held
     // Finished with, but the process died before it had removed it.
-    for (const number of found) if (number < from) this.#remove(number)
+    for (const number of found) if (number < from && number !== held) this.#remove(number)
     const left = found.filter((number) => number >= from)
     // A file of its own, whose number no note has named: what the note says of another would be taken for this one's.
     this.#last = note || left.length > 0 ? Math.max(left.at(-1) ?? 0, from) + 1 : 1
@@ -58,7 +61,7 @@ export class Spool implements Queue {
   /** Invariant: when it has answered, the lines are with the operating system, whole; when it throws, none is. */
   append(lines: string): void {
     if (this.#fd !== undefined && this.#size >= this.#segmentBytes) this.#finish()
-    this.#fd ??= openSync(this.#path(this.#last), 'ax', 0o600)
+    this.#fd ??= this.#begin()
     const bytes = Buffer.from(lines)
     try {
       if (writeSync(this.#fd, bytes) !== bytes.length) throw new Error('the write was cut short')
@@ -74,7 +77,7 @@ export class Spool implements Queue {
   next(size: BatchSize): Batch | undefined {
     const [pending] = this.#batches
     if (pending) {
-      this.#current ??= batchOf(linesAt(this.#path(this.#segment), pending))
+      this.#current ??= this.#whole(pending)
       if (this.#current.lines.length > 0) return this.#current
       // Somebody has taken the file away.
       this.settle([])
@@ -82,7 +85,9 @@ export class Spool implements Queue {
     }
     const lines = this.#ahead(size)
     if (lines.length === 0) {
-      // Nothing is left to be read. If there should be, somebody has taken files away.
+      // Nothing is left to be read. If there should be, somebody has taken files away, and what is written from now on
+      // must not go where nobody finds it.
+      if (this.entries > 0) this.#finish()
       this.entries = 0
       this.bytes = 0
       return undefined
@@ -104,7 +109,10 @@ export class Spool implements Queue {
     const kept = again.flat()
     this.entries -= done.length - kept.length
     this.bytes -= bytesOf(done) - bytesOf(kept)
+    const over = this.#batches.length === 0 ? this.#held : undefined
+    if (over !== undefined) this.#held = undefined
     this.#note()
+    if (over !== undefined) this.#remove(over)
   }
 
   dropOldest(bytes: number): number {
@@ -132,23 +140,46 @@ export class Spool implements Queue {
     return this.entries > 0
   }
 
-  /** The lines after those in batches. Goes on to the next file when nothing of this one is under way any more. */
+  /** The lines after those in batches. Goes on to the next file at the end of one, which is kept while batches are of it. */
   #ahead(size: BatchSize): LineAt[] {
     for (;;) {
       const writing = this.#segment === this.#last
       const lines = readLines(this.#path(this.#segment), this.#at, size, writing ? this.#size : undefined)
-      if (lines.length > 0 || this.#batches.length > 0) return lines
+      if (lines.length > 0) return lines
       if (this.#segment >= this.#last) {
         // All of it is sent: the next line begins a file of its own, and this one need not be kept.
         if (this.#at > 0 && this.#at === this.#size && this.#size >= this.#segmentBytes) this.#finish()
         else return lines
       }
       const over = this.#segment
+      if (this.#batches.length > 0) this.#held ??= over
       this.#segment = over + 1
       this.#at = 0
       // The note first: a file that is gone must not be the one to begin with.
       this.#note()
-      this.#remove(over)
+      if (over !== this.#held) this.#remove(over)
+    }
+  }
+
+  /** The lines of a batch that was cut before, those that are still there: a damaged file must not be sent as half lines. */
+  #whole(pending: readonly Span[]): Batch {
+    const lines = linesAt(this.#path(this.#held ?? this.#segment), pending)
+    const kept = lines.map(({ start, end }): Span => [start, end])
+    this.entries -= pending.length - kept.length
+    this.bytes -= bytesOf(pending) - bytesOf(kept)
+    this.#batches[0] = kept
+    return batchOf(lines.map(({ text }) => text))
+  }
+
+  #begin(): number {
+    const path = this.#path(this.#last)
+    try {
+      return openSync(path, 'ax', 0o600)
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+      // Somebody has taken the folder away.
+      mkdirSync(this.folder, { recursive: true, mode: 0o700 })
+      return openSync(path, 'ax', 0o600)
     }
   }
 
@@ -176,7 +207,7 @@ export class Spool implements Queue {
   }
 
   #note(): void {
-    const note: Note = { segment: this.#segment, at: this.#at, batches: this.#batches }
+    const note: Note = { segment: this.#segment, at: this.#at, batches: this.#batches, held: this.#held }
     writeNote(join(this.folder, 'note.json'), note)
   }
 
