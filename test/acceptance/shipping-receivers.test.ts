@@ -1,5 +1,5 @@
 /** Each encoder, against a receiver that takes, refuses and cuts as the real one does. */
-import { cloudEvents, datadog, elasticBulk, loki, ocsf, splunk } from '@haldir/core/sinks/encoders'
+import { cloudEvents, datadog, elasticBulk, jsonl, loki, ocsf, splunk } from '@haldir/core/sinks/encoders'
 import type { HttpSink } from '@haldir/core/sinks/http'
 import { fakeClock } from '@haldir/testing'
 import { describe, expect, it, vi } from 'vitest'
@@ -38,6 +38,15 @@ describe('CloudEvents', () => {
     })
     expect(data).toEqual(JSON.parse(lines[0] as string))
     for (const line of bare(lines)) expect(body).toContain(`"data":${line}}`)
+  })
+
+  it('has a source that is one, whatever the haldir is called', async () => {
+    const at = await collector(() => ({ status: 200 }))
+    const sink = opened(at, { encoder: cloudEvents() })
+    sink.write(new Lines().next({ haldir: 'a shop/\ud800 ö' }))
+    await sink.flush()
+    const [event] = JSON.parse(at.received[0]?.body ?? '') as Record<string, unknown>[]
+    expect(event?.source).toBe('/haldir/a%20shop%2F%EF%BF%BD%20%C3%B6')
   })
 })
 
@@ -229,6 +238,25 @@ describe('Elasticsearch', () => {
     const sink = opened(at, { encoder: elasticBulk({ index: 'x' }), deadline: 50 })
     sink.write(new Lines().next())
     await failing(sink, 'it did not answer for each item')
+  })
+})
+
+describe('an encoder of somebody’s own', () => {
+  it.each([
+    ['a place that is none', { refused: [{ index: 3, why: 'x' }] }],
+    ['half a place', { again: [0.5] }],
+    ['a place twice', { refused: [{ index: 1, why: 'x' }], again: [1] }],
+  ])('gives nothing up when it judges %s', async (_, judged) => {
+    const at = await collector(() => ({ status: 200 }))
+    let wrong = true
+    const judge = () => (wrong ? ({ kind: 'taken', ...judged } as const) : undefined)
+    const sink = opened(at, { encoder: { ...jsonl(), judge } })
+    sink.write(new Lines().take(3).join(''))
+    await failing(sink, 'the encoder failed')
+    expect(sink.counts).toMatchObject({ queued: 3, sent: 0, rejected: 0 })
+    wrong = false
+    await sink.flush()
+    expect(sink.counts).toMatchObject({ queued: 0, sent: 3 })
   })
 })
 

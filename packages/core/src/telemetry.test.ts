@@ -308,6 +308,18 @@ describe('metrics', () => {
     }
   })
 
+  it('know so many kinds of errors and no more: a tool may name its own after what it was called with', async () => {
+    const telemetry = made()
+    for (let n = 0; n < 150; n++) {
+      const runs = telemetry.call()
+      runs.began(CALL, ALLOWED, { from: T, to: T })
+      runs.ended({ ...END, error: `Order${n}Error` }, { from: T, to: T })
+    }
+    const points = await pointsOf('gen_ai.execute_tool.duration')
+    expect(points).toHaveLength(101)
+    expect(points?.find((point) => point['error.type'] === '_OTHER')).toMatchObject({ value: { count: 50 } })
+  })
+
   it('look at the trail of every haldir that is open, when they are read', async () => {
     const telemetry = made()
     let waiting = 2
@@ -363,5 +375,19 @@ describe('options', () => {
     const call = openTelemetry({ tracer, meter: broken }).call()
     expect(() => call.stopped(CALL, ALLOWED, { from: T, to: T })).toThrow()
     expect(finished()).toHaveLength(1)
+  })
+
+  it('a meter that throws is asked again, and what it has made does not observe once more each time', () => {
+    let watched = 0
+    const observable = { addCallback: () => watched++ }
+    const broken = {
+      createHistogram: () => expect.fail('broken'),
+      createCounter() {},
+      createObservableGauge: () => observable,
+      createObservableCounter: () => observable,
+    } as never
+    const telemetry = openTelemetry({ tracer, meter: broken })
+    for (let n = 0; n < 5; n++) expect(() => telemetry.spent('x', [usd(1)])).toThrow('broken')
+    expect(watched).toBe(0)
   })
 })

@@ -39,8 +39,12 @@ interface Watched {
   readonly read: () => TrailGauges | undefined
 }
 
+/** A tool names its errors as it likes, also after what it was called with. */
+const MOST_ERRORS = 100
+
 export class Metrics {
   readonly #meter: () => Meter
+  readonly #errors = new Set<string>()
   readonly #watched = new Set<Watched>()
   #made: Instruments | undefined
 
@@ -64,7 +68,7 @@ export class Metrics {
       [TOOL_NAME]: tool,
       [TOOL_TYPE]: 'function',
       ...(agent === undefined ? {} : { [AGENT_NAME]: agent }),
-      ...(error === undefined ? {} : { [ERROR_TYPE]: error }),
+      ...(error === undefined ? {} : { [ERROR_TYPE]: this.#oneOfFew(error) }),
     })
   }
 
@@ -84,12 +88,33 @@ export class Metrics {
     return () => void this.#watched.delete(watched)
   }
 
+  /** `_OTHER` is what the conventions have for an `error.type` that has no name of its own. */
+  #oneOfFew(error: string): string {
+    if (this.#errors.size < MOST_ERRORS) this.#errors.add(error)
+    return this.#errors.has(error) ? error : '_OTHER'
+  }
+
   get #instruments(): Instruments {
     this.#made ??= this.#make(this.#meter())
     return this.#made
   }
 
   #make(meter: Meter): Instruments {
+    const made = {
+      decisions: meter.createCounter(DECISIONS, { description: 'Calls that were decided', unit: '{decision}' }),
+      duration: meter.createHistogram(EXECUTE_TOOL_DURATION, {
+        description: 'How long tools ran',
+        unit: 's',
+        advice: { explicitBucketBoundaries: [...DURATION_BUCKETS] },
+      }),
+      spend: meter.createCounter(SPEND, { description: 'What was spent, each unit on its own' }),
+      wait: meter.createHistogram(APPROVAL_WAIT, {
+        description: 'How long approvals were pending',
+        unit: 's',
+        advice: { explicitBucketBoundaries: [...WAIT_BUCKETS] },
+      }),
+    }
+    // Last: a meter that throws before is asked again at the next call, and must not observe once more each time.
     const gauge = meter.createObservableGauge(TRAIL_WAITING, {
       description: 'Entries that a required sink has not accepted yet',
       unit: '{entry}',
@@ -107,20 +132,7 @@ export class Metrics {
     dropped.addCallback((to) =>
       this.#observe(to, (stands) => Object.entries(stands.dropped).map(([sink, lost]) => [lost, { [SINK]: sink }])),
     )
-    return {
-      decisions: meter.createCounter(DECISIONS, { description: 'Calls that were decided', unit: '{decision}' }),
-      duration: meter.createHistogram(EXECUTE_TOOL_DURATION, {
-        description: 'How long tools ran',
-        unit: 's',
-        advice: { explicitBucketBoundaries: [...DURATION_BUCKETS] },
-      }),
-      spend: meter.createCounter(SPEND, { description: 'What was spent, each unit on its own' }),
-      wait: meter.createHistogram(APPROVAL_WAIT, {
-        description: 'How long approvals were pending',
-        unit: 's',
-        advice: { explicitBucketBoundaries: [...WAIT_BUCKETS] },
-      }),
-    }
+    return made
   }
 
   #observe(

@@ -2,6 +2,9 @@ import { ConfigError } from '../../errors.ts'
 import { checkKeys } from '../../options.ts'
 import { type Encoder, eachOf, textIn } from './encoder.ts'
 
+/** The characters of RFC 3986, `%` only before two hexadecimal digits. */
+const URI_REFERENCE = /^(?:[A-Za-z0-9\-._~:/?#[\]@!$&'()*+,;=]|%[0-9A-Fa-f]{2}){1,512}$/
+
 export interface CloudEventsOptions {
   /** The `source` of every event, a URI reference; `/haldir/` and the name of the haldir unless given. */
   readonly source?: string
@@ -14,7 +17,7 @@ export interface CloudEventsOptions {
 export function cloudEvents(options: CloudEventsOptions = {}): Encoder {
   checkKeys(options, ['source'], 'options of `cloudEvents`')
   const { source } = options
-  if (source !== undefined && (typeof source !== 'string' || !/^[\x21-\x7e]{1,512}$/.test(source))) {
+  if (source !== undefined && (typeof source !== 'string' || !URI_REFERENCE.test(source))) {
     throw new ConfigError('invalid-option', 'source', '`source` is a URI reference')
   }
   return {
@@ -26,7 +29,7 @@ export function cloudEvents(options: CloudEventsOptions = {}): Encoder {
         const event = {
           specversion: '1.0',
           id,
-          source: source ?? `/haldir/${encodeURIComponent(textIn(entry, 'haldir') ?? '')}`,
+          source: source ?? `/haldir/${encodeURIComponent((textIn(entry, 'haldir') ?? '').toWellFormed())}`,
           type: `haldir.${textIn(entry, 'type')}`,
           time: textIn(entry, 'at'),
           ...(subject ? { subject } : {}),

@@ -20,6 +20,8 @@ export function elasticBulk(options: ElasticOptions): Encoder {
   return {
     name: 'elasticBulk',
     contentType: 'application/x-ndjson',
+    // It says of each item what became of it, at length of one that failed, and all of that has to be read.
+    most: { entries: 2_000 },
     encode(entries) {
       const { parts, order, refused } = eachOf(entries, ({ id, line, entry }) => {
         const action = { create: { _index: index, _id: id } }

@@ -1,7 +1,7 @@
 import { inspect } from 'node:util'
 import { describe, expect, it } from 'vitest'
 import { ConfigError } from '../../errors.ts'
-import { cloudEvents, datadog, elasticBulk, loki, ocsf, splunk } from '../encoders.ts'
+import { cloudEvents, datadog, elasticBulk, jsonl, loki, ocsf, splunk } from '../encoders.ts'
 import { type HttpSinkOptions, httpSink } from '../http.ts'
 import { checkHeaders } from './headers.ts'
 import { delayOf } from './sender.ts'
@@ -14,6 +14,8 @@ describe('options of httpSink', () => {
     [{ name: 'a.b' }, 'name'],
     [{ required: 'no' }, 'required'],
     [{ encoder: {} }, 'encoder'],
+    [{ encoder: { name: 'own', encode: () => ({ body: '' }) } }, 'encoder'],
+    [{ encoder: elasticBulk({ index: 'i' }), batch: { entries: 2_001 } }, 'batch.entries'],
     [{ spool: '' }, 'spool'],
     [{ headers: [] }, 'headers'],
     [{ headers: { 'x y': 'canary' } }, 'headers'],
@@ -65,6 +67,12 @@ describe('options of httpSink', () => {
   })
 })
 
+it('a batch is no larger than an encoder may have it, unless told', () => {
+  const encoder = { ...jsonl(), most: { entries: 20 } }
+  expect(() => httpSink({ url, encoder })).not.toThrow()
+  expect(() => httpSink({ url, encoder, batch: { entries: 21 } })).toThrow('from 1 to 20')
+})
+
 describe('options of encoders', () => {
   it.each<[() => unknown, string]>([
     [() => splunk({ token: 'can\nary' }), 'token'],
@@ -74,6 +82,8 @@ describe('options of encoders', () => {
     [() => elasticBulk({ index: 'UPPER' }), 'index'],
     [() => loki({ labels: { 'a-b': 'x' } }), 'labels'],
     [() => cloudEvents({ source: 'a b' }), 'source'],
+    [() => cloudEvents({ source: 'a"<b>' }), 'source'],
+    [() => cloudEvents({ source: '/a%2' }), 'source'],
     [() => ocsf({ version: '1.0' } as never), 'version'],
   ])('%s can not work', (make, path) => {
     expect(thrown(make)).toMatchObject({ code: 'invalid-option', path })

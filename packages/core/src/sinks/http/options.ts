@@ -113,7 +113,12 @@ export function checkHttpOptions(options: HttpSinkOptions): CheckedHttp {
   if (typeof name !== 'string' || !/^[A-Za-z0-9_-]{1,64}$/.test(name)) {
     throw invalid('name', 'is 1 to 64 letters, digits, `_` or `-`')
   }
-  if (typeof encoder?.encode !== 'function') throw invalid('encoder', 'is one of `@haldir/core/sinks/encoders`')
+  if (typeof encoder?.encode !== 'function' || typeof encoder.contentType !== 'string') {
+    throw invalid(
+      'encoder',
+      'is one of `@haldir/core/sinks/encoders`, or has `encode` and a `contentType` as they have',
+    )
+  }
   if (spool !== undefined && (typeof spool !== 'string' || spool === '')) throw invalid('spool', 'names a folder')
   // Without a spool, what a required sink has accepted must be with the receiver: there is nowhere else to keep it.
   const { immediate = required && spool === undefined } = options
@@ -145,7 +150,7 @@ export function checkHttpOptions(options: HttpSinkOptions): CheckedHttp {
     spool,
     immediate,
     batch: {
-      entries: whole(batch.entries ?? 100, 'batch.entries', 1, most),
+      entries: whole(batch.entries ?? Math.min(100, most), 'batch.entries', 1, most),
       bytes: whole(batch.bytes ?? 1_000_000, 'batch.bytes', 1_000, 16_000_000),
     },
     everyMs: parseDuration(batch.every ?? '1s', 'batch.every'),

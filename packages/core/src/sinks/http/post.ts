@@ -136,6 +136,16 @@ function headersNow(source: HeaderSource) {
   return typeof source === 'function' ? source() : source
 }
 
+/** Of a judge of somebody's own: places that are none, or come twice, would have the wrong lines given up. */
+function checkPlaces(
+  { refused = [], again = [] }: { refused?: readonly RefusedEntry[]; again?: readonly number[] },
+  count: number,
+) {
+  const named = [...refused.map(({ index }) => index), ...again]
+  const sound = named.every((place) => Number.isInteger(place) && place >= 0 && place < count)
+  if (!sound || new Set(named).size < named.length) throw new Unavailable('the encoder failed')
+}
+
 function located(
   judged: Judgement,
   status: number,
@@ -143,6 +153,7 @@ function located(
   { refused, reduced, afterMs }: { refused: readonly RefusedEntry[]; reduced: number; afterMs: number | undefined },
 ): Posted {
   if (judged.kind === 'taken') {
+    checkPlaces(judged, places.length)
     const more = (judged.refused ?? []).map(({ index, why }) => ({ index: places[index] as number, why }))
     const again = (judged.again ?? []).map((index) => places[index] as number).sort((a, b) => a - b)
     return { kind: 'taken', refused: [...refused, ...more], again, reduced }
