@@ -1,5 +1,5 @@
 /** What a registry gets: nothing missing, nothing more, nothing that only works in this repository. */
-import { readFileSync, rmSync } from 'node:fs'
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join, posix } from 'node:path'
 import { publint } from 'publint'
 import { afterAll, describe, expect, it } from 'vitest'
@@ -76,6 +76,31 @@ describe.each(packed)('$name', ({ name, folder, source, tarball, unpacked, files
     expect({ status, printed: status === 0 ? '' : stdout + stderr }).toEqual({ status: 0, printed: '' })
   }, 180_000)
 })
+
+// What is internal is not in declarations, and another of ours must not build on it.
+it('declarations are whole, every one, for users who check those of others, too', async () => {
+  const compilerOptions = {
+    strict: true,
+    noEmit: true,
+    target: 'es2022',
+    module: 'nodenext',
+    lib: ['es2023'],
+    types: ['node'],
+    typeRoots: [join(root, 'node_modules/@types')],
+    exactOptionalPropertyTypes: true,
+    skipLibCheck: false,
+  }
+  const include = packed.map(({ folder }) => join(folder, 'dist/**/*.d.ts'))
+  const project = join(where, 'tsconfig.declarations.json')
+  writeFileSync(project, JSON.stringify({ compilerOptions, include }))
+  const { stdout } = await run(
+    process.execPath,
+    ['node_modules/typescript/bin/tsc', '-p', project, '--pretty', 'false'],
+    root,
+  )
+  const problems = stdout.split('\n').filter((line) => /error TS\d+/.test(line) && !line.includes('node_modules/'))
+  expect(problems).toEqual([])
+}, 180_000)
 
 it.each(published)('$source.name is not packed by npm, which would leave `catalog:` in it', async ({ folder }) => {
   const { status, stderr } = await run('npm', ['pack', '--dry-run', '--loglevel=error'], folder)

@@ -1,5 +1,4 @@
 /** Whose next calls a person is asked about, for a signal. Of this process alone: judging reads no store. */
-import type { Session } from '../gate/sessions.ts'
 import { Lru } from '../watch/signals/lru.ts'
 import type { Signal } from '../watch/signals/signal.ts'
 
@@ -7,6 +6,15 @@ export interface SignalAsk {
   /** `signal:<name>`: what asks, and what a yes is bound to. */
   readonly rule: string
   readonly reason: string
+}
+
+/** Whose calls they are. Not picked from a session's own type: what is internal there is not in its declaration. */
+interface Asked {
+  readonly id: string
+  /** The sessions it was delegated from. */
+  readonly chain: readonly string[]
+  readonly agent: string
+  readonly tenant: string
 }
 
 interface Held extends SignalAsk {
@@ -30,7 +38,7 @@ export class SignalAsks {
   }
 
   /** What asks about the calls of a session: for itself, for those it was delegated from, for its agent. */
-  of({ id, chain, agent, tenant }: Pick<Session, 'id' | 'chain' | 'agent' | 'tenant'>, now: number): SignalAsk[] {
+  of({ id, chain, agent, tenant }: Asked, now: number): SignalAsk[] {
     if (this.#held.size === 0) return []
     const found = new Map<string, SignalAsk>()
     for (const key of [sessionKey(id), ...chain.map(sessionKey), agentKey({ agent, tenant })]) {
