@@ -7,6 +7,7 @@ import { createHaldir, currentCall, type Entry, governed, type Haldir, type Reco
 import { fileSink } from '@haldir/core/sinks/file'
 import { memorySink } from '@haldir/core/sinks/memory'
 import { sqliteStore } from '@haldir/core/stores/sqlite'
+import { openTrailIndex } from '@haldir/core/trail-index'
 import { verifyFiles } from '@haldir/core/verify'
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
@@ -339,6 +340,23 @@ describe('at the same time', () => {
         { erased: true, values: {} },
       ])
       expect(await haldir.trail.reveal(intent)).toEqual({ erased: true, values: {} })
+      // The index of the files finds what the files have.
+      const index = openTrailIndex({ directory: join(folder, 'audit'), database: join(folder, 'index.db') })
+      await index.refresh()
+      for (const [value, types] of [
+        ['ada@example.com', ['intent']],
+        ['C-77001', ['intent', 'erasure']],
+        ['bob@example.com', []],
+      ] as const) {
+        const fingerprint = await haldir.trail.fingerprint('acme', value)
+        for (const asked of [index, haldir.trail]) {
+          const found = await Array.fromAsync(asked.query({ fingerprint }))
+          expect(found.map(({ type }) => type)).toEqual(types)
+        }
+      }
+      // Text that stands elsewhere in a line is no fingerprint.
+      expect(await Array.fromAsync(index.query({ fingerprint: intent.hash }))).toEqual([])
+      index.close()
       await haldir.close()
       expect(await verifyFiles(join(folder, 'audit'))).toMatchObject({ ok: true })
     } finally {

@@ -127,9 +127,15 @@ describe.skipIf(!possible)('installed into an empty project', () => {
       expect(await run(process.execPath, ['telemetry.mjs'], folder)).toEqual({ status: 0, stdout, stderr: '' })
     })
 
-    it('runs the program that comes with it', async () => {
+    it('runs the programs that come with it', async () => {
       const main = 'node_modules/@haldir/core/dist/policy-test.js'
       expect(await run(process.execPath, [main, '--help'], folder)).toMatchObject({ status: 0, stderr: '' })
+      const stdout = expect.stringContaining('usage: haldir-verify')
+      expect(await run('node_modules/.bin/haldir-verify', ['--help'], folder)).toEqual({
+        status: 0,
+        stdout,
+        stderr: '',
+      })
     })
 
     it.each(checks)(

@@ -27,6 +27,7 @@ import { type CallExplanation, type ExplainCall, explainCall, type Surface, surf
 import { shownVault } from './vault/shown-vault.ts'
 import type { Vault } from './vault/vault.ts'
 import { NOBODY } from './watch/chain.ts'
+import { knownOf } from './watch/checkpoint-options.ts'
 import type { TrailPrivacy } from './watch/privacy.ts'
 import { readingOf, type Trail } from './watch/reading.ts'
 import type { TrailHealth } from './watch/trail-parts.ts'
@@ -93,9 +94,10 @@ export class Haldir {
     this.fetch = (request) => answerRequest(house.approvals, request)
     this.approvals = approvalsFace(() => house.approvals, this.#governor)
     if (shadow) house.nobody = standIn(house, this.#governor, this.#sessions, options.random)
-    const { sinks, store } = options
-    const reading = readingOf({ sinks, registry: store.writer, clock, deadlineMs, flush: () => trail.flush() })
-    this.trail = Object.freeze({ ...reading, ...privacyOf(house) })
+    const { sinks, store, checkpoints } = options
+    const signed = checkpoints && (() => knownOf(checkpoints))
+    const reading = { sinks, registry: store.writer, clock, deadlineMs, flush: () => trail.flush(), signed }
+    this.trail = Object.freeze({ ...readingOf(reading), ...privacyOf(house) })
     this.signals = signalsOf(house, options, this.trail)
     this.vault = shownVault(vault, (secret) =>
       this.#warnings.add(`the secret \`${secret}\` is too short to be redacted`),

@@ -9,6 +9,7 @@ import type { MaybePromise } from '../clock.ts'
 import { type Duration, parseDuration } from '../duration.ts'
 import { ConfigError } from '../errors.ts'
 import { checkKeys } from '../options.ts'
+import { readBlocks } from './file-blocks.ts'
 import { fileChains } from './file-chains.ts'
 import { readDirectory } from './file-directory.ts'
 import { cutTornTails } from './file-recovery.ts'
@@ -93,6 +94,7 @@ export function fileSink(directory: string, options: FileSinkOptions = {}): Sink
     },
     read: () => readDirectory(directory),
     chains: () => fileChains(directory),
+    readBlocks: (only) => readBlocks(directory, only),
     close(): MaybePromise<void> {
       const end = () => {
         file?.end()

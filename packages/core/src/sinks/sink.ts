@@ -26,6 +26,11 @@ export interface Sink {
    * Without it `read` is run through once for every writer.
    */
   chains?(): MaybePromise<readonly StoredChain[]>
+  /**
+   * The same as bytes, for `verify`, which is several times as fast then. Of all writers, or of those in `only`. What
+   * can't be read is said, not thrown. A block holds until the next is asked for.
+   */
+  readBlocks?(only?: ReadonlySet<string>): Iterable<StoredBlock> | AsyncIterable<StoredBlock>
   /** Entries that it accepted and then had to give up; for `health()`. */
   readonly lost?: number
   flush?(): MaybePromise<void>
@@ -105,4 +110,21 @@ export interface StoredLine {
   readonly resumes?: boolean
   /** The line has no newline at its end: it was never finished. */
   readonly torn?: boolean
+}
+
+/** Lines of one file as they are stored. Each file has at least one block, which is the first and may be empty. */
+export interface StoredBlock {
+  readonly writer: string
+  /** The file's name, for messages. */
+  readonly file: string
+  /** Which of the writer's files: from 1, without holes. */
+  readonly number: number
+  /** Whole lines, each with its newline. Whoever verifies may write here, and leaves it as it was. */
+  readonly bytes: Buffer
+  /** The bytes are the last line, which was never finished. */
+  readonly torn?: boolean
+  /** There is a line here that is longer than any entry. */
+  readonly oversized?: boolean
+  /** Why this file can't be read, as the end of a sentence. */
+  readonly unreadable?: string
 }

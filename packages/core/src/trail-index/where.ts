@@ -8,7 +8,7 @@ export interface Where {
   readonly values: readonly SQLInputValue[]
 }
 
-export function whereOf({ conditions, writers, enforced, since, until }: Compiled): Where {
+export function whereOf({ conditions, writers, enforced, fingerprint, since, until }: Compiled): Where {
   const parts: string[] = ['true']
   const values: SQLInputValue[] = []
   const one = (column: string, wanted: readonly (string | null)[]) => {
@@ -28,6 +28,8 @@ export function whereOf({ conditions, writers, enforced, since, until }: Compile
     values.push(value)
   }
   if (enforced !== undefined) also('enforced = ?', Number(enforced))
+  // Where it stands in the line is for the entry to say.
+  if (fingerprint !== undefined) also('instr(line, ?) > 0', fingerprint)
   if (since !== undefined) {
     also('at >= ?', since)
     // Follows from the one before, and is what entries are sorted by.

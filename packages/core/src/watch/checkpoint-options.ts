@@ -43,6 +43,12 @@ export function checkCheckpoints(options: CheckpointOptions | undefined): Checke
   return { signer, every, intervalMs: parseDuration(interval, 'checkpoints.interval'), witnesses }
 }
 
+/** What verifying knows of checkpoints that are signed here: the public key, and what witnesses have kept. */
+export async function knownOf({ signer, witnesses }: CheckedCheckpoints): Promise<{ key: string; trusted: string[] }> {
+  const kept = await Promise.all(witnesses.map(async (witness) => (await witness.kept?.()) ?? []))
+  return { key: signer.publicKey, trusted: kept.flat() }
+}
+
 function invalid(path: string, what: string): ConfigError {
   return new ConfigError('invalid-option', `checkpoints.${path}`, `\`checkpoints.${path}\` ${what}`)
 }

@@ -94,6 +94,7 @@ export interface Compiled {
   /** Whose chains are looked at; all unless given. */
   readonly writers: ReadonlySet<string> | undefined
   readonly enforced: boolean | undefined
+  readonly fingerprint: string | undefined
   readonly since: string | undefined
   readonly until: string | undefined
   /** All of it but `writers`, which is about chains. */
@@ -145,7 +146,7 @@ export function compileConditions(filter: Conditions): Compiled {
     const at = soundTime(entry.at)
     return at !== '' && (since === undefined || at >= since) && (until === undefined || at < until)
   }
-  return { conditions, writers, enforced, since, until, matches }
+  return { conditions, writers, enforced, fingerprint, since, until, matches }
 }
 
 /** What an entry says there; `null` when it says nothing, or no text. */

@@ -4,7 +4,7 @@ import { proves } from '../../../../test/promises.ts'
 import type { StoredLine } from '../sinks/sink.ts'
 import type { WriterRow } from '../stores/store.ts'
 import { Chain, callFragment, lineHash, NOBODY, sessionFragment, toolFragment } from './chain.ts'
-import { verifyLines } from './verify.ts'
+import { verifyTrail } from './verify.ts'
 
 const tool = toolFragment({ name: 'pay' })
 
@@ -27,6 +27,8 @@ async function* stored(lines: readonly string[], writer = 'w'): AsyncGenerator<S
   for (const [index, line] of lines.entries()) yield { writer, place: `f:${index + 1}`, line }
 }
 
+const verifyLines = (lines: AsyncIterable<StoredLine>, writers: WriterRow[] = []) =>
+  verifyTrail({ read: () => lines }, { writers })
 const verify = (lines: readonly string[], rows: WriterRow[] = []) => verifyLines(stored(lines), rows)
 const rowOf = (chain: Chain, closed = true): WriterRow => ({
   id: chain.writer,
@@ -214,11 +216,11 @@ describe('verifyLines', () => {
     const strange = new Chain('v', 'haldir').append({ type: 'writer-opened', session: NOBODY }, 0).trimEnd()
     expect(await kinds([strange])).toEqual([
       {
-        kind: 'sequence',
+        kind: 'foreign',
         writer: 'w',
         entry: 'v:0',
         place: 'f:1',
-        message: 'entry 0 stands where entry 0 should be (f:1)',
+        message: 'an entry of writer `v` stands in this chain (f:1)',
       },
     ])
     async function* torn(): AsyncGenerator<StoredLine> {
@@ -242,7 +244,7 @@ describe('verifyLines', () => {
     for (const row of [{ entries: 3 }, { head: 'f'.repeat(64) }]) {
       expect(await problems(lines, row)).toEqual([
         {
-          kind: 'hash',
+          kind: 'rewritten',
           writer: 'w',
           message: `entry ${(row.entries ?? 4) - 1} of writer \`w\` is not the one the store knows`,
         },
@@ -277,9 +279,9 @@ describe('verifyLines', () => {
       { id: 'a', entries: 3, head: first.head, closed: false },
     ])
     expect(orphans).toEqual([
-      { call: '', tool: '', session: '', at: '1970-01-01T00:00:00.003Z', writer: 'b' },
       { call: 'c1', tool: 'pay', session: 's1', at: '1970-01-01T00:00:00.001Z', writer: 'a' },
       { call: 'c2', tool: 'pay', session: 's1', at: '1970-01-01T00:00:00.002Z', writer: 'b' },
+      { call: '', tool: '', session: '', at: '1970-01-01T00:00:00.003Z', writer: 'b' },
       { call: 'c3', tool: 'pay', session: 's1', at: '1970-01-01T00:00:00.003Z', writer: 'a' },
     ])
   })

@@ -1,187 +1,197 @@
 /** Checking chains: reads only, keeps nothing but where each chain stands and which intents are still open. */
-import type { StoredLine } from '../sinks/sink.ts'
-import type { WriterRow } from '../stores/store.ts'
-import { GENESIS, lineHash } from './chain.ts'
+import { setImmediate as turn } from 'node:timers/promises'
+import type { Sink, StoredBlock, StoredLine } from '../sinks/sink.ts'
+import type { Problem, Verification, VerifiedWriter, VerifyOptions } from './verification.ts'
+import { ChainCheck } from './verify/chain-check.ts'
+import { CheckpointCheck, readTrusted } from './verify/checkpoint-check.ts'
+import { Findings } from './verify/findings.ts'
+import { Known } from './verify/known.ts'
+import { OpenCalls } from './verify/open-calls.ts'
+import { hashesAt } from './verify/reread.ts'
+import { type Rules, rulesOf } from './verify/rules.ts'
+import type { Stand } from './verify/told.ts'
 
-/** What a verification found. `ok` is true when there is no problem; orphans are not a problem of the record. */
-export interface Verification {
-  readonly ok: boolean
-  readonly writers: readonly VerifiedWriter[]
-  readonly problems: readonly Problem[]
-  /** Calls whose intent has no outcome: they may or may not have happened when their process died. */
-  readonly orphans: readonly Orphan[]
+/** What lines are read from: a sink, or as much of one as reading takes. */
+export type Source = Pick<Sink, 'read' | 'readBlocks'>
+
+/** Checks every line against its own hash and its place in its writer's chain. Throws `ConfigError`. */
+export async function verifyTrail(source: Source, options: VerifyOptions = {}): Promise<Verification> {
+  const verifying = new Verifying(rulesOf(options))
+  if (source.readBlocks) await verifying.followBlocks(source.readBlocks())
+  else if (source.read) await verifying.followLines(source.read())
+  return verifying.finish(source)
 }
 
-export interface VerifiedWriter {
-  readonly id: string
-  readonly entries: number
-  /** Hash of the last entry. */
-  readonly head: string
-  /** Whether it ended in good order. */
-  readonly closed: boolean
-}
+const LINES_A_TURN = 1_000
 
-export type ProblemKind =
-  /** A line is no entry. */
-  | 'malformed'
-  /** An entry was changed: its hash is not that of its text. */
-  | 'hash'
-  /** Entries are missing, repeated or out of order. */
-  | 'sequence'
-  /** An entry does not follow the one before it: something before it was changed and hashed anew. */
-  | 'link'
-  /** The last line was never finished. */
-  | 'torn'
-  /** Something follows the entry that closed the chain. */
-  | 'after-close'
-  /** The chain is shorter than the store knows it to be. */
-  | 'truncated'
-  /** The store knows a writer whose chain is not here. */
-  | 'missing-writer'
+class Verifying {
+  readonly #rules: Rules
+  readonly #findings = new Findings()
+  readonly #calls = new OpenCalls()
+  readonly #known: Known
+  readonly #chains = new Map<string, ChainCheck>()
+  /** Of the writer that is read now. */
+  #file = ''
+  #number = 0
+  #empty = false
 
-export interface Problem {
-  readonly kind: ProblemKind
-  readonly writer: string
-  /** Id of the entry that shows the problem, where there is one. */
-  readonly entry?: string
-  /** File and line. */
-  readonly place?: string
-  readonly message: string
-}
-
-export interface Orphan {
-  readonly call: string
-  readonly tool: string
-  readonly session: string
-  readonly at: string
-  readonly writer: string
-}
-
-const HASH_MEMBER = /,"hash":"([0-9a-f]{64})"\}$/
-
-/** Checks every line against its own hash and its place in its writer's chain. */
-export async function verifyLines(
-  lines: AsyncIterable<StoredLine>,
-  registered: readonly WriterRow[] = [],
-): Promise<Verification> {
-  const expected = new Map(registered.map((row) => [row.id, row]))
-  const chains = new Map<string, Progress>()
-  const problems: Problem[] = []
-  const open = new Map<string, Orphan>()
-  for await (const stored of lines) {
-    let chain = chains.get(stored.writer)
-    if (!chain) {
-      chain = new Progress(stored.writer, expected.get(stored.writer))
-      chains.set(stored.writer, chain)
-    }
-    const problem = chain.follow(stored, open)
-    if (problem) problems.push(problem)
-  }
-  for (const [id, row] of expected) {
-    const chain = chains.get(id)
-    if (!chain) problems.push(missing(id))
-    else if (chain.entries < row.entries) problems.push(truncated(id, chain.entries, row.entries))
-    else if (!chain.sawHead) problems.push(rewritten(id, row.entries))
-  }
-  const writers = [...chains.values()].map(({ id, entries, head, closed }) => ({ id, entries, head, closed }))
-  return { ok: problems.length === 0, writers, problems, orphans: [...open.values()] }
-}
-
-/** How far one chain has been followed. */
-class Progress {
-  readonly id: string
-  entries = 0
-  head = GENESIS
-  closed = false
-  /** Whether the entry that the store knows as the head was met at its place. */
-  sawHead: boolean
-  readonly #row: WriterRow | undefined
-  #last = ''
-
-  constructor(id: string, row: WriterRow | undefined) {
-    this.id = id
-    this.#row = row
-    this.sawHead = row === undefined
-  }
-
-  /** Follows one line. Goes on behind a problem with what the line says of itself, so that one change is one problem. */
-  follow({ line, place, torn, resumes }: StoredLine, open: Map<string, Orphan>): Problem | undefined {
-    const at = { writer: this.id, place }
-    if (torn) return { ...at, kind: 'torn', message: `the last line at ${place} was never finished` }
-    const stated = HASH_MEMBER.exec(line)?.[1]
-    const entry = parse(line)
-    if (!entry || stated === undefined) return { ...at, kind: 'malformed', message: `${place} is not an entry` }
-
-    const { seq, prev } = entry
-    const named = { ...at, entry: entry.id }
-    if (resumes && this.entries === 0) [this.entries, this.head] = [seq, prev]
-    let problem: Problem | undefined
-    if (lineHash(`${line.slice(0, -HASH_SUFFIX)}}`) !== stated) {
-      problem = { ...named, kind: 'hash', message: `entry ${seq} was changed (${place})` }
-    } else if (entry.writer !== this.id || seq !== this.entries) {
-      const message = `entry ${seq} stands where entry ${this.entries} should be (${place})`
-      problem = { ...named, kind: 'sequence', message }
-    } else if (prev !== this.head) {
-      problem = {
-        ...named,
-        kind: 'link',
-        message: `entry ${seq} does not follow the one before it (${place})`,
-      }
-    } else if (this.closed && !(entry.type === 'checkpoint' && this.#last === 'writer-closed')) {
-      problem = {
-        ...named,
-        kind: 'after-close',
-        message: `entry ${seq} follows the end of its chain (${place})`,
+  constructor(rules: Rules) {
+    this.#rules = rules
+    this.#known = new Known(rules.writers)
+    for (const [index, note] of rules.trusted.entries()) {
+      const read = readTrusted(note, rules.keys)
+      if (typeof read !== 'string') {
+        const { size: entries, head } = read.checkpoint
+        this.#known.add({ writer: read.writer, entries, head }, 'a trusted checkpoint')
+      } else {
+        const message = `the trusted checkpoint ${index + 1} ${read}`
+        this.#findings.add({ kind: 'checkpoint', writer: '', message })
       }
     }
-    this.entries = seq + 1
-    this.head = stated
-    if (this.#row && this.entries === this.#row.entries && stated === this.#row.head) this.sawHead = true
-    if (entry.type === 'writer-closed') this.closed = true
-    this.#last = entry.type
-    if (entry.type === 'intent') {
-      const { call = '', tool = '', session, at: time } = entry
-      open.set(call, { call, tool, session: session ?? '', at: time, writer: this.id })
-    } else if (entry.type === 'outcome') open.delete(entry.call ?? '')
-    return problem
   }
-}
 
-const HASH_SUFFIX = ',"hash":""}'.length + 64
+  async followLines(lines: AsyncIterable<StoredLine>): Promise<void> {
+    let count = 0
+    for await (const { writer, line, place, torn, resumes } of lines) {
+      const chain = this.#chains.get(writer) ?? this.#begin(writer)
+      if (resumes && chain.entries === 0) {
+        chain.excused = true
+        chain.resume()
+      }
+      if (torn) chain.torn(place)
+      else chain.followLine(line, place)
+      if (++count % LINES_A_TURN === 0) await turn()
+    }
+  }
 
-interface Told {
-  readonly id: string
-  readonly writer: string
-  readonly seq: number
-  readonly prev: string
-  readonly type: string
-  readonly at: string
-  readonly call?: string
-  readonly tool?: string
-  readonly session: string | null
-}
+  async followBlocks(blocks: Iterable<StoredBlock> | AsyncIterable<StoredBlock>): Promise<void> {
+    let bytes = 0
+    for await (const block of blocks) {
+      this.#block(block)
+      bytes += block.bytes.length
+      this.#rules.progress?.(bytes)
+      // Whoever else lives in this process has a turn.
+      if (block.bytes.length > 0) await turn()
+    }
+  }
 
-function parse(line: string): Told | undefined {
-  try {
-    const entry = JSON.parse(line) as Told & { v: number }
-    const { v, id, writer, seq, prev, type } = entry
-    const whole = v === 1 && Number.isSafeInteger(seq) && [id, writer, prev, type].every((t) => typeof t === 'string')
-    return whole ? entry : undefined
-  } catch {
-    return undefined
+  #block(block: StoredBlock): void {
+    const { writer, file, bytes, torn, oversized, unreadable } = block
+    const known = this.#chains.get(writer)
+    const chain = known ?? this.#begin(writer)
+    if (file !== this.#file) this.#beginFile(chain, block, known === undefined)
+    if (unreadable !== undefined) {
+      chain.problem('unreadable', `\`${file}\` ${unreadable}`)
+      chain.resume()
+    } else if (oversized) chain.skipLine('malformed', file)
+    else if (torn) chain.skipLine('torn', file)
+    else chain.followBlock(block)
+    if (unreadable !== undefined || oversized || bytes.length > 0) this.#empty = false
+  }
+
+  #beginFile(chain: ChainCheck, { writer, file, number }: StoredBlock, first: boolean): void {
+    const expected = first ? 1 : this.#number + 1
+    if (first && number > 1) {
+      // What is missing may have been let go of on purpose: that is known at the end.
+      chain.first = number
+      chain.resume()
+    } else if (number > expected) {
+      const name = file.replace(/\d+\.jsonl$/, `${expected}.jsonl`)
+      chain.problem('missing-segment', `\`${name}\` of writer \`${writer}\` is missing`)
+      chain.resume()
+    } else if (!first && this.#empty) {
+      chain.problem('missing-segment', `\`${this.#file}\` is empty, although \`${file}\` follows`)
+      chain.resume()
+    }
+    this.#file = file
+    this.#number = number
+    this.#empty = true
+    chain.beginFile()
+  }
+
+  #begin(writer: string): ChainCheck {
+    const chain = new ChainCheck(writer, {
+      findings: this.#findings,
+      calls: this.#calls,
+      exact: this.#rules.exact,
+      marks: this.#known.marksOf(writer),
+      checkpoints: new CheckpointCheck(writer, this.#rules),
+      tell: (entry) => this.#known.tell(entry),
+    })
+    this.#chains.set(writer, chain)
+    return chain
+  }
+
+  /** What can be said only when every chain was seen. */
+  async finish(source: Source): Promise<Verification> {
+    await this.#compareEnded(source)
+    for (const chain of this.#chains.values()) this.#finish(chain)
+    for (const writer of this.#known.writers) {
+      if (!this.#chains.has(writer) && !this.#known.isWhollyGone(writer)) this.#add(missing(writer))
+    }
+    const { problems, omitted } = this.#findings
+    const writers = [...this.#chains.values()].map((chain) => this.#toldOf(chain))
+    const found = { ok: problems.length === 0, writers, problems, orphans: this.#calls.orphans() }
+    return omitted === 0 ? found : { ...found, omitted }
+  }
+
+  #finish(chain: ChainCheck): void {
+    const { id, entries, missed, base, checkpoints } = chain
+    if (missed) {
+      const knows = missed.by === 'the store' ? 'it had at least' : `${missed.by} knows`
+      const message = `the chain of writer \`${id}\` ends after ${entries} entries; ${knows} ${missed.entries}`
+      this.#add({ kind: 'truncated', writer: id, message })
+    }
+    if (base && !chain.excused && !this.#known.isGone(id, base.entries, base.head)) {
+      const message = `the chain of writer \`${id}\` begins with entry ${base.entries}, in its file ${chain.first}, and nothing on record let go of those before`
+      this.#add({ kind: 'missing-segment', writer: id, message })
+    }
+    if (this.#rules.signed && !checkpoints.last && entries > 0) {
+      this.#add({ kind: 'unsigned', writer: id, message: `the chain of writer \`${id}\` has no checkpoint that holds` })
+    }
+    const silent = chain.closed ? undefined : checkpoints.silence(chain.at)
+    if (silent) this.#add({ ...silent, writer: id })
+  }
+
+  /** Writers that had to end: their successors say what must be there at least. What follows there does not count. */
+  async #compareEnded(source: Source): Promise<void> {
+    const inside: Stand[] = []
+    for (const stand of this.#known.after) {
+      const { writer, entries, head } = stand
+      const chain = this.#chains.get(writer)
+      const mark = { entries, head, by: 'the writer after it' } as const
+      if (!chain) this.#known.add(stand, mark.by)
+      else if (chain.entries < entries) {
+        const message = `the chain of writer \`${writer}\` ends after ${chain.entries} entries; the writer after it knows ${entries}`
+        this.#add({ kind: 'truncated', writer, message })
+      } else if (chain.entries > entries) inside.push(stand)
+      else if (chain.head !== head) chain.differs(mark)
+      this.#findings.forgive(writer, entries)
+    }
+    if (inside.length === 0) return
+    // Rare: these files are read a second time, and nothing is kept for it the first time.
+    const hashes = await hashesAt(source, inside)
+    for (const { writer, entries, head } of inside) {
+      const chain = this.#chains.get(writer)
+      if (chain?.base && chain.base.entries >= entries) continue
+      if (hashes.get(`${writer}:${entries - 1}`) !== head) chain?.differs({ entries, head, by: 'the writer after it' })
+    }
+  }
+
+  #toldOf({ id, entries, head, closed, base, excused, checkpoints }: ChainCheck): VerifiedWriter {
+    const told = { id, entries, head, closed, ...(base && !excused && { retained: base.entries }) }
+    if (this.#rules.keys.length === 0) return told
+    const { last } = checkpoints
+    // The entry of a checkpoint has nothing of its own.
+    const uncovered = last ? entries - last.size - 1 : entries
+    return { ...told, ...(last && { checkpoint: { size: last.size, time: last.time } }), uncovered }
+  }
+
+  #add(problem: Problem): void {
+    this.#findings.add(problem)
   }
 }
 
 function missing(writer: string): Problem {
   return { kind: 'missing-writer', writer, message: `the chain of writer \`${writer}\` is not here` }
-}
-
-function truncated(writer: string, found: number, known: number): Problem {
-  const message = `the chain of writer \`${writer}\` ends after ${found} entries; it had at least ${known}`
-  return { kind: 'truncated', writer, message }
-}
-
-function rewritten(writer: string, known: number): Problem {
-  const message = `entry ${known - 1} of writer \`${writer}\` is not the one the store knows`
-  return { kind: 'hash', writer, message }
 }

@@ -13,6 +13,8 @@ export interface Witness {
    * What it answers may be nothing at all.
    */
   add(checkpoint: WitnessedCheckpoint): MaybePromise<WitnessAnswer | undefined>
+  /** The notes that it was given, the last of each chain at least; for `verify`. Throws when it can't be asked. */
+  kept?(): MaybePromise<readonly string[]>
   close?(): MaybePromise<void>
 }
 

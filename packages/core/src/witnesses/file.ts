@@ -2,7 +2,7 @@
  * A file that checkpoints are appended to, elsewhere than the trail: on another disk, another machine's share, storage
  * that keeps what was written. It holds one signed note after another, with an empty line between.
  */
-import { open } from 'node:fs/promises'
+import { open, readFile } from 'node:fs/promises'
 import { ConfigError } from '../errors.ts'
 import { splitNote } from '../watch/note.ts'
 import type { Witness } from '../watch/witness.ts'
@@ -24,6 +24,15 @@ export function fileWitness(path: string): Witness {
         await file.close()
       }
       return undefined
+    },
+    async kept() {
+      try {
+        return notesIn(await readFile(path, 'utf8'))
+      } catch (error) {
+        // Nothing was witnessed yet, or what was is gone: verifying tells by what the store knows.
+        if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
+        throw error
+      }
     },
   }
 }
