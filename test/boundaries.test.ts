@@ -34,7 +34,15 @@ const ROOMS: Record<string, readonly string[]> = {
   approvers: ['approvers', 'stores/approvals', ...GROUND],
   telemetry: ['telemetry', ...GROUND],
   // It asks what the trail is asked, and reads what a file sink has written.
-  'trail-index': ['trail-index', 'watch', 'sinks/sink', 'sinks/file-chains', 'stores/sqlite-file', ...GROUND],
+  'trail-index': [
+    'trail-index',
+    'watch',
+    'sinks/sink',
+    'sinks/file-chains',
+    'sinks/segments',
+    'stores/sqlite-file',
+    ...GROUND,
+  ],
   // They tell of signals, by Slack's API and by the one guarded way out.
   notifiers: [
     'notifiers',

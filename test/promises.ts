@@ -20,6 +20,9 @@ export const PROMISES = {
   'trail-spend': 'What was spent is told exactly, from the outcomes, and apart from it what nobody knows the end of',
   'trail-index': 'An index answers what the files answer, whatever becomes of them, and can be built anew',
   'trail-export': 'An export says what it is: a change to it, or to what it says, is found',
+  'trail-survives':
+    'What was acknowledged is on record whatever dies or fails: the process, the disk, any system call of the file sink',
+  'trail-kept': 'Files are deleted only when asked, whole and old enough, and not before that is on record',
   'trail-immutable': 'A change to the trail is found, and named',
   'trail-signed': 'Signed heads cover every entry before them: what was signed can not be rewritten unnoticed',
   'trail-proofs':
@@ -65,6 +68,13 @@ export const PROMISES = {
   // Telemetry
   'telemetry-tells': 'Every call leaves a span: of its run, or of the decision that it does not run',
   'telemetry-harmless': 'Telemetry that throws, hangs or answers nonsense touches no call',
+
+  // What is not as usual
+  'signals-raised': 'What is not as usual is told of: a spike, odd hours, denials, a first use, a burst, a loop',
+  'signals-ask': 'A signal can turn the next calls into questions for a person',
+  'suspend-everywhere': 'A suspended session and what it delegated act in no process until it is released',
+  'signals-warm': 'Agents are known again after a restart',
+  'signals-measured': 'How many anomalies are found and how often signals are wrong is measured on traffic',
 
   // Trying it out
   'shadow-runs': 'In shadow mode whatever would be refused runs, and is recorded and counted as such',

@@ -94,6 +94,8 @@ export class WitnessServer {
   /** For each log, the largest tree it has signed. */
   readonly seen = new Map<string, { size: number; root: Buffer }>()
   readonly answers: number[] = []
+  /** How often anybody has connected at all. */
+  connections = 0
   /** The sizes that clients said it knows. */
   readonly olds: number[] = []
   trouble: Trouble
@@ -121,6 +123,7 @@ export class WitnessServer {
   }
 
   async listen(): Promise<void> {
+    this.#server.on('connection', () => this.connections++)
     await new Promise<void>((up) => this.#server.listen(0, '127.0.0.1', up))
   }
 

@@ -1,7 +1,7 @@
-import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createHaldir, type Entry, governed } from '@haldir/core'
+import { createHaldir, type Entry, governed, type Sink } from '@haldir/core'
 import {
   checkInclusion,
   fileWitness,
@@ -12,7 +12,10 @@ import {
   type WitnessAnswer,
   type WitnessedCheckpoint,
 } from '@haldir/core/checkpoints'
+import { fileSink } from '@haldir/core/sinks/file'
 import { memorySink } from '@haldir/core/sinks/memory'
+import { memoryStore } from '@haldir/core/stores/memory'
+import { verifyFiles } from '@haldir/core/verify'
 import { fakeClock } from '@haldir/testing'
 import { afterEach, beforeEach, describe, expect, it, test } from 'vitest'
 import { entriesOf, proves } from '../promises.ts'
@@ -98,9 +101,16 @@ describe('a witness over HTTP', () => {
     await haldir.close()
   })
 
-  it.each(['down', 'redirect', 'garbage', 'huge', 'unsigned', 'lost'] as const)(
+  it.each([
+    ['down', 'the witness answered with status 503'],
+    ['redirect', 'the witness answered with status 302'],
+    ['garbage', 'the witness did not sign the checkpoint'],
+    ['huge', 'the witness answered too much'],
+    ['unsigned', 'the witness did not sign the checkpoint'],
+    ['lost', expect.any(String)],
+  ] as const)(
     'that is in trouble (%s) stops no call, is counted, and catches up with the next checkpoint',
-    async (trouble) => {
+    async (trouble, why) => {
       const { haldir, call, entries, health } = await scene([witness()])
       await call(1)
       await haldir.flush()
@@ -113,7 +123,7 @@ describe('a witness over HTTP', () => {
       const failed = health()?.failed as number
       expect(failed).toBeGreaterThanOrEqual(2)
       expect(health()?.size).toBe(4)
-      expect(haldir.health().faults).toContainEqual(expect.objectContaining({ part: 'witness w1', count: failed }))
+      expect(haldir.health().faults).toContainEqual({ part: 'witness w1', count: failed, last: why })
       server.trouble = undefined
       await call(6)
       await haldir.close()
@@ -193,6 +203,10 @@ describe('a witness over HTTP', () => {
     await haldir.close()
     expect(server.answers.every((status) => status === 200)).toBe(true)
     expect(entries().every(({ data }) => data.cosigned === undefined)).toBe(true)
+    server.trouble = 'down'
+    const second = await scene([httpWitness({ ...rest, name: 'w1' })])
+    await second.haldir.close()
+    expect(second.health()).toEqual({ size: 0, failed: 1 })
   })
 
   it('of another key than it was said to be has signed nothing', async () => {
@@ -211,6 +225,27 @@ describe('a witness over HTTP', () => {
     }
     expect(server.seen.size).toBe(2)
     expect(new Set(server.answers)).toEqual(new Set([200]))
+  })
+
+  it('gets the last checkpoint of a trail whose sinks and store take their time, and the chain counts as closed', async () => {
+    const later = () => new Promise<void>((done) => void setTimeout(done, 5))
+    const inner = memorySink()
+    const store = memoryStore()
+    const { put } = store.writer
+    const sink: Sink = { ...inner, name: 'slow', write: async (lines) => later().then(() => inner.write(lines)) }
+    const writer = { ...store.writer, put: async (row: Parameters<typeof put>[0]) => later().then(() => put(row)) }
+    const haldir = createHaldir({
+      sinks: [sink],
+      store: { ...store, writer },
+      checkpoints: { signer, every: 3, witnesses: [witness()] },
+    })
+    const session = await haldir.createSession({ agent: 'bot', scopes: ['read'] })
+    await session.run(() => look())
+    await haldir.close()
+    const entries = entriesOf(inner.lines)
+    expect(entries.at(-1)?.type).toBe('checkpoint')
+    expect([...server.seen.values()]).toMatchObject([{ size: entries.length - 1 }])
+    expect(await store.writer.list()).toMatchObject([{ entries: entries.length, closed: true }])
   })
 
   it('gets the last checkpoint where nothing but `close` was called', async () => {
@@ -268,7 +303,7 @@ describe('where a witness may be', () => {
     await call(3)
     await haldir.close()
     expect(looked).toContain('witness.example.com')
-    expect(server.answers).toEqual([])
+    expect(server.connections).toBe(0)
     expect(health()).toMatchObject({ size: 0 })
   })
 
@@ -312,6 +347,28 @@ describe('a file as a witness', () => {
     const text = readFileSync(path, 'utf8')
     for (let end = text.length - 2; end > text.length - 120; end--) {
       expect(notesIn(text.slice(0, end))).toEqual(notes.slice(0, -1))
+    }
+  })
+
+  it('holds what the trail is verified against: a cut end is found, wherever it was cut', async () => {
+    proves('trail-witnessed', 'trail-signed')
+    const [audit, path] = [join(folder, 'audit'), join(folder, 'checkpoints')]
+    const witnesses = [fileWitness(path), witness()]
+    const haldir = createHaldir({ sinks: [fileSink(audit)], checkpoints: { signer, every: 5, witnesses } })
+    const session = await haldir.createSession({ agent: 'bot', scopes: ['read'] })
+    for (let n = 0; n < 10; n++) {
+      await session.run(() => look())
+      await haldir.flush()
+    }
+    await haldir.close()
+    const trusted = notesIn(readFileSync(path, 'utf8'))
+    const verified = () => verifyFiles(audit, { key: KEYS.publicKey, trusted, tree: true })
+    expect(await verified()).toMatchObject({ ok: true, problems: [], writers: [{ uncovered: 0 }] })
+    const file = join(audit, readdirSync(audit).find((name) => name.endsWith('.jsonl')) as string)
+    const lines = readFileSync(file, 'utf8').split('\n').slice(0, -1)
+    for (let left = 1; left < lines.length - 1; left++) {
+      writeFileSync(file, `${lines.slice(0, left).join('\n')}\n`)
+      expect((await verified()).problems.map(({ kind }) => kind)).toContain('truncated')
     }
   })
 

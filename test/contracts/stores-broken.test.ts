@@ -101,6 +101,85 @@ const BROKEN: readonly (readonly [wrong: string, broken: Break, caught: string])
     'a running hold whose lease is over is counted as spent, never given back',
   ],
   [
+    'suspends one session alone',
+    (store) => ({
+      session: {
+        ...store.session,
+        async suspendTree(id, rule) {
+          const ids = await store.session.suspendTree(id, rule)
+          for (const other of ids) if (other !== id) await store.session.resumeTree(other)
+          return [id]
+        },
+      },
+      async admit(request) {
+        const row = await store.session.get({ id: request.session })
+        const inherited = row?.suspended && row.suspended.by !== row.id
+        return inherited ? { ok: true, at: row.createdAt } : store.admit(request)
+      },
+    }),
+    'suspending reaches every descendant, names what stands still, and spares the others',
+  ],
+  [
+    'takes a reserved call of a suspended session for one that may run',
+    (store) => {
+      const reserved = new Set<string>()
+      return {
+        async reserve(request) {
+          const answer = await store.reserve(request)
+          if (answer.ok) reserved.add(request.call)
+          return answer
+        },
+        async admit(request) {
+          const answer = await store.admit(request)
+          const still = !answer.ok && answer.refused === 'session-suspended'
+          return still && reserved.has(request.call) ? { ok: true, at: 0 } : answer
+        },
+      }
+    },
+    'what was reserved before is not admitted while its session is suspended, and is when it is resumed',
+  ],
+  [
+    'lifts every suspension of a tree at once',
+    (store) => ({
+      session: {
+        ...store.session,
+        async resumeTree(id) {
+          const ids = [...(await store.session.resumeTree(id))]
+          for (const each of ['root', 'child', 'grandchild', 'sibling']) {
+            const row = await store.session.get({ id: each })
+            if (row?.suspended && (row.id === id || row.chain.includes(id)))
+              ids.push(...(await store.session.resumeTree(row.suspended.by)))
+          }
+          return ids
+        },
+      },
+    }),
+    'resuming a session lifts nothing that an ancestor or a descendant is suspended for',
+  ],
+  [
+    'does not say why a session stands still',
+    (store) => ({
+      async admit(request) {
+        const answer = await store.admit(request)
+        return !answer.ok && answer.refused === 'session-suspended' ? { ok: false, refused: answer.refused } : answer
+      },
+    }),
+    'a suspended session admits and reserves nothing, and says by which rule',
+  ],
+  [
+    'lets what is made from a suspended session act',
+    (store) => ({
+      session: {
+        ...store.session,
+        async create(row, meters, caps) {
+          const made = await store.session.create({ ...row, chain: [] }, meters, caps)
+          return 'refused' in made ? made : { ...made, chain: row.chain }
+        },
+      },
+    }),
+    'a session made from a suspended one stands still from the start, until that is resumed',
+  ],
+  [
     'revokes one session alone',
     (store) => {
       const gone = new Set<string>()

@@ -106,7 +106,7 @@ describe('a system call that fails', { timeout: 480_000 }, () => {
     { mode: 'default', durable: false },
     { mode: 'durable', durable: true },
   ])('loses no acknowledged entry and leaves a trail that verifies: $mode', async ({ mode, durable }) => {
-    proves('invariant-1', 'invariant-6', 'every-call-logged')
+    proves('trail-survives', 'invariant-1', 'invariant-6', 'every-call-logged')
     const cases = casesOf(await countCalls(durable))
     const totals = { cases: cases.length, refused: 0, ended: 0, killed: 0 }
     const work = cases.values()

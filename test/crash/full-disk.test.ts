@@ -37,8 +37,8 @@ const MODES = [
 ]
 
 describe('a disk that is full', { timeout: 120_000 }, () => {
-  it.each(MODES)('refuses calls, and takes them again when there is room: $mode', async ({ durable }, context) => {
-    proves('invariant-1', 'invariant-6')
+  it.for(MODES)('refuses calls, and takes them again when there is room: $mode', async ({ durable }, context) => {
+    proves('trail-survives', 'invariant-1', 'invariant-6')
     const folder = scratch()
     cleanup.push(folder.remove)
     const disk = folder.path('disk')
@@ -70,7 +70,7 @@ describe('a disk that is full', { timeout: 120_000 }, () => {
     acknowledged.expectIn(await expectWholeAfterNextStart(audit))
   })
 
-  it.each(MODES)('is one whose files may not become larger, too: $mode', async ({ durable }, context) => {
+  it.for(MODES)('is one whose files may not become larger, too: $mode', async ({ durable }, context) => {
     if (!existsSync('/usr/bin/prlimit'))
       return context.skip('only `prlimit`, which Linux has, limits the size of files')
     const folder = scratch()

@@ -19,7 +19,7 @@ describe(`kill -9, ${2 * ROUNDS * WRITERS} times`, { timeout: 480_000 }, () => {
     { mode: 'default', durable: false },
     { mode: 'durable', durable: true },
   ])('loses no acknowledged entry and leaves a trail that verifies: $mode', async ({ mode, durable }) => {
-    proves('invariant-1', 'every-call-logged')
+    proves('trail-survives', 'invariant-1', 'every-call-logged')
     const folder = scratch()
     cleanup.push(folder.remove)
     const audit = folder.path('audit')

@@ -27,7 +27,7 @@ export interface Traffic {
   readonly days: number
 }
 
-type Event = Pick<Entry, 'type' | 'agent' | 'session' | 'spent'> & {
+export type Event = Pick<Entry, 'type' | 'agent' | 'session' | 'spent'> & {
   readonly time: number
   readonly tool: string
   readonly code?: string

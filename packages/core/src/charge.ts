@@ -12,6 +12,7 @@ import { type Belongings, type House, Pass, type Refusal } from './pass.ts'
 import { letThrough } from './shadow.ts'
 import { compileTool } from './tool-options.ts'
 import { callFragment, toolFragment } from './watch/chain.ts'
+import { AHEAD } from './watch/signals/observing.ts'
 
 /** How entries name it, where a tool's name stands. */
 const NAME = 'session.charge'
@@ -89,7 +90,7 @@ export async function spendAhead(
   try {
     pass.id = house.ids()
     refusal = fix(pass) ?? identify(pass) ?? price(pass)
-    pass.rule = 'session'
+    pass.rule = AHEAD
     refusal ??= (await admit(pass)) ?? (await intend(pass)) ?? stillLive(pass.session)
   } catch (error) {
     house.faults.note('charge', error)

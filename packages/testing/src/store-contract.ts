@@ -22,6 +22,7 @@ import { SECRETS } from './store-contract/secrets.ts'
 import { SESSIONS } from './store-contract/sessions.ts'
 import { SETTLE } from './store-contract/settle.ts'
 import { STANDING } from './store-contract/standing.ts'
+import { SUSPENDING } from './store-contract/suspending.ts'
 import { TELLING } from './store-contract/telling.ts'
 import { WINDOWS } from './store-contract/windows.ts'
 import { ZONES } from './store-contract/zones.ts'
@@ -46,6 +47,7 @@ export interface OpenedStore {
 export const STORE_CHAPTERS: Readonly<Record<string, readonly StoreCase[]>> = {
   sessions: SESSIONS,
   'extending sessions': EXTENDING,
+  'suspending sessions': SUSPENDING,
   'caps on sessions and agents': CAPS,
   admit: ADMIT,
   holds: HOLDS,

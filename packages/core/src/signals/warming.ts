@@ -11,8 +11,7 @@ import { observedEntry } from '../watch/signals/observing.ts'
 const TURN = 500
 
 /**
- * Learns entries until there are no more, or `enough` says so. Those of several writers come one writer after another:
- * what is learned does not depend on their order.
+ * Learns entries until there are no more, or `enough` says so. What is learned does not depend on their order.
  */
 export async function warm(
   engine: SignalEngine,

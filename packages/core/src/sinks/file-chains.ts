@@ -1,32 +1,16 @@
 /** The chains in the folder of a file sink, each to be read by itself. Reads only. */
-import { existsSync, readdirSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
+import { type Segment, segmentsOf } from './segments.ts'
 import type { StoredChain } from './sink.ts'
 
-/** One file of a writer, by the number in its name. */
-export interface Segment {
-  readonly name: string
-  readonly number: number
-}
-
-const FILE = /^audit-(.+)-(\d+)\.jsonl$/
 const CHUNK = 131_072
 const NEWLINE = 10
 
 /** The files of each writer, by their numbers. A folder that has vanished holds none. */
 export function segmentsByWriter(directory: string): Map<string, Segment[]> {
-  const found = new Map<string, Segment[]>()
-  if (!existsSync(directory)) return found
-  for (const name of readdirSync(directory)) {
-    const [, writer, number] = FILE.exec(name) ?? []
-    if (writer === undefined) continue
-    const segments = found.get(writer)
-    if (segments) segments.push({ name, number: Number(number) })
-    else found.set(writer, [{ name, number: Number(number) }])
-  }
-  for (const segments of found.values()) segments.sort((a, b) => a.number - b.number)
-  return found
+  return existsSync(directory) ? segmentsOf(directory) : new Map()
 }
 
 export async function fileChains(directory: string): Promise<StoredChain[]> {
@@ -35,17 +19,17 @@ export async function fileChains(directory: string): Promise<StoredChain[]> {
     const paths = segments.map(({ name }) => join(directory, name))
     const first = await firstIn(paths)
     // One that has only been opened has no chain yet.
-    if (first !== '') chains.push({ writer, first, read: () => linesOf(paths) })
+    if (first !== undefined) chains.push({ writer, first, read: () => linesOf(paths) })
   }
   return chains
 }
 
 /** The first line that there is. */
-async function firstIn(paths: readonly string[]): Promise<string> {
+async function firstIn(paths: readonly string[]): Promise<string | undefined> {
   for (const path of paths) {
     for await (const { text } of blocksOf(path, 0, FIRST)) return text.slice(0, text.indexOf('\n'))
   }
-  return ''
+  return undefined
 }
 
 // Nearly every first line is shorter than this.

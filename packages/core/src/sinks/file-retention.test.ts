@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fakeClock } from '@haldir/testing'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { proves } from '../../../../test/promises.ts'
 import { memoryStore } from '../stores/memory.ts'
 import { Chain, type Draft, NOBODY } from '../watch/chain.ts'
 import type { Entry } from '../watch/entry.ts'
@@ -62,6 +63,7 @@ async function settled(): Promise<void> {
 
 describe('files that were kept long enough', () => {
   it('go, oldest first, each after it was told of: how far that chain is gone, and the hash of the last', async () => {
+    proves('trail-kept')
     const chain = dead('a', [[OLD, OLD + 1], [OLD + DAY], [NOW - DAY]])
     const lastOf = (name: string) => JSON.parse(readFileSync(pathOf(name), 'utf8').trimEnd().split('\n').at(-1) ?? '')
     const heads = [lastOf('a-1').hash, lastOf('a-2').hash]

@@ -85,12 +85,28 @@ describe('the file', () => {
   it('of another version is refused, and says so', async () => {
     await session(store())
     const other = writer()
-    for (const version of [0, VERSION - 1, VERSION + 1]) {
+    for (const version of [0, VERSION - 2, VERSION + 1]) {
       other.exec(`PRAGMA user_version = ${version}`)
       expect(() => store()).toThrow('no store of this version')
     }
     other.exec(`PRAGMA user_version = ${VERSION}`)
     expect(await store().session.get({ id: 's' })).toMatchObject({ id: 's' })
+  })
+
+  it('of the version before is brought up to date, with everything in it', async () => {
+    await session(store(), 'old')
+    const other = writer()
+    other.exec(`DROP INDEX sessions_suspended; ALTER TABLE sessions DROP COLUMN suspended_by;
+      ALTER TABLE sessions DROP COLUMN suspended_rule; PRAGMA user_version = 3`)
+    for (const again of [store(), store()]) {
+      expect(await again.session.get({ id: 'old' })).toEqual(
+        expect.not.objectContaining({ suspended: expect.anything() }),
+      )
+      expect(await again.admit({ ...request('c'), session: 'old' })).toMatchObject({ ok: true })
+    }
+    expect(await store().session.suspendTree('old', 'r')).toEqual(['old'])
+    expect(await store().admit({ ...request('d'), session: 'old' })).toMatchObject({ refused: 'session-suspended' })
+    expect(other.prepare('PRAGMA user_version').get()).toEqual({ user_version: VERSION })
   })
 
   it('may be closed twice; a closed store throws', async () => {

@@ -181,7 +181,8 @@ export class Answers {
       if (before(last, key)) to = middle
       else from = key.position + 1
     }
-    return from
+    // Of one that begins later than at 0, as retention leaves it, nothing has been read.
+    return from === low ? 0 : from
   }
 
   #chains(): Chained[] {

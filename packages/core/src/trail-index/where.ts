@@ -19,7 +19,9 @@ export function whereOf({ conditions, writers, enforced, fingerprint, since, unt
     else if (texts.length > 1) either.push(`"${column}" IN (SELECT value FROM json_each(?))`)
     if (texts.length < wanted.length) either.push(`"${column}" IS NULL`)
     parts.push(either.length === 0 ? 'false' : `(${either.join(' OR ')})`)
-    if (texts.length > 0) values.push(texts.length === 1 ? (texts[0] as string) : JSON.stringify(texts))
+    // As they are stored: SQLite keeps no half of a surrogate pair.
+    const stored = texts.map((value) => value.toWellFormed())
+    if (stored.length > 0) values.push(stored.length === 1 ? (stored[0] as string) : JSON.stringify(stored))
   }
   for (const { member, values: wanted } of conditions) one(member, wanted)
   if (writers) one('writer', [...writers])

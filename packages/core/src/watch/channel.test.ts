@@ -405,3 +405,107 @@ describe('flushing', () => {
     await closed
   })
 })
+
+describe('a sink that gathers', () => {
+  const gathering = () => {
+    const slow = slowSink()
+    return { ...slow, channel: new Channel({ ...slow.sink, gathers: true }, fakeClock(), 5_000) }
+  }
+
+  it('gets in one write what comes in one turn, also when those come again who were just answered', async () => {
+    const { channel, writes } = gathering()
+    const all = ['a', 'b', 'c'].map(async (line) => {
+      await channel.accept(`${line}1\n`)
+      await channel.accept(`${line}2\n`)
+    })
+    expect(writes).toEqual([])
+    await turn()
+    const late = channel.accept('d1\n')
+    writes[0]?.accept()
+    for (let turns = 0; turns < 3; turns++) await turn()
+    writes[1]?.accept()
+    await Promise.all([...all, late])
+    expect(writes.map(({ lines }) => lines)).toEqual(['a1\nb1\nc1\n', 'd1\na2\nb2\nc2\n'])
+  })
+
+  it('is flushed, and found busy, while it waits for the end of the turn', async () => {
+    const { channel, writes } = gathering()
+    await channel.open('w')
+    const accepted = outcome(channel.accept('a\n'))
+    const flushed = channel.flush()
+    const idle = channel.idle()
+    expect(channel.retry()).toBe(false)
+    await turn()
+    expect(writes).toHaveLength(1)
+    writes[0]?.accept()
+    await Promise.all([accepted, flushed, idle])
+    expect(channel.waiting).toBe(0)
+  })
+
+  it('tells everybody who waits for a write that it was refused, and is offered it again', async () => {
+    const { channel, writes, accepted } = gathering()
+    const answers = ['a\n', 'b\n'].map((line) => outcome(channel.accept(line)))
+    await turn()
+    writes[0]?.refuse()
+    expect(await Promise.all(answers)).toEqual(['refused', 'refused'])
+    const third = outcome(channel.accept('c\n'))
+    await turn()
+    writes[1]?.accept()
+    expect([await third, accepted]).toEqual(['accepted', ['a\nb\nc\n']])
+  })
+})
+
+describe('a sink that no longer knows what it has stored', () => {
+  const ended = () => Object.assign(new Error('no'), { code: 'writer-ended' })
+
+  it('ends its writer, also when it says so while it opens; any other failure does not', async () => {
+    let ends = 0
+    let failure: Error = ended()
+    const fails = () => {
+      throw failure
+    }
+    const channel = new Channel({ name: 's', open: fails, write: fails }, fakeClock(), 5_000, () => ends++)
+    await expect(channel.open('w')).rejects.toThrow(Unavailable)
+    expect(ends).toBe(1)
+    expect(() => channel.accept('a\n')).toThrow(Unavailable)
+    expect(ends).toBe(2)
+    failure = new Error('full')
+    await expect(channel.open('w')).rejects.toThrow(Unavailable)
+    expect(() => channel.accept('b\n')).toThrow(Unavailable)
+    expect(ends).toBe(2)
+  })
+
+  it('is opened again for the same writer when it is a copy, and offered what it did not accept', async () => {
+    const opened: string[] = []
+    const got: string[] = []
+    let spoilt = true
+    const sink: Sink = {
+      name: 'copy',
+      required: false,
+      open: (writer) => {
+        opened.push(writer)
+        return undefined
+      },
+      write: (lines) => {
+        if (spoilt) throw ended()
+        got.push(lines)
+      },
+    }
+    const channel = new Channel(sink, fakeClock(), 5_000, () => expect.unreachable())
+    channel.openLater('w')
+    channel.offer('a\n')
+    await turn()
+    spoilt = false
+    channel.offer('b\n')
+    await turn()
+    expect([opened, got, channel.dropped]).toEqual([['w', 'w'], ['a\nb\n'], 0])
+  })
+
+  it('is told how to put on record what it lets go of', async () => {
+    const retire = () => undefined
+    const told: unknown[] = []
+    const sink: Sink = { name: 's', open: (...given) => void told.push(given), write: () => {} }
+    await new Channel(sink, fakeClock(), 5_000).open('w', retire)
+    expect(told).toEqual([['w', retire]])
+  })
+})

@@ -232,6 +232,14 @@ it('answers `false`, and no more, for numbers that are none', () => {
   expect(() => consistencyRanges(9, 8)).toThrow(RangeError)
 })
 
+it('does not take a part of a tree for the whole', () => {
+  const [first, second] = leavesOf(2) as [Hash, Hash]
+  expect(verifyInclusion(0, 1, first, [], first)).toBe(true)
+  expect(verifyInclusion(0, 2, first, [], first)).toBe(false)
+  expect(verifyInclusion(0, 3, first, [second], nodeHash(first, second))).toBe(false)
+  expect(verifyConsistency(1, 3, first, nodeHash(first, second), [second])).toBe(false)
+})
+
 it('is right beyond 32 bits', () => {
   const size = 2 ** 40 + 1
   const path = [EMPTY_ROOT]

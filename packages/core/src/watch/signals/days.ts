@@ -3,13 +3,13 @@
  * or out of order still finds its place, and a clock that leaps changes nothing but which days are looked at.
  */
 export class Days {
-  readonly #day: Int32Array
-  readonly #value: Float64Array
+  readonly #day: number[]
+  readonly #value: number[]
 
   /** Keeps as many days as this. */
   constructor(length: number) {
-    this.#day = new Int32Array(length).fill(-1)
-    this.#value = new Float64Array(length)
+    this.#day = new Array<number>(length).fill(-1)
+    this.#value = new Array<number>(length).fill(0)
   }
 
   /** The value of a day; 0 when nothing is known of it. */

@@ -13,19 +13,21 @@ const QUIET = 128
 
 interface Agent {
   readonly watches: readonly Watch[]
-  /** Until when what was raised is not raised again, by detector and key. */
-  readonly quiet: Lru<{ from: number; until: number }>
+  /** Since when what was raised is not raised again, by detector and key. */
+  readonly quiet: Lru<{ since: number }>
 }
 
 export class SignalEngine {
   readonly #detectors: readonly Detector[]
   readonly #agents: Lru<Agent>
+  /** Whose key was made last: mostly the next one is theirs, too. */
+  #last: { readonly tenant: string; readonly agent: string; readonly key: string } | undefined
 
   constructor({ detectors, agents }: EngineParts) {
     this.#detectors = detectors
     this.#agents = new Lru(agents, () => ({
       watches: detectors.map((detector) => detector.begin()),
-      quiet: new Lru(QUIET, () => ({ from: 0, until: 0 })),
+      quiet: new Lru(QUIET, () => ({ since: Number.NEGATIVE_INFINITY })),
     }))
   }
 
@@ -59,12 +61,18 @@ export class SignalEngine {
   /** Somebody has looked at what a session did: the same again is told again. */
   release(tenant: string, agent: string, session: string): void {
     const { quiet, watches } = this.#agentOf({ tenant, agent })
-    quiet.clear()
-    for (const watch of watches) watch.forget?.(session)
+    for (const [at, { signal, scope }] of this.#detectors.entries()) {
+      watches[at]?.forget?.(session)
+      if (scope === 'agent') continue
+      for (const [key] of [...quiet.entries()]) if (key.startsWith(`${signal} `)) quiet.delete(key)
+    }
   }
 
   #agentOf({ tenant, agent }: Pick<Observation, 'tenant' | 'agent'>): Agent {
-    return this.#agents.of(`${tenant}\u0000${agent}`)
+    if (this.#last?.agent !== agent || this.#last.tenant !== tenant) {
+      this.#last = { tenant, agent, key: `${tenant}\u0000${agent}` }
+    }
+    return this.#agents.of(this.#last.key)
   }
 }
 
@@ -80,9 +88,8 @@ function isQuiet({ quiet }: Agent, { signal, coolDownMs }: Detector, finding: Fi
   const { key, quietMs = coolDownMs } = finding
   const told = quiet.of(`${signal} ${key}`)
   // A clock that was set back makes nothing quiet for longer than it was meant to be.
-  if (at >= told.from && at < told.until) return true
-  told.from = at
-  told.until = at + quietMs
+  if (Math.abs(at - told.since) < quietMs) return true
+  told.since = at
   return false
 }
 

@@ -53,10 +53,10 @@ class LoopWatch implements Watch {
 }
 
 class Calls {
-  readonly #digests = new Float64Array(CALLS)
-  readonly #times = new Float64Array(CALLS)
+  readonly #digests: number[] = []
+  readonly #times: number[] = []
   /** For how many calls each has been the same as the one so many before it. */
-  readonly #same = new Int32Array(LONGEST + 1)
+  readonly #same = new Array<number>(LONGEST + 1).fill(0)
   #count = 0
 
   add(at: number, digest: number, settings: LoopSettings, session: string): Finding | undefined {

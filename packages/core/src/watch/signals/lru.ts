@@ -3,6 +3,9 @@ export class Lru<T> {
   readonly #most: number
   readonly #make: () => T
   readonly #map = new Map<string, T>()
+  /** The one asked for last: mostly it is asked for again, and stands where it has to. */
+  #last: string | undefined
+  #lastValue: T | undefined
 
   constructor(most: number, make: () => T) {
     this.#most = most
@@ -19,21 +22,26 @@ export class Lru<T> {
 
   /** What is kept under a key; made when there is nothing. */
   of(key: string): T {
+    if (key === this.#last) return this.#lastValue as T
     const found = this.#map.get(key)
     // A map keeps the order of insertion: putting it in again makes it the newest.
     if (found !== undefined) this.#map.delete(key)
     const value = found ?? this.#make()
     this.#map.set(key, value)
     if (this.#map.size > this.#most) this.#map.delete(this.#map.keys().next().value as string)
+    this.#last = key
+    this.#lastValue = value
     return value
   }
 
   delete(key: string): void {
     this.#map.delete(key)
+    this.#forget()
   }
 
   clear(): void {
     this.#map.clear()
+    this.#forget()
   }
 
   values(): IterableIterator<T> {
@@ -42,5 +50,10 @@ export class Lru<T> {
 
   entries(): IterableIterator<[string, T]> {
     return this.#map.entries()
+  }
+
+  #forget(): void {
+    this.#last = undefined
+    this.#lastValue = undefined
   }
 }

@@ -4,10 +4,10 @@ import type { Entry } from '../entry.ts'
 import type { Observation, Spent } from './signal.ts'
 
 /**
- * What asks for tokens of a model ahead is an intent, too; its rule says so. It is the application's doing, the same
- * each time, and no call of a tool.
+ * The rule of what is set aside ahead, such as for the tokens of a model: an intent, too, but the application's doing,
+ * the same each time, and no call of a tool.
  */
-const AHEAD = 'session'
+export const AHEAD = 'session:spending'
 /** What is refused for a signal raises none. */
 const OWN = 'signal:'
 

@@ -36,7 +36,7 @@ const FADE = 0.9
 const BESIDE = 0.5
 const LIKE = 0.25
 /** What every hour is given, so that few observations prove little. */
-const PRIOR = 0.2
+const PRIOR = 0.15
 
 export function offHours(settings: HoursSettings): Detector {
   const { coolDownMs, allowed } = settings
@@ -63,7 +63,7 @@ class WrittenHours implements Watch {
 
 class LearnedHours implements Watch {
   readonly #settings: HoursSettings
-  readonly #counts = new Float32Array(HOURS)
+  readonly #counts = new Array<number>(HOURS).fill(0)
   #total = 0
   #hour = -1
   #week = -1
@@ -102,8 +102,8 @@ class LearnedHours implements Watch {
     const { learnMs, active, share } = this.#settings
     if (at - this.#first < learnMs || this.#total < active) return undefined
     const slot = this.#slot(at)
-    // What hours of this kind of day would have, if the agent were active all week alike.
-    const usual = (this.#total / HOURS) * (1 + 2 * BESIDE) * (1 + LIKE * (slot >= 5 * 24 ? 1 : 4))
+    // What an hour of a working day would have, if the agent were active all week alike.
+    const usual = (this.#total / HOURS) * (1 + 2 * BESIDE) * (1 + 4 * LIKE)
     const value = (this.#around(slot) + PRIOR) / (usual + PRIOR)
     if (value >= share) return undefined
     return { kind: 'learned', value, threshold: share, windowMs: HOUR_MS, severity: 'medium', key: 'hours' }

@@ -8,7 +8,7 @@ import type { Signal } from './signal.ts'
 
 /**
  * The signals that entries raise, each as soon as its entry has been read; memory stays the same however many there are.
- * Entries come in the order of time: those of several writers are to be merged before. Throws `ConfigError`.
+ * Entries come in the order of time, as those of `haldir.trail.query()` do. Throws `ConfigError`.
  */
 export function detectSignals(entries: AsyncIterable<Entry>, options: EngineOptions = {}): AsyncGenerator<Signal> {
   checkKeys(options, ['detectors', 'agents'], 'options of `detectSignals`')

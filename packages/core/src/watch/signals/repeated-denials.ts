@@ -64,22 +64,23 @@ class DenialWatch implements Watch {
 
 /** The last times that something happened, as many as are too many. */
 class Recent {
-  readonly #times: Float64Array
+  readonly #most: number
+  readonly #times: number[] = []
   /** How much had been tried by then. */
-  readonly #tried: Float64Array
+  readonly #tried: number[] = []
   #next = 0
 
   constructor(most: number) {
-    this.#times = new Float64Array(most).fill(Number.NEGATIVE_INFINITY)
-    this.#tried = new Float64Array(most)
+    this.#most = most
   }
 
   /** Whether all of them lie within the window, and close together. A time of a clock that was set back does, too. */
   add(at: number, tried: number, { windowMs, share }: DenialSettings): boolean {
-    const most = this.#times.length
+    const most = this.#most
     this.#times[this.#next] = at
     this.#tried[this.#next] = tried
     this.#next = (this.#next + 1) % most
+    if (this.#times.length < most) return false
     const meanwhile = tried - (this.#tried[this.#next] as number) + 1
     return at - (this.#times[this.#next] as number) < windowMs && most >= share * meanwhile
   }
