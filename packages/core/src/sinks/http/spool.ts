@@ -67,7 +67,9 @@ export class Spool implements Queue {
       if (writeSync(this.#fd, bytes) !== bytes.length) throw new Error('the write was cut short')
     } catch (error) {
       this.#takeBack(this.#fd)
-      throw error
+      if (!this.#clear()) throw error
+      this.append(lines)
+      return
     }
     this.#size += bytes.length
     this.bytes += bytes.length
@@ -188,6 +190,15 @@ export class Spool implements Queue {
     this.#fd = undefined
     this.#last++
     this.#size = 0
+  }
+
+  /** Where there is no room any more, the file that is written makes some, once all of it is sent. */
+  #clear(): boolean {
+    if (this.#segment !== this.#last || this.#size === 0 || this.#at < this.#size || this.#batches.length > 0)
+      return false
+    this.#finish()
+    this.#ahead({ entries: 1, bytes: 1 })
+    return true
   }
 
   /** A failed write may have left part of a line. If it can't be taken back, what follows goes to another file. */
