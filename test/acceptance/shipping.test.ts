@@ -170,6 +170,24 @@ describe('what does not get through', () => {
     expect(records[0]?.why).toBe(`the receiver answered with status ${status}`)
   })
 
+  it('is not waited for when an answer has no end: what it says is read so far and no further', async () => {
+    let pulled = 0
+    const fetch = async () =>
+      new Response(
+        new ReadableStream({
+          pull: (to) => {
+            pulled++
+            to.enqueue(new Uint8Array(65_536))
+          },
+        }),
+      )
+    const sink = opened('http://127.0.0.1:1024/in', { fetch, timeout: '1h' })
+    sink.write(new Lines().next())
+    await sink.flush()
+    expect(sink.counts).toMatchObject({ sent: 1, queued: 0 })
+    expect(pulled).toBeLessThan(100)
+  })
+
   it('keeps the process from nothing: a flush that can not be done says so within its deadline', async () => {
     const { at } = await keeping()
     at.outage = 'hang'

@@ -1,6 +1,6 @@
 /** A spool on a disk that is really full: entries are refused, and accepted again when the collector has made room. */
 import { spawnSync } from 'node:child_process'
-import { mkdirSync } from 'node:fs'
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { httpSink } from '@haldir/core/sinks/http'
 import { afterEach, expect, it } from 'vitest'
 import { Collector, Kept } from '../collectors/collector.ts'
@@ -52,6 +52,10 @@ it('a spool that has filled its disk takes entries again once what it holds is s
   for (let round = 1; round <= 4; round++) {
     collector.outage = { status: 503 }
     const before = accepted.length
+    writeFileSync(`${disk}/ballast`, Buffer.alloc(65_536))
+    expect(fill(), `round ${round}`).toBe(true)
+    // Somebody else makes room: what was left of a line must not stand in front of the next.
+    rmSync(`${disk}/ballast`)
     expect(fill(), `round ${round}`).toBe(true)
     expect(accepted.length - before, `round ${round}`).toBeGreaterThan(200)
     collector.outage = undefined
