@@ -317,6 +317,59 @@ describe('at the same time', () => {
     }
   })
 
+  it.each(['before', 'after'])(
+    'a tenant is erased %s a new subject gets its key: it can be erased by its id later',
+    async (when) => {
+      proves('args-erased')
+      const world = fleet()
+      const other = world.house({ vault }).haldir
+      let erasing = false
+      const { haldir, entries } = world.house({ vault }, ({ secret }) => ({
+        secret: {
+          ...secret,
+          async put(row, after) {
+            if (!erasing || !row.name.startsWith('$subject.')) return secret.put(row, after)
+            erasing = false
+            const made = when === 'after' && (await secret.put(row, after))
+            await other.trail.erase({ tenant: 'acme' })
+            return made || secret.put(row, after)
+          },
+        },
+      }))
+      const call = refunder(await haldir.createSession(session))
+      await call({ ...refund, customer: { ...refund.customer, id: 'C-1' } })
+      erasing = true
+      await call(refund)
+      expect(erasing).toBe(false)
+      const sealed = entries('intent').at(-1) as Entry
+      await haldir.trail.erase({ tenant: 'acme', subject: 'C-77001' })
+      expect((await haldir.trail.reveal(sealed)).erased).toBe(true)
+    },
+  )
+
+  it('a new subject that gets its key while its tenant is erased is not left out', async () => {
+    proves('args-erased')
+    const world = fleet()
+    const house = world.house({ vault })
+    const call = refunder(await house.haldir.createSession(session))
+    await call({ ...refund, customer: { ...refund.customer, id: 'C-1' } })
+    let once = true
+    const { haldir } = world.house({ vault }, ({ secret }) => ({
+      secret: {
+        ...secret,
+        async delete(tenant, name) {
+          if (once) await call(refund)
+          once = false
+          return secret.delete(tenant, name)
+        },
+      },
+    }))
+    await haldir.trail.erase({ tenant: 'acme' })
+    const sealed = house.entries('intent').at(-1) as Entry
+    await haldir.trail.erase({ tenant: 'acme', subject: 'C-77001' })
+    expect((await haldir.trail.reveal(sealed)).erased).toBe(true)
+  })
+
   it('another operating-system process reads what this one sealed, and erases it for both', async () => {
     proves('args-erased')
     const folder = mkdtempSync(join(tmpdir(), 'haldir-privacy-'))
