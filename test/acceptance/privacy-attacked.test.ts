@@ -174,12 +174,18 @@ describe('what is shown', () => {
     expect(argsOf(found).shown).toEqual({ a: 'with [redacted:github]', n: 5 })
     expect(argsOf(found).fingerprints).toEqual({ f: await haldir.trail.fingerprint('acme', 'ghp_123456') })
     expect((await haldir.trail.reveal(found)).values).toEqual({ s: '[redacted:github]' })
+    await send({ a: 'x', f: { ghp_654321: 1, known: 2 } })
+    const inName = argsOf(entries('intent').at(-1)).fingerprints
+    expect(Object.keys(inName)).toEqual(['f["[redacted:github]"]', 'f.known'])
     expect(lines.join('')).not.toContain('ghp_')
     failing = true
     await send({ a: 'with ghp_123456', f: 'x' })
-    const [, blind] = entries('intent') as [Entry, Entry]
+    const blind = entries('intent').at(-1) as Entry
     expect(blind.data).toMatchObject({ unscanned: 'failed' })
     expect(Object.keys(argsOf(blind))).toEqual(['fingerprints', 'fingerprintKey'])
+    await send({ f: { ghp_654321: 1 } })
+    expect(Object.keys(argsOf(entries('intent').at(-1)).fingerprints)).toEqual(['f["?"]'])
+    expect(lines.join('')).not.toContain('ghp_')
   })
 
   it('obeys nobody in a terminal: what acts or hides there stands as an escape, and is read back as it was', async () => {
@@ -346,6 +352,23 @@ describe('at the same time', () => {
       expect((await haldir.trail.reveal(sealed)).erased).toBe(true)
     },
   )
+
+  it('a call whose tenant is erased again and again is refused in the end', async () => {
+    proves('args-erased')
+    const world = fleet()
+    const other = world.house({ vault }).haldir
+    const { haldir, entries } = world.house({ vault }, ({ secret }) => ({
+      secret: {
+        ...secret,
+        async put(row, after) {
+          if (row.name.startsWith('$subject.')) await other.trail.erase({ tenant: 'acme' })
+          return secret.put(row, after)
+        },
+      },
+    }))
+    expect((await denial(refunder(await haldir.createSession(session))(refund))).code).toBe('unavailable')
+    expect(entries('intent')).toEqual([])
+  })
 
   it('a new subject that gets its key while its tenant is erased is not left out', async () => {
     proves('args-erased')

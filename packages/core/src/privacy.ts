@@ -92,10 +92,10 @@ async function eraseTenant(house: House, tenant: string): Promise<Erased> {
   const names = await kept.names(tenant)
   if (names.length === 0) return { erased: false, keys: [] }
   const known = await idsOf(house, tenant, names)
-  // Invariant: the key of fingerprints goes first. A subject's key that is made by it meanwhile is found now, or undone
-  // by who made it: later no fingerprint would lead there.
-  await destroy(house, tenant, [...names].sort(fingerprintsFirst), { of: 'tenant', keys: known.length })
+  await destroy(house, tenant, names, { of: 'tenant', keys: known.length })
   for (const keys of [digestKeys, fingerprintKeys]) keys.forget(tenant)
+  // Invariant: a subject's key that was made meanwhile, by a fingerprint whose key is gone now, is found here or undone by
+  // who made it: later no id would lead to it.
   const late = (await kept.names(tenant)).filter((name) => name.startsWith(SUBJECT_KEY) && !names.includes(name))
   if (late.length === 0) return { erased: true, keys: known }
   const keys = await idsOf(house, tenant, late)
@@ -106,10 +106,6 @@ async function eraseTenant(house: House, tenant: string): Promise<Erased> {
 async function idsOf({ vault: { kept } }: House, tenant: string, names: readonly string[]): Promise<string[]> {
   const found = await Promise.all(names.map((name) => kept.find(tenant, name)))
   return found.filter((row) => row !== undefined).map(keyIdOf)
-}
-
-function fingerprintsFirst(a: string, b: string): number {
-  return Number(b === FINGERPRINT_KEY) - Number(a === FINGERPRINT_KEY)
 }
 
 /** Invariant: nothing is destroyed that is not on record. One that fails after that is done and recorded again. */

@@ -82,8 +82,11 @@ export class Recorder {
       ? AS_IT_IS
       : { text: (text: string) => redactor.text(text), value: (value: unknown) => redactor.value(value) }
     const unsearched = pass.searched?.unscanned !== undefined
-    const plain = pick(pass.masked ?? snapshot.args, record.marks, clean, { plain: !unsearched, hashed: false })
-    const { hashed, omitted } = pick(snapshot.args, record.marks, clean, { plain: false, hashed: true })
+    const plain = pick(pass.masked?.args ?? snapshot.args, record.marks, clean, { plain: !unsearched, hashed: false })
+    // Of what is hashed the names are not: one that a model has chosen may be what nobody should read.
+    const name = unsearched ? () => '?' : pass.masked?.name
+    const named = name ? { ...clean, name } : clean
+    const { hashed, omitted } = pick(snapshot.args, record.marks, named, { plain: false, hashed: true })
     const picked: Picked = { ...plain, hashed, omitted: plain.omitted + omitted }
     const bySubject = record.subject !== undefined
     // Invariant: what belongs to a subject that nobody names could never be erased: it is not recorded.
