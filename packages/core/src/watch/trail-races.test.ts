@@ -196,6 +196,54 @@ describe('a writer that ends', () => {
   })
 })
 
+describe('a copy', () => {
+  it('is opened for the next writer when it has answered for the one before; what it refuses then is lost to it', async () => {
+    const sink = memorySink()
+    const copy = held('copy')
+    const calls: string[] = []
+    let ended = false
+    const write = (lines: string) => {
+      if (ended) throw new WriterEnded('no')
+      sink.write(lines)
+    }
+    const open = () => {
+      ended = false
+      return undefined
+    }
+    const { state, waiting } = copy
+    const other = {
+      ...copy.sink,
+      required: false,
+      open(writer: string) {
+        calls.push(`open ${writer} while ${waiting.length} are under way`)
+        return copy.sink.open(writer)
+      },
+    }
+    const { trail } = scene([{ ...sink, open, write }, other])
+    await trail.record(intent)
+    await trail.flush()
+    state.holds = true
+    await trail.record(numbered(outcome, 1))
+    ended = true
+    await trail.conclude(numbered(outcome, 2))
+    await trail.record(numbered(intent, 3))
+    state.holds = false
+    waiting.shift()?.settle(new Error('away'))
+    for (let turns = 0; turns < 3; turns++) await turn()
+    await trail.flush()
+    expect(calls).toEqual(['open w1 while 0 are under way', 'open w2 while 0 are under way'])
+    expect(brief(copy.lines())).toEqual([
+      'w1:0 writer-opened',
+      'w1:1 intent',
+      'w2:0 writer-opened',
+      'w2:1 outcome',
+      'w2:2 intent',
+    ])
+    // One was under way, one waited behind it.
+    expect(trail.health().dropped).toEqual({ copy: 2 })
+  })
+})
+
 describe('closing', () => {
   it('while the trail opens waits for that, and closes what was opened', async () => {
     const { sink, lines } = held()
