@@ -249,7 +249,10 @@ describe('closing', () => {
     const { sink, lines } = held()
     let go: () => void = () => {}
     let closed = 0
-    const open = () => new Promise<undefined>((opened) => (go = () => opened(undefined)))
+    const open = () =>
+      new Promise<undefined>((opened) => {
+        go = () => opened(undefined)
+      })
     const { trail } = scene([{ ...sink, open, close: () => void closed++ }])
     const first = Promise.allSettled([trail.record(intent)])
     const closing = trail.close()
@@ -259,6 +262,22 @@ describe('closing', () => {
     await inTime(Promise.all([first, closing]))
     expect(closed).toBe(1)
     expect(brief(lines())).toEqual(['w1:0 writer-opened', 'w1:1 intent', 'w1:2 writer-closed'])
+  })
+
+  it('comes after what is flushed while the trail opens', async () => {
+    const { sink, lines } = held()
+    let go: () => void = () => {}
+    const open = () =>
+      new Promise<undefined>((opened) => {
+        go = () => opened(undefined)
+      })
+    const { trail } = scene([{ ...sink, open }])
+    const first = trail.record(intent)
+    const flushed = trail.flush().then(() => brief(lines()))
+    go()
+    expect(await inTime(flushed)).toEqual(['w1:0 writer-opened', 'w1:1 intent'])
+    await first
+    await trail.close()
   })
 
   it('twice at once is once', async () => {
