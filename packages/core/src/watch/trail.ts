@@ -5,7 +5,7 @@
  */
 import { isPromise, type MaybePromise } from '../clock.ts'
 import { Unavailable, Unplaced } from '../errors.ts'
-import type { Recovery, Retire } from '../sinks/sink.ts'
+import type { Expired, Recovery } from '../sinks/sink.ts'
 import { Chain, type Draft, GENESIS, NOBODY } from './chain.ts'
 import { Channel } from './channel.ts'
 import type { Notary } from './checkpoints.ts'
@@ -149,12 +149,8 @@ export class WrittenTrail {
       const unrecorded = this.#gap
       this.#gap = 0
       // Placed whatever the sink says; so must be the entry after it.
-      try {
-        const noted = this.#write({ type: 'gap', session: NOBODY, data: { unrecorded } })
-        if (isPromise(noted)) noted.then(undefined, () => {})
-      } catch {
-        // It waits for the sink, as every entry does.
-      }
+      const gap: Draft = { type: 'gap', session: NOBODY, data: { unrecorded } }
+      void (async () => this.#write(gap))().catch(() => {})
     }
     const { notary } = this.#parts
     const written = this.#write(draft)
@@ -163,17 +159,25 @@ export class WrittenTrail {
   }
 
   /** Signs the head of the chain and appends that, in one turn: nothing comes between. Never throws. */
-  #checkpoint(notary: Notary): void {
+  #checkpoint(notary: Notary): Promise<void> | undefined {
     // What a sink refuses may never be stored, in a chain that has ended then: it must not have been signed.
-    if (!this.#open || this.#closed || this.#required.some(({ down }) => down)) return
-    const at = this.#parts.clock.now()
-    const signed = notary.sign(at)
-    if (!signed) return
+    if (!this.#open || this.#closed || this.#required.some(({ down }) => down)) return undefined
+    const signed = notary.sign(this.#parts.clock.now())
+    if (!signed) return undefined
     // Invariant: nobody is shown a checkpoint before it is where it is looked for.
-    this.#sealing = (async () => this.#write(signed.draft, at))()
-      .then(() => notary.stands(signed))
-      .then(() => this.#put(false))
-      .catch(() => {})
+    const stands = (async () => this.#write(signed.draft, signed.at))().then(() => notary.stands(signed))
+    this.#sealing = stands.then(() => this.#put(false)).catch(() => {})
+    return stands
+  }
+
+  /** Asked before a file is deleted: what is not on record as let go was taken away. */
+  async #retire(expired: Expired): Promise<void> {
+    await this.record({ type: 'retention', session: NOBODY, data: { ...expired } })
+    const { notary } = this.#parts
+    // Invariant: signed, too, before it goes: whoever can't sign can't say so either.
+    const stands = notary ? this.#checkpoint(notary) : Promise.resolve()
+    if (!stands) throw new Unavailable('what is let go of could not be signed for')
+    await stands
   }
 
   /** Nothing has happened for a while: a checkpoint says so, if the trail can be written. */
@@ -233,8 +237,7 @@ export class WrittenTrail {
   async #begin(): Promise<void> {
     if (this.#ended) await this.#succeed()
     const { writer } = this.#chain
-    // A sink asks before it deletes: what is not on record as let go was taken away.
-    const retire: Retire = (expired) => this.record({ type: 'retention', session: NOBODY, data: { ...expired } })
+    const retire = (expired: Expired) => this.#retire(expired)
     for (const channel of this.#required) this.#recovered.push(...(await channel.open(writer, retire)))
     for (const channel of this.#optional) channel.openLater(writer)
     if (this.#chain.entries === 0) {

@@ -116,7 +116,7 @@ class Verifying {
       exact: this.#rules.exact,
       marks: this.#known.marksOf(writer),
       checkpoints: new CheckpointCheck(writer, this.#rules),
-      tell: (entry) => this.#known.tell(entry),
+      tell: (entry, seq) => this.#known.tell(entry, writer, seq),
     })
     this.#chains.set(writer, chain)
     return chain
@@ -125,19 +125,23 @@ class Verifying {
   /** What can be said only when every chain was seen. */
   async finish(source: Source): Promise<Verification> {
     await this.#compareEnded(source)
+    // Invariant: with a key, nobody who can't sign can say that something was let go of.
+    const anybody = this.#rules.keys.length === 0
+    this.#known.settle((writer, seq) => anybody || (this.#chains.get(writer)?.vouched ?? 0) > seq)
     for (const chain of this.#chains.values()) this.#finish(chain)
     for (const writer of this.#known.writers) {
       if (!this.#chains.has(writer) && !this.#known.isWhollyGone(writer)) this.#add(missing(writer))
     }
     const { problems, omitted } = this.#findings
     const writers = [...this.#chains.values()].map((chain) => this.#toldOf(chain))
-    const found = { ok: problems.length === 0, writers, problems, orphans: this.#calls.orphans() }
+    const ok = problems.length === 0 && omitted === 0
+    const found = { ok, writers, problems, orphans: this.#calls.orphans() }
     return omitted === 0 ? found : { ...found, omitted }
   }
 
   #finish(chain: ChainCheck): void {
     const { id, entries, missed, base, checkpoints } = chain
-    if (missed) {
+    if (missed && !(entries === 0 && this.#known.isWhollyGone(id))) {
       const knows = missed.by === 'the store' ? 'it had at least' : `${missed.by} knows`
       const message = `the chain of writer \`${id}\` ends after ${entries} entries; ${knows} ${missed.entries}`
       this.#add({ kind: 'truncated', writer: id, message })
@@ -166,7 +170,8 @@ class Verifying {
         this.#add({ kind: 'truncated', writer, message })
       } else if (chain.entries > entries) inside.push(stand)
       else if (chain.head !== head) chain.differs(mark)
-      this.#findings.forgive(writer, entries)
+      // Invariant: what is vouched for is never excused, whoever says what of its writer.
+      this.#findings.forgive(writer, Math.max(entries, chain?.vouched ?? 0))
     }
     if (inside.length === 0) return
     // Rare: these files are read a second time, and nothing is kept for it the first time.

@@ -21,7 +21,10 @@ export async function hashesAt(
   if (readBlocks) {
     for await (const { writer, bytes, torn } of readBlocks(new Set(wanted.keys()))) {
       for (const id of torn ? [] : (wanted.get(writer) ?? [])) {
-        const start = bytes.indexOf(`{"v":1,"id":"${id}",`, 0, 'latin1')
+        // Where a line begins: what is recorded of arguments may look like an entry.
+        const begin = `{"v":1,"id":"${id}",`
+        const inner = bytes.indexOf(`\n${begin}`, 0, 'latin1')
+        const start = bytes.indexOf(begin, 0, 'latin1') === 0 ? 0 : inner < 0 ? -1 : inner + 1
         if (start >= 0) take(id, bytes.toString('utf8', start, bytes.indexOf('\n', start)))
       }
     }
