@@ -2,7 +2,7 @@
  * The folder of a file sink as verifying reads it: many lines at a time, as bytes, and nothing left out. What can't be read
  * is said, not thrown. Reads only.
  */
-import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
+import { closeSync, constants, fstatSync, lstatSync, openSync, readSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Segment, segmentName, segmentsOf } from './segments.ts'
 import type { StoredBlock } from './sink.ts'
@@ -29,9 +29,11 @@ function* blocksOf(directory: string, segment: Segment, buffer: LineBuffer): Gen
     yield { ...about, unreadable: 'is not the name of a file of the trail' }
     return
   }
-  const fd = openToRead(join(directory, file))
+  const path = join(directory, file)
+  const fd = openToRead(path)
   if (typeof fd === 'string') {
-    yield { ...about, unreadable: fd }
+    const gone = lstatSync(path, { throwIfNoEntry: false }) === undefined
+    yield { ...about, unreadable: fd, ...(gone && { gone }) }
     return
   }
   try {
@@ -48,7 +50,8 @@ function* blocksOf(directory: string, segment: Segment, buffer: LineBuffer): Gen
       if (bytes.length > 0) yield { ...about, bytes }
     }
     const rest = buffer.rest()
-    if (rest) yield { ...about, bytes: rest, torn: true }
+    // A line that has grown since is being written.
+    if (rest && fstatSync(fd).size === size) yield { ...about, bytes: rest, torn: true }
   } catch (error) {
     yield { ...about, unreadable: reasonOf(error) }
   } finally {

@@ -16,11 +16,18 @@ export type Source = Pick<Sink, 'read' | 'readBlocks'>
 
 /** Checks every line against its own hash and its place in its writer's chain. Throws `ConfigError`. */
 export async function verifyTrail(source: Source, options: VerifyOptions = {}): Promise<Verification> {
-  const verifying = new Verifying(rulesOf(options))
-  if (source.readBlocks) await verifying.followBlocks(source.readBlocks())
-  else if (source.read) await verifying.followLines(source.read())
-  return verifying.finish(source)
+  const rules = rulesOf(options)
+  for (let left = ATTEMPTS; ; left--) {
+    const verifying = new Verifying(rules)
+    if (source.readBlocks) await verifying.followBlocks(source.readBlocks())
+    else if (source.read) await verifying.followLines(source.read())
+    const found = await verifying.finish(source)
+    // A file may be let go of meanwhile, and what tells of it may have been read before it was written.
+    if (!verifying.gone || left === 1) return found
+  }
 }
+
+const ATTEMPTS = 3
 
 const LINES_A_TURN = 1_000
 
@@ -34,6 +41,8 @@ class Verifying {
   #file = ''
   #number = 0
   #empty = false
+  /** A file went while this was reading. */
+  gone = false
 
   constructor(rules: Rules) {
     this.#rules = rules
@@ -79,6 +88,7 @@ class Verifying {
     const { writer, file, bytes, torn, oversized, unreadable } = block
     const known = this.#chains.get(writer)
     const chain = known ?? this.#begin(writer)
+    if (block.gone) this.gone = true
     if (file !== this.#file) this.#beginFile(chain, block, known === undefined)
     if (unreadable !== undefined) {
       chain.problem('unreadable', `\`${file}\` ${unreadable}`)

@@ -1,7 +1,7 @@
 /** What somebody writes who has the files and no key: entries that excuse what he did, where no checkpoint covers them. */
 import { describe, expect, it } from 'vitest'
-import { proves } from '../../../../../test/promises.ts'
 import { block, chainOf, hashOf, keysOf, kindsOf, type Made } from '../../../../../test/acceptance/tamper-scene.ts'
+import { proves } from '../../../../../test/promises.ts'
 import type { StoredBlock } from '../../sinks/sink.ts'
 import { lineHash } from '../chain.ts'
 import type { VerifyOptions } from '../verification.ts'
@@ -72,7 +72,12 @@ describe('an entry that says another writer came after', () => {
     expect(problems.length + omitted).toBeGreaterThan(2)
     const found = await verify([
       block([...chainOf(30, { writer: 'd', closed: false }).lines, ...noise], { writer: 'd' }),
-      whole(chainOf(5, { writer: 'c', first: { data: { after: standOf(chainOf(30, { writer: 'd', closed: false }), 30) } } })),
+      whole(
+        chainOf(5, {
+          writer: 'c',
+          first: { data: { after: standOf(chainOf(30, { writer: 'd', closed: false }), 30) } },
+        }),
+      ),
     ])
     expect(found).toMatchObject({ ok: true, problems: [] })
     expect(found.omitted).toBeUndefined()
@@ -90,16 +95,32 @@ describe('an entry that says something was let go of', () => {
     const self = chainOf(50, { writer: 'a', signer, every: 20, closed: false })
     const cut = forged(self, 'retention', standOf(self, 20)).slice(20)
     expect(kindsOf(await verify([block(cut, { writer: 'a', number: 2 })], { key }))).toEqual(['missing-segment'])
-    const row = { id: 'b', genesis: '', entries: lie.lines.length, head: hashOf(lie.lines.at(-1) as string), closed: false }
+    const row = {
+      id: 'b',
+      genesis: '',
+      entries: lie.lines.length,
+      head: hashOf(lie.lines.at(-1) as string),
+      closed: false,
+    }
     expect(await verify([rest, whole(lie)], { key, writers: [row] })).toMatchObject({ ok: true })
-    expect(kindsOf(await verify([rest, whole(lie)], { key, writers: [{ ...row, entries: 30, head: hashOf(lie.lines[29] as string) }] }))).toEqual(['missing-segment'])
+    expect(
+      kindsOf(
+        await verify([rest, whole(lie)], {
+          key,
+          writers: [{ ...row, entries: 30, head: hashOf(lie.lines[29] as string) }],
+        }),
+      ),
+    ).toEqual(['missing-segment'])
   })
 
   it('excuses no chain that a trusted checkpoint knows', async () => {
     const gone = { ...open, lines: forged(open, 'retention', standOf(old, 60)) }
     expect(kindsOf(await verify([whole(gone)], { key, trusted: old.notes }))).toEqual(['missing-writer'])
     const unsigned = chainOf(5, { writer: 'c' })
-    const told = { ...unsigned, lines: forged(chainOf(5, { writer: 'c', closed: false }), 'retention', standOf(old, 60)) }
+    const told = {
+      ...unsigned,
+      lines: forged(chainOf(5, { writer: 'c', closed: false }), 'retention', standOf(old, 60)),
+    }
     const options = { key, trusted: old.notes, requireCheckpoints: false }
     expect(kindsOf(await verify([whole(told)], options))).toEqual(['missing-writer'])
   })

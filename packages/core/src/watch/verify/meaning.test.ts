@@ -85,11 +85,22 @@ describe('what was let go of on purpose', () => {
   }
   const row = { id: 'a', genesis: '', entries: 60, head: old.head, closed: true }
   // With the key, what nobody vouches for excuses nothing.
-  const teller = { id: 'b', genesis: '', entries: 2, head: told(20)[0]?.bytes.toString().slice(-67, -3) ?? '', closed: false }
+  const teller = {
+    id: 'b',
+    genesis: '',
+    entries: 2,
+    head: told(20)[0]?.bytes.toString().slice(-67, -3) ?? '',
+    closed: false,
+  }
 
   it('is missing from the beginning and no problem, when it is on record', async () => {
     expect(
-      await verify([files().slice(1), told(20)], { key, writers: [row, teller], tree: true, requireCheckpoints: false }),
+      await verify([files().slice(1), told(20)], {
+        key,
+        writers: [row, teller],
+        tree: true,
+        requireCheckpoints: false,
+      }),
     ).toMatchObject({
       ok: true,
       writers: [{ id: 'a', entries: 60, retained: 20, head: old.head }, { id: 'b' }],
