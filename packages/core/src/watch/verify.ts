@@ -178,10 +178,10 @@ class Verifying {
       else if (chain.entries < entries) {
         const message = `the chain of writer \`${writer}\` ends after ${chain.entries} entries; the writer after it knows ${entries}`
         this.#add({ kind: 'truncated', writer, message })
-      } else if (chain.entries > entries) inside.push(stand)
+      } else if (chain.entries > entries || chain.wentBack) inside.push(stand)
       else if (chain.head !== head) chain.differs(mark)
-      // Invariant: what is vouched for is never excused, whoever says what of its writer.
-      this.#findings.forgive(writer, Math.max(entries, chain?.vouched ?? 0))
+      // Invariant: nothing is excused that is known from elsewhere, whoever says what of its writer.
+      this.#findings.forgive(writer, Math.max(entries, chain?.known ?? 0))
     }
     if (inside.length === 0) return
     // Rare: these files are read a second time, and nothing is kept for it the first time.

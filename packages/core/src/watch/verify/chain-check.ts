@@ -47,6 +47,8 @@ export class ChainCheck {
   first = 1
   /** Its beginning is kept by something that lets go of it and says so itself. */
   excused = false
+  /** An entry said that it stands where another one was met: what was met there is no longer known. */
+  wentBack = false
   readonly #parts: ChainParts
   readonly #form: LineForm
   readonly #tree: boolean
@@ -155,6 +157,7 @@ export class ChainCheck {
       return
     }
     const { seq, prev } = entry
+    if (seq < this.entries) this.wentBack = true
     if (this.#resuming) this.#resume(seq, prev)
     else if (seq > this.entries && seq - this.entries <= this.#lost) this.#expect(seq, prev)
     this.#lost = 0
@@ -215,7 +218,8 @@ export class ChainCheck {
     if (entry.seq === 0) this.checkpoints.begin(entry.at)
     if (this.#closed === 1) this.#closed = 2
     if (entry.type === 'writer-closed') this.#closed = 1
-    if (entry.type !== 'checkpoint') this.#parts.tell(entry, this.entries - 1)
+    if (entry.type !== 'checkpoint')
+      this.#parts.tell(entry, this.wentBack ? Number.POSITIVE_INFINITY : this.entries - 1)
     else for (const { kind, message } of this.checkpoints.meet(entry)) this.#problem(kind, message, { entry: entry.id })
   }
 
@@ -256,6 +260,11 @@ export class ChainCheck {
   /** How many entries are what a checkpoint, the store or a trusted checkpoint says. Nothing else is said for the others. */
   get vouched(): number {
     return Math.max(this.checkpoints.last?.size ?? 0, this.#met)
+  }
+
+  /** How many entries there must be. */
+  get known(): number {
+    return Math.max(this.vouched, this.#parts.marks.at(-1)?.entries ?? 0)
   }
 
   /** The highest place that is known and was never reached. */

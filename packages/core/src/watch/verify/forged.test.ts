@@ -1,7 +1,14 @@
 /** What somebody writes who has the files and no key: entries that excuse what he did, where no checkpoint covers them. */
 import { describe, expect, it } from 'vitest'
-import { block, chainOf, hashOf, keysOf, kindsOf, type Made } from '../../../../../test/acceptance/tamper-scene.ts'
-import { proves } from '../../../../../test/promises.ts'
+import {
+  block,
+  chainOf,
+  hashedAnew,
+  hashOf,
+  keysOf,
+  kindsOf,
+  type Made,
+} from '../../../../../test/acceptance/tamper-scene.ts'
 import type { StoredBlock } from '../../sinks/sink.ts'
 import { lineHash } from '../chain.ts'
 import type { VerifyOptions } from '../verification.ts'
@@ -81,6 +88,46 @@ describe('an entry that says another writer came after', () => {
     ])
     expect(found).toMatchObject({ ok: true, problems: [] })
     expect(found.omitted).toBeUndefined()
+  })
+})
+
+describe('lines behind the end of a writer that another one came after', () => {
+  const rehashed = (lines: readonly string[]) =>
+    hashedAnew(lines, 45, (line) => line.replace('"haldir":"haldir"', '"haldir":"halfir"'))
+
+  it('can not say again what was there before it was written anew', async () => {
+    const ended = chainOf(60, { writer: 'a', signer, every: 20, closed: false })
+    const after = chainOf(30, { writer: 'b', signer, every: 10, first: { data: { after: standOf(ended, 60) } } })
+    const lines = [...rehashed(ended.lines), ended.lines[59] as string]
+    for (const more of [[], [ended.lines[58] as string], ['noise\n', ended.lines[59] as string]]) {
+      const found = await verify([whole({ ...ended, lines: [...lines, ...more] }), whole(after)], { key })
+      expect(kindsOf(found)).toContain('rewritten')
+    }
+    expect(
+      await verify([whole({ ...ended, lines: [...ended.lines, 'noise\n'] }), whole(after)], { key }),
+    ).toMatchObject({
+      ok: true,
+    })
+  })
+
+  it('can not step over the place that the store or a trusted checkpoint knows', async () => {
+    const made = chainOf(60, { writer: 'a', signer, every: 20, closed: false })
+    const row = { id: 'a', genesis: '', entries: 55, head: hashOf(made.lines[54] as string), closed: false }
+    const short = { ...made, lines: [...made.lines.slice(0, 45), made.lines[57] as string] }
+    const after = chainOf(5, { writer: 'c', first: { data: { after: standOf(made, 45) } } })
+    const options = { key, writers: [row], requireCheckpoints: false }
+    expect((await verify([whole(short), whole(after)], options)).ok).toBe(false)
+  })
+
+  it('can not go back to where entries are covered', async () => {
+    const old = chainOf(60, { writer: 'a', signer, every: 20 })
+    const rest = block(old.lines.slice(20), { writer: 'a', number: 2 })
+    const open = chainOf(50, { writer: 'b', signer, every: 20, closed: false, began: 1.8e12 })
+    const lie = forged({ lines: open.lines.slice(0, 10) }, 'retention', standOf(old, 20))
+    const back = { ...open, lines: [...open.lines, open.lines[9] as string, lie.at(-1) as string] }
+    const after = chainOf(5, { writer: 'c', began: 1.9e12, first: { data: { after: standOf(open, 50) } } })
+    const found = await verify([rest, whole(back), whole(after)], { key, requireCheckpoints: false })
+    expect(kindsOf(found)).toContain('missing-segment')
   })
 })
 

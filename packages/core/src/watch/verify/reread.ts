@@ -4,7 +4,7 @@ import type { Stand } from './told.ts'
 
 const HASH_MEMBER = /,"hash":"([0-9a-f]{64})"\}$/
 
-/** The hash of the last entry of each stand, by the entry's id, for those that are there. */
+/** The hash of the last entry of each stand, by the entry's id, for those that are there; of several the first. */
 export async function hashesAt(
   { readBlocks, read }: Pick<Sink, 'read' | 'readBlocks'>,
   stands: readonly Stand[],
@@ -16,7 +16,7 @@ export async function hashesAt(
   }
   const take = (id: string, line: string): void => {
     const hash = HASH_MEMBER.exec(line)?.[1]
-    if (hash !== undefined) hashes.set(id, hash)
+    if (hash !== undefined && !hashes.has(id)) hashes.set(id, hash)
   }
   if (readBlocks) {
     for await (const { writer, bytes, torn } of readBlocks(new Set(wanted.keys()))) {
