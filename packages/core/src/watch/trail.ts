@@ -149,8 +149,7 @@ export class WrittenTrail {
       const unrecorded = this.#gap
       this.#gap = 0
       // Placed whatever the sink says; so must be the entry after it.
-      const gap: Draft = { type: 'gap', session: NOBODY, data: { unrecorded } }
-      void (async () => this.#write(gap))().catch(() => {})
+      void (async () => this.#write({ type: 'gap', session: NOBODY, data: { unrecorded } }))().catch(() => {})
     }
     const { notary } = this.#parts
     const written = this.#write(draft)
@@ -186,7 +185,7 @@ export class WrittenTrail {
     this.#checkpoint(notary)
   }
 
-  /** In shadow mode calls run without an intent, for as long as a sink is down: their outcomes have no claim to a place. */
+  /** In shadow mode calls run without an intent while a sink is down: their outcomes have no claim to a place. */
   #must({ type }: Draft): boolean {
     return type === 'writer-closed' || (type === 'outcome' && this.#parts.enforced !== false)
   }

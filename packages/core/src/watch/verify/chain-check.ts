@@ -47,7 +47,7 @@ export class ChainCheck {
   first = 1
   /** Its beginning is kept by something that lets go of it and says so itself. */
   excused = false
-  /** An entry said that it stands where another one was met: what was met there is no longer known. */
+  /** An entry said that it stands where another one was met. */
   wentBack = false
   readonly #parts: ChainParts
   readonly #form: LineForm
@@ -269,15 +269,13 @@ export class ChainCheck {
 
   /** The highest place that is known and was never reached. */
   get missed(): Mark | undefined {
-    const last = this.#parts.marks.at(-1)
-    return last && last.entries > this.entries ? last : undefined
+    return this.#parts.marks.findLast(({ entries }) => entries > this.entries)
   }
 }
 
-/** As text; empty for bytes that are not the UTF-8 of what they are read as. */
+/** Empty for bytes that are not the UTF-8 of the text that they are read as. */
 function textOf(bytes: Buffer, start: number, end: number): string {
   const text = bytes.toString('utf8', start, end)
-  // What is no UTF-8 is read as this character, which may also stand there.
   const sound = !text.includes('\ufffd') || bytes.compare(Buffer.from(text), 0, undefined, start, end) === 0
   return sound ? text : ''
 }
