@@ -56,6 +56,7 @@ export function chainOf(
     first = {},
     mix = 7,
     root: forged,
+    retention,
   }: {
     signer?: Signer | undefined
     every?: number
@@ -67,6 +68,8 @@ export function chainOf(
     mix?: number
     /** What every checkpoint says its root is. */
     root?: string
+    /** What its second entry tells of. */
+    retention?: Readonly<Record<string, unknown>>
   } = {},
 ): Made {
   const chain = new Chain(writer, 'haldir')
@@ -92,6 +95,7 @@ export function chainOf(
     append({ type: 'checkpoint', session: NOBODY, data: { note } })
   }
   append({ type: 'writer-opened', session: NOBODY, ...first })
+  if (retention) append({ type: 'retention', session: NOBODY, data: retention })
   const room = () => entries - (closed ? 2 : 0) - chain.entries
   const step = (draft: Draft) => {
     if (signer && chain.entries % every === every - 1) seal()

@@ -32,8 +32,8 @@ function* blocksOf(directory: string, segment: Segment, buffer: LineBuffer): Gen
   const path = join(directory, file)
   const fd = openToRead(path)
   if (typeof fd === 'string') {
-    // One that was let go of meanwhile is gone, and no problem by itself.
-    if (lstatSync(path, { throwIfNoEntry: false })) yield { ...about, unreadable: fd }
+    const gone = lstatSync(path, { throwIfNoEntry: false }) === undefined
+    yield { ...about, unreadable: fd, ...(gone && { gone }) }
     return
   }
   try {
@@ -50,7 +50,8 @@ function* blocksOf(directory: string, segment: Segment, buffer: LineBuffer): Gen
       if (bytes.length > 0) yield { ...about, bytes }
     }
     const rest = buffer.rest()
-    if (rest) yield { ...about, bytes: rest, torn: true }
+    // A line that has grown since is being written.
+    if (rest && fstatSync(fd).size === size) yield { ...about, bytes: rest, torn: true }
   } catch (error) {
     yield { ...about, unreadable: reasonOf(error) }
   } finally {

@@ -127,4 +127,6 @@ export interface StoredBlock {
   readonly oversized?: boolean
   /** Why this file can't be read, as the end of a sentence. */
   readonly unreadable?: string
+  /** It can't be read because it is not there any more: it went after reading had begun. */
+  readonly gone?: boolean
 }

@@ -35,6 +35,8 @@ export interface CheckpointHealth {
 /** A checkpoint that is signed; it counts when its entry is accepted. */
 export interface Signed extends Sealed {
   readonly draft: Draft
+  /** The time that is signed, for its entry. */
+  readonly at: number
 }
 
 /** So many hashes are put into the tree in one go, between calls if there is time between them. */
@@ -58,6 +60,8 @@ export class Notary {
   /** What the latest checkpoint covers, and what the latest attempt would have covered. */
   #signed = 0
   #tried = 0
+  /** The time of the latest. */
+  #at = 0
   #made = 0
   #failed = 0
   #failing = false
@@ -77,6 +81,7 @@ export class Notary {
     this.#waiting = []
     this.#signed = 0
     this.#tried = 0
+    this.#at = 0
     const cosigned: Cosigned[] = []
     this.#cosigned = cosigned
     for (const link of this.#links) {
@@ -118,7 +123,9 @@ export class Notary {
   }
 
   /** Signs the head of the chain. Its entry must be placed in the same turn. `undefined` when the signer fails. */
-  sign(at: number): Signed | undefined {
+  sign(now: number): Signed | undefined {
+    // A clock that was set back makes none older than the one before: that would look rolled back for ever.
+    const at = Math.max(now, this.#at)
     const { signer, clock, fault } = this.#parts
     this.#fold()
     const size = this.#tree.size
@@ -134,11 +141,12 @@ export class Notary {
       // Invariant: a checkpoint covers every entry before it, and what is signed of a chain is signed once.
       if (!holds || this.#waiting.length > 0 || this.#origin !== origin) throw new RangeError('no signature')
       this.#signed = size
+      this.#at = at
       this.#failing = false
       const cosigned = this.#cosigned.splice(0)
       const data = cosigned.length === 0 ? { note } : { note, cosigned }
       if (this.#links.length > 0) this.#tree.mark()
-      return { origin, size, note, tree: this.#tree.copy(), draft: { type: 'checkpoint', session: NOBODY, data } }
+      return { origin, size, note, tree: this.#tree.copy(), draft: { type: 'checkpoint', session: NOBODY, data }, at }
     } catch (error) {
       this.#failed++
       this.#failing = true

@@ -105,7 +105,7 @@ export function openCheckpoint(
   | { readonly checkpoint: Checkpoint; readonly cosigned: readonly Signature[] }
   | { readonly problem: 'malformed' | 'key' | 'unsigned' | 'signature' } {
   const key = verifierFor(publicKey, writer)
-  const others = witnesses.map((witness) => verifierFor(witness))
+  const others = Array.isArray(witnesses) ? witnesses.map((witness) => verifierFor(witness)) : [undefined]
   if (!key || others.includes(undefined)) return { problem: 'key' }
   const opened = openNote(note, [key, ...others.filter((other) => other !== undefined)])
   if (opened.problem !== undefined) return { problem: opened.problem }

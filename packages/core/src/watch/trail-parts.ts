@@ -52,3 +52,11 @@ export interface Stand {
 
 /** What says something about one chain alone, and is not said again in the next. */
 export const OF_ONE_CHAIN: ReadonlySet<string> = new Set(['writer-opened', 'writer-closed', 'checkpoint'])
+
+/**
+ * Whether an entry has a claim to a place, whatever the sinks say. In shadow mode calls run without an intent while a sink
+ * is down: their outcomes have none.
+ */
+export function claims({ type }: Draft, enforced = true): boolean {
+  return type === 'writer-closed' || (type === 'outcome' && enforced)
+}

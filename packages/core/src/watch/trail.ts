@@ -5,13 +5,13 @@
  */
 import { isPromise, type MaybePromise } from '../clock.ts'
 import { Unavailable, Unplaced } from '../errors.ts'
-import type { Recovery, Retire } from '../sinks/sink.ts'
+import type { Expired, Recovery } from '../sinks/sink.ts'
 import { Accepted } from './accepted.ts'
 import { Chain, type Draft, NOBODY } from './chain.ts'
 import { Channels } from './channels.ts'
 import type { Notary } from './checkpoints.ts'
 import { Register } from './register.ts'
-import type { Placed, Stand, TrailHealth, TrailParts } from './trail-parts.ts'
+import { claims, type Placed, type Stand, type TrailHealth, type TrailParts } from './trail-parts.ts'
 
 export class WrittenTrail {
   readonly #parts: TrailParts
@@ -57,7 +57,7 @@ export class WrittenTrail {
       () => this.#append(draft),
       (cause) => {
         // It is about a call that has run while the writer before was alive: the next one says it first.
-        if (this.#before && this.#must(draft)) {
+        if (this.#before && claims(draft, this.#parts.enforced)) {
           this.#again.push({ seq: -1, draft, at })
           throw new Unavailable('the trail could not be opened again', { cause })
         }
@@ -140,7 +140,7 @@ export class WrittenTrail {
   }
 
   #append(draft: Draft): MaybePromise<void> {
-    const must = this.#must(draft)
+    const must = claims(draft, this.#parts.enforced)
     // While a sink is down only so much is kept for it. Past that, what has not happened yet gets no place at all, so that
     // the chain has no hole; how much was left out is recorded when the sink accepts again.
     const crowded = must ? undefined : this.#sinks.crowded()
@@ -162,28 +162,31 @@ export class WrittenTrail {
   }
 
   /** Signs the head of the chain and appends that, in one turn: nothing comes between. Never throws. */
-  #checkpoint(notary: Notary): void {
+  #checkpoint(notary: Notary): Promise<void> | undefined {
     // What a sink refuses may never be stored, in a chain that has ended then: it must not have been signed.
-    if (!this.#open || this.#sinks.down) return
-    const at = this.#parts.clock.now()
-    const signed = notary.sign(at)
-    if (!signed) return
+    if (!this.#open || this.#sinks.down) return undefined
+    const signed = notary.sign(this.#parts.clock.now())
+    if (!signed) return undefined
     // Invariant: nobody is shown a checkpoint before it is where it is looked for.
-    this.#sealing = (async () => this.#write(signed.draft, at))()
-      .then(() => notary.stands(signed))
-      .then(() => this.#put(false))
-      .catch(() => {})
+    const stands = (async () => this.#write(signed.draft, signed.at))().then(() => notary.stands(signed))
+    this.#sealing = stands.then(() => this.#put(false)).catch(() => {})
+    return stands
+  }
+
+  /** Asked before a file is deleted: what is not on record as let go was taken away. */
+  async #retire(expired: Expired): Promise<void> {
+    await this.record({ type: 'retention', session: NOBODY, data: { ...expired } })
+    const { notary } = this.#parts
+    // Invariant: signed, too, before it goes: whoever can't sign can't say so either.
+    const stands = notary ? this.#checkpoint(notary) : Promise.resolve()
+    if (!stands) throw new Unavailable('what is let go of could not be signed for')
+    await stands
   }
 
   /** Nothing has happened for a while: a checkpoint says so, if the trail can be written. */
   async #beat(notary: Notary): Promise<void> {
     if (this.#before && !this.#closed) await this.#start().catch(() => {})
     if (!this.#closed) this.#checkpoint(notary)
-  }
-
-  /** In shadow mode calls run without an intent, for as long as a sink is down: their outcomes have no claim to a place. */
-  #must({ type }: Draft): boolean {
-    return type === 'writer-closed' || (type === 'outcome' && this.#parts.enforced !== false)
   }
 
   #write(draft: Draft, at: number = this.#parts.clock.now()): MaybePromise<void> {
@@ -232,9 +235,7 @@ export class WrittenTrail {
   async #begin(): Promise<void> {
     if (this.#ended) await this.#succeed()
     const { writer } = this.#chain
-    // A sink asks before it deletes: what is not on record as let go was taken away.
-    const retire: Retire = (expired) => this.record({ type: 'retention', session: NOBODY, data: { ...expired } })
-    await this.#sinks.open(writer, retire, this.#recovered)
+    await this.#sinks.open(writer, (expired) => this.#retire(expired), this.#recovered)
     // Nobody is told that it stands before it does: it is the proof that the sinks take entries again.
     if (this.#chain.entries > 0) {
       const { entries, head } = this.#chain

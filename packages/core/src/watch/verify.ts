@@ -16,11 +16,18 @@ export type Source = Pick<Sink, 'read' | 'readBlocks'>
 
 /** Checks every line against its own hash and its place in its writer's chain. Throws `ConfigError`. */
 export async function verifyTrail(source: Source, options: VerifyOptions = {}): Promise<Verification> {
-  const verifying = new Verifying(rulesOf(options))
-  if (source.readBlocks) await verifying.followBlocks(source.readBlocks())
-  else if (source.read) await verifying.followLines(source.read())
-  return verifying.finish(source)
+  const rules = rulesOf(options)
+  for (let left = ATTEMPTS; ; left--) {
+    const verifying = new Verifying(rules)
+    if (source.readBlocks) await verifying.followBlocks(source.readBlocks())
+    else if (source.read) await verifying.followLines(source.read())
+    const found = await verifying.finish(source)
+    // A file may be let go of meanwhile, and what tells of it may have been read before it was written.
+    if (!verifying.gone || left === 1) return found
+  }
 }
+
+const ATTEMPTS = 3
 
 const LINES_A_TURN = 1_000
 
@@ -34,6 +41,8 @@ class Verifying {
   #file = ''
   #number = 0
   #empty = false
+  /** A file went while this was reading. */
+  gone = false
 
   constructor(rules: Rules) {
     this.#rules = rules
@@ -79,6 +88,7 @@ class Verifying {
     const { writer, file, bytes, torn, oversized, unreadable } = block
     const known = this.#chains.get(writer)
     const chain = known ?? this.#begin(writer)
+    if (block.gone) this.gone = true
     if (file !== this.#file) this.#beginFile(chain, block, known === undefined)
     if (unreadable !== undefined) {
       chain.problem('unreadable', `\`${file}\` ${unreadable}`)
@@ -116,7 +126,7 @@ class Verifying {
       exact: this.#rules.exact,
       marks: this.#known.marksOf(writer),
       checkpoints: new CheckpointCheck(writer, this.#rules),
-      tell: (entry) => this.#known.tell(entry),
+      tell: (entry, seq) => this.#known.tell(entry, writer, seq),
     })
     this.#chains.set(writer, chain)
     return chain
@@ -125,19 +135,23 @@ class Verifying {
   /** What can be said only when every chain was seen. */
   async finish(source: Source): Promise<Verification> {
     await this.#compareEnded(source)
+    // Invariant: with a key, nobody who can't sign can say that something was let go of.
+    const anybody = this.#rules.keys.length === 0
+    this.#known.settle((writer, seq) => anybody || (this.#chains.get(writer)?.vouched ?? 0) > seq)
     for (const chain of this.#chains.values()) this.#finish(chain)
     for (const writer of this.#known.writers) {
       if (!this.#chains.has(writer) && !this.#known.isWhollyGone(writer)) this.#add(missing(writer))
     }
     const { problems, omitted } = this.#findings
     const writers = [...this.#chains.values()].map((chain) => this.#toldOf(chain))
-    const found = { ok: problems.length === 0, writers, problems, orphans: this.#calls.orphans() }
+    const ok = problems.length === 0 && omitted === 0
+    const found = { ok, writers, problems, orphans: this.#calls.orphans() }
     return omitted === 0 ? found : { ...found, omitted }
   }
 
   #finish(chain: ChainCheck): void {
     const { id, entries, missed, base, checkpoints } = chain
-    if (missed) {
+    if (missed && !(entries === 0 && this.#known.isWhollyGone(id))) {
       const knows = missed.by === 'the store' ? 'it had at least' : `${missed.by} knows`
       const message = `the chain of writer \`${id}\` ends after ${entries} entries; ${knows} ${missed.entries}`
       this.#add({ kind: 'truncated', writer: id, message })
@@ -164,9 +178,10 @@ class Verifying {
       else if (chain.entries < entries) {
         const message = `the chain of writer \`${writer}\` ends after ${chain.entries} entries; the writer after it knows ${entries}`
         this.#add({ kind: 'truncated', writer, message })
-      } else if (chain.entries > entries) inside.push(stand)
+      } else if (chain.entries > entries || chain.wentBack) inside.push(stand)
       else if (chain.head !== head) chain.differs(mark)
-      this.#findings.forgive(writer, entries)
+      // Invariant: nothing is excused that is known from elsewhere, whoever says what of its writer.
+      this.#findings.forgive(writer, Math.max(entries, chain?.known ?? 0))
     }
     if (inside.length === 0) return
     // Rare: these files are read a second time, and nothing is kept for it the first time.

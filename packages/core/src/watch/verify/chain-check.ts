@@ -34,7 +34,7 @@ export interface ChainParts {
   readonly marks: readonly Mark[]
   readonly checkpoints: CheckpointCheck
   /** Told of every entry that says something of other chains. */
-  readonly tell: (entry: Told) => void
+  readonly tell: (entry: Told, seq: number) => void
 }
 
 export class ChainCheck {
@@ -47,6 +47,8 @@ export class ChainCheck {
   first = 1
   /** Its beginning is kept by something that lets go of it and says so itself. */
   excused = false
+  /** An entry said that it stands where another one was met. */
+  wentBack = false
   readonly #parts: ChainParts
   readonly #form: LineForm
   readonly #tree: boolean
@@ -62,6 +64,8 @@ export class ChainCheck {
   #line = 0
   #mark = 0
   #nextMark: number
+  /** The highest place whose head is the one that is known elsewhere. */
+  #met = 0
   /** Where in a line, seen from behind its type, the id of its call was last. */
   #callAt = 0
 
@@ -100,7 +104,7 @@ export class ChainCheck {
       const end = bytes.indexOf(NEWLINE, start)
       this.#line++
       if (this.#closed > 0 || this.#resuming || this.#parts.exact || !this.#followBytes(bytes, view, start, end)) {
-        this.followLine(bytes.toString('utf8', start, end), `${file}:${this.#line}`)
+        this.followLine(textOf(bytes, start, end), `${file}:${this.#line}`)
       }
       start = end + 1
     }
@@ -153,6 +157,7 @@ export class ChainCheck {
       return
     }
     const { seq, prev } = entry
+    if (seq < this.entries) this.wentBack = true
     if (this.#resuming) this.#resume(seq, prev)
     else if (seq > this.entries && seq - this.entries <= this.#lost) this.#expect(seq, prev)
     this.#lost = 0
@@ -213,7 +218,8 @@ export class ChainCheck {
     if (entry.seq === 0) this.checkpoints.begin(entry.at)
     if (this.#closed === 1) this.#closed = 2
     if (entry.type === 'writer-closed') this.#closed = 1
-    if (entry.type !== 'checkpoint') this.#parts.tell(entry)
+    if (entry.type !== 'checkpoint')
+      this.#parts.tell(entry, this.wentBack ? Number.POSITIVE_INFINITY : this.entries - 1)
     else for (const { kind, message } of this.checkpoints.meet(entry)) this.#problem(kind, message, { entry: entry.id })
   }
 
@@ -238,7 +244,9 @@ export class ChainCheck {
   #meet(): void {
     const { marks } = this.#parts
     for (let mark = marks[this.#mark]; mark && mark.entries <= this.entries; mark = marks[++this.#mark]) {
-      if (mark.entries === this.entries && mark.head !== this.head) this.differs(mark)
+      if (mark.entries !== this.entries) continue
+      if (mark.head === this.head) this.#met = mark.entries
+      else this.differs(mark)
     }
     this.#nextMark = marks[this.#mark]?.entries ?? Number.POSITIVE_INFINITY
   }
@@ -249,11 +257,27 @@ export class ChainCheck {
     this.#parts.findings.add({ kind: 'rewritten', writer: this.id, message }, entries - 1)
   }
 
+  /** How many entries are what a checkpoint, the store or a trusted checkpoint says. Nothing else is said for the others. */
+  get vouched(): number {
+    return Math.max(this.checkpoints.last?.size ?? 0, this.#met)
+  }
+
+  /** How many entries there must be. */
+  get known(): number {
+    return Math.max(this.vouched, this.#parts.marks.at(-1)?.entries ?? 0)
+  }
+
   /** The highest place that is known and was never reached. */
   get missed(): Mark | undefined {
-    const last = this.#parts.marks.at(-1)
-    return last && last.entries > this.entries ? last : undefined
+    return this.#parts.marks.findLast(({ entries }) => entries > this.entries)
   }
+}
+
+/** Empty for bytes that are not the UTF-8 of the text that they are read as. */
+function textOf(bytes: Buffer, start: number, end: number): string {
+  const text = bytes.toString('utf8', start, end)
+  const sound = !text.includes('\ufffd') || bytes.compare(Buffer.from(text), 0, undefined, start, end) === 0
+  return sound ? text : ''
 }
 
 const QUOTE = 34

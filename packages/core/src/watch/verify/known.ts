@@ -7,6 +7,8 @@ export class Known {
   readonly #marks = new Map<string, Mark[]>()
   /** Of each writer, where the chain stood that was let go of: hash of the last entry by how many there were. */
   readonly #gone = new Map<string, Map<number, string>>()
+  /** What is said of chains that were let go of, and in which entry. */
+  readonly #told: { readonly stand: Stand; readonly by: string; readonly seq: number }[] = []
   /** Where writers stood that others came after. */
   readonly after: Stand[] = []
 
@@ -31,17 +33,22 @@ export class Known {
     return [...(this.#marks.get(writer) ?? [])].sort((a, b) => a.entries - b.entries)
   }
 
-  /** An entry that says something of another chain, or of the beginning of its own. */
-  tell({ type, data }: Told): void {
-    const stand = standOf(type === 'writer-opened' ? data?.after : type === 'retention' ? data : undefined)
-    if (!stand) return
-    if (type === 'writer-opened') {
-      this.after.push(stand)
-      return
+  /** The entry `seq` of the writer `by` says something of another chain, or of the beginning of its own. */
+  tell({ type, data }: Told, by: string, seq: number): void {
+    const after = seq === 0 && type === 'writer-opened' ? standOf(data?.after) : undefined
+    if (after) this.after.push(after)
+    const gone = type === 'retention' ? standOf(data) : undefined
+    if (gone) this.#told.push({ stand: gone, by, seq })
+  }
+
+  /** Every chain was seen: of what is said, that counts which is vouched for. */
+  settle(vouched: (writer: string, seq: number) => boolean): void {
+    for (const { stand, by, seq } of this.#told) {
+      if (!vouched(by, seq)) continue
+      const gone = this.#gone.get(stand.writer) ?? new Map<number, string>()
+      gone.set(stand.entries, stand.head)
+      this.#gone.set(stand.writer, gone)
     }
-    const gone = this.#gone.get(stand.writer) ?? new Map<number, string>()
-    gone.set(stand.entries, stand.head)
-    this.#gone.set(stand.writer, gone)
   }
 
   /** Whether the first `entries` of a chain were let go of on purpose, and ended with `head`. */

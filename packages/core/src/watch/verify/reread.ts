@@ -4,7 +4,7 @@ import type { Stand } from './told.ts'
 
 const HASH_MEMBER = /,"hash":"([0-9a-f]{64})"\}$/
 
-/** The hash of the last entry of each stand, by the entry's id, for those that are there. */
+/** The hash of the last entry of each stand, by the entry's id, for those that are there; of several the first. */
 export async function hashesAt(
   { readBlocks, read }: Pick<Sink, 'read' | 'readBlocks'>,
   stands: readonly Stand[],
@@ -16,12 +16,15 @@ export async function hashesAt(
   }
   const take = (id: string, line: string): void => {
     const hash = HASH_MEMBER.exec(line)?.[1]
-    if (hash !== undefined) hashes.set(id, hash)
+    if (hash !== undefined && !hashes.has(id)) hashes.set(id, hash)
   }
   if (readBlocks) {
     for await (const { writer, bytes, torn } of readBlocks(new Set(wanted.keys()))) {
       for (const id of torn ? [] : (wanted.get(writer) ?? [])) {
-        const start = bytes.indexOf(`{"v":1,"id":"${id}",`, 0, 'latin1')
+        // Where a line begins: what is recorded of arguments may look like an entry.
+        const begin = `{"v":1,"id":"${id}",`
+        const inner = bytes.indexOf(`\n${begin}`, 0, 'latin1')
+        const start = bytes.indexOf(begin, 0, 'latin1') === 0 ? 0 : inner < 0 ? -1 : inner + 1
         if (start >= 0) take(id, bytes.toString('utf8', start, bytes.indexOf('\n', start)))
       }
     }

@@ -51,6 +51,6 @@ export interface Stand {
 /** `undefined` for what does not say where a chain stands. */
 export function standOf(value: unknown): Stand | undefined {
   const { writer, entries, head } = (value ?? {}) as Partial<Stand>
-  const whole = typeof writer === 'string' && Number.isSafeInteger(entries) && typeof head === 'string'
-  return whole ? { writer, entries: entries as number, head } : undefined
+  if (typeof writer !== 'string' || typeof head !== 'string') return undefined
+  return Number.isSafeInteger(entries) && Number(entries) > 0 ? { writer, entries: Number(entries), head } : undefined
 }
