@@ -2,7 +2,7 @@
  * The folder of a file sink as verifying reads it: many lines at a time, as bytes, and nothing left out. What can't be read
  * is said, not thrown. Reads only.
  */
-import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
+import { closeSync, constants, fstatSync, lstatSync, openSync, readSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Segment, segmentName, segmentsOf } from './segments.ts'
 import type { StoredBlock } from './sink.ts'
@@ -29,9 +29,11 @@ function* blocksOf(directory: string, segment: Segment, buffer: LineBuffer): Gen
     yield { ...about, unreadable: 'is not the name of a file of the trail' }
     return
   }
-  const fd = openToRead(join(directory, file))
+  const path = join(directory, file)
+  const fd = openToRead(path)
   if (typeof fd === 'string') {
-    yield { ...about, unreadable: fd }
+    // One that was let go of meanwhile is gone, and no problem by itself.
+    if (lstatSync(path, { throwIfNoEntry: false })) yield { ...about, unreadable: fd }
     return
   }
   try {
@@ -163,14 +165,17 @@ function compare(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0
 }
 
+/** Behind every time: what has no entries comes last. */
+const UNKNOWN = '~'
+
 function beganAt(path: string): string {
   const fd = openToRead(path)
-  if (typeof fd === 'string') return ''
+  if (typeof fd === 'string') return UNKNOWN
   try {
     const head = Buffer.alloc(512)
-    return /"at":"([^"]+)"/.exec(head.toString('latin1', 0, readSync(fd, head, 0, head.length, 0)))?.[1] ?? ''
+    return /"at":"([^"]+)"/.exec(head.toString('latin1', 0, readSync(fd, head, 0, head.length, 0)))?.[1] ?? UNKNOWN
   } catch {
-    return ''
+    return UNKNOWN
   } finally {
     closeSync(fd)
   }
