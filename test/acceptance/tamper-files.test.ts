@@ -137,7 +137,7 @@ describe('what is not a file of the trail', () => {
   it('an empty file is a chain without entries: a process may have died there', async () => {
     segments()
     writeFileSync(file(1, 'v'), '')
-    expect(await verifyFiles(folder)).toMatchObject({ ok: true, writers: [{ id: 'v', entries: 0 }, { id: 'w' }] })
+    expect(await verifyFiles(folder)).toMatchObject({ ok: true, writers: [{ id: 'w' }, { id: 'v', entries: 0 }] })
     const row = { id: 'v', genesis: '', entries: 5, head: made.head, closed: false }
     expect(await problems({ writers: [row] })).toMatchObject([{ kind: 'truncated', writer: 'v' }])
     rmSync(file(1))

@@ -11,8 +11,16 @@ const root = join(here, '../..')
 const manifestAt = (folder: string) => JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'))
 const { packageManager } = manifestAt(root) as { packageManager: string }
 
-/** About how packages are installed, typed and described, what contracts notice, and what is sought at random. */
+/**
+ * About how packages are installed, typed and described, what contracts notice, what is sought at random, and what kills
+ * or breaks hundreds of processes for minutes.
+ */
 const LEFT_OUT = [
+  'test/crash/faults.test.ts',
+  'test/crash/indexing.test.ts',
+  'test/crash/kill-writers.test.ts',
+  'test/acceptance/tamper.test.ts',
+  'test/evals/**',
   'test/packaging/**',
   'test/types/**',
   'test/contracts/*-broken.test.ts',
@@ -23,8 +31,8 @@ const LEFT_OUT = [
 /** From here on Node runs TypeScript unasked; before, tests that start a program of ours have it asked for. */
 const STRIPS_TYPES = [22, 18] as const
 const ASK = '--experimental-strip-types --disable-warning=ExperimentalWarning'
-/** Starts fifty programs one after the other: where Node is slow to read TypeScript, that outlasts its timeout. */
-const LEFT_OUT_BEFORE = ['test/crash/kill.test.ts']
+/** These start dozens of programs one after the other: where Node is slow to read TypeScript, that outlasts its timeout. */
+const LEFT_OUT_BEFORE = ['test/crash/kill.test.ts', 'test/crash/checkpoints.test.ts', 'test/crash/shipping.test.ts']
 
 execFileSync('npx', ['--yes', packageManager, 'install', '--frozen-lockfile'], { cwd: here, stdio: 'inherit' })
 

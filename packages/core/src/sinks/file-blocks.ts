@@ -166,14 +166,17 @@ function compare(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0
 }
 
+/** Behind every time: what has no entries comes last. */
+const UNKNOWN = '~'
+
 function beganAt(path: string): string {
   const fd = openToRead(path)
-  if (typeof fd === 'string') return ''
+  if (typeof fd === 'string') return UNKNOWN
   try {
     const head = Buffer.alloc(512)
-    return /"at":"([^"]+)"/.exec(head.toString('latin1', 0, readSync(fd, head, 0, head.length, 0)))?.[1] ?? ''
+    return /"at":"([^"]+)"/.exec(head.toString('latin1', 0, readSync(fd, head, 0, head.length, 0)))?.[1] ?? UNKNOWN
   } catch {
-    return ''
+    return UNKNOWN
   } finally {
     closeSync(fd)
   }

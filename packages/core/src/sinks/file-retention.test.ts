@@ -166,7 +166,7 @@ describe('what such a file told of other files', () => {
   it('is told again before it goes, for each writer the most', async () => {
     const gone = (writer: string, entries: number) => ({ writer, file: `audit-${writer}-1.jsonl`, entries, head: 'h' })
     const chain = new Chain('a', 'haldir')
-    const drafts = [gone('x', 3), gone('x', 5), gone('y', 1), gone('a', 0)].map(
+    const drafts = [gone('x', 3), gone('x', 5), gone('y', 1), gone('a', 2)].map(
       (data): Draft => ({
         type: 'retention',
         session: NOBODY,

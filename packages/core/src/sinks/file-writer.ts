@@ -90,9 +90,14 @@ export class FileWriter {
     return undefined
   }
 
-  /** Lets the file go, and answers what of unaccepted lines was cut off it. */
-  end(): Recovery[] {
-    const cut = this.#broken ? this.#cut() : []
+  /**
+   * Lets the file go, and answers what of unaccepted lines was cut off it. Where `nothingFollows`, a chain of which not one
+   * entry was accepted leaves no file: for as long as a disk fails, every call that is refused begins one.
+   */
+  end(nothingFollows = true): Recovery[] {
+    const nothing = nothingFollows && this.#broken && this.#number === 1 && this.#size === 0
+    if (nothing) unlinkQuietly(join(this.#directory, segmentName(this.writer, 1)))
+    const cut = this.#broken && !nothing ? this.#cut() : []
     closeQuietly(this.#fd)
     releaseLock(lockOf(this.#directory, this.writer))
     return cut
@@ -221,6 +226,14 @@ const AT = '"at":"'
 function dayOf(lines: string): string {
   const at = lines.indexOf(AT)
   return at < 0 ? '' : lines.slice(at + AT.length, at + AT.length + 10)
+}
+
+function unlinkQuietly(path: string): void {
+  try {
+    unlinkSync(path)
+  } catch {
+    // An empty chain is no harm.
+  }
 }
 
 function closeQuietly(fd: number): void {

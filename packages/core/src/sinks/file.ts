@@ -64,7 +64,7 @@ export function fileSink(directory: string, options: FileSinkOptions = {}): Sink
     if (file && (file.writer !== writer || file.broken)) {
       // A copy goes on behind the file that broke; after an ended writer another one begins.
       if (file.writer === writer) number = file.number + 1
-      recovered.push(...file.end())
+      recovered.push(...file.end(file.writer !== writer))
       file = undefined
     }
     const made = mkdirSync(directory, { recursive: true, mode: 0o700 })

@@ -36,10 +36,10 @@ describe('memory', () => {
       })
     }
     global.gc?.()
-    for (let index = 0; index < 200_000; index++) observe(index)
+    for (let index = 0; index < 100_000; index++) observe(index)
     global.gc?.()
     const before = process.memoryUsage().heapUsed + process.memoryUsage().arrayBuffers
-    for (let index = 200_000; index < 1_000_000; index++) observe(index)
+    for (let index = 100_000; index < 300_000; index++) observe(index)
     global.gc?.()
     const grown = process.memoryUsage().heapUsed + process.memoryUsage().arrayBuffers - before
     expect(engine.agents).toBe(50)

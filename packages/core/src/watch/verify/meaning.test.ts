@@ -10,7 +10,9 @@ import {
   type Made,
 } from '../../../../../test/acceptance/tamper-scene.ts'
 import type { StoredBlock } from '../../sinks/sink.ts'
-import { Chain, callFragment, NOBODY, toolFragment } from '../chain.ts'
+import { Chain, callFragment, lineHash, NOBODY, toolFragment } from '../chain.ts'
+import { EMPTY_ROOT, toBase64 } from '../merkle.ts'
+import { formatCheckpoint, signNote } from '../note.ts'
 import type { VerifyOptions } from '../verification.ts'
 import { verifyTrail } from '../verify.ts'
 
@@ -195,6 +197,88 @@ describe('checkpoints', () => {
     expect(kindsOf(await verify([], { key, trusted: note }))).toEqual(['missing-writer'])
   })
 })
+
+describe('a line in the usual form', () => {
+  const { lines } = chainOf(40, { closed: false })
+  const file = (changed: readonly string[]) => verify([block(changed)])
+
+  it('must be hashed right and linked to the one before', async () => {
+    const changed = (lines[10] as string).replace('acme', 'emca')
+    expect((await file(lines.with(10, changed))).problems).toMatchObject([{ kind: 'hash', entry: 'w:10' }])
+    const forged = hashedAnew(lines, 10, (line) => line.replace('"haldir":"haldir"', '"haldir":"halfir"'))[10] as string
+    expect((await file(lines.with(10, forged))).problems).toMatchObject([{ kind: 'link', entry: 'w:11' }])
+    // A hash that was changed is one problem, and what follows on the true one is none.
+    const other = (lines[10] as string).replace(/[0-9a-f]"\}\n$/, (end) => `${end[0] === '0' ? '1' : '0'}"}\n`)
+    expect((await file(lines.with(10, other))).problems).toMatchObject([{ kind: 'hash', entry: 'w:10' }])
+  })
+
+  it('can not follow on an entry further back, whose text was changed', async () => {
+    const changed = (lines[10] as string).replace('acme', 'emca')
+    const body = changed.replace(/,"hash":"[0-9a-f]{64}"\}\n$/, '}')
+    const forged = rehashed(lines[20] as string, lineHash(body))
+    expect((await file(lines.with(10, changed).with(20, forged))).problems).toMatchObject([
+      { kind: 'hash', entry: 'w:10' },
+      { kind: 'link', entry: 'w:20' },
+      { kind: 'link', entry: 'w:21' },
+    ])
+  })
+})
+
+describe('the entry of a checkpoint', () => {
+  interface Second {
+    size?: number
+    head?: string
+    time?: number
+    at?: number
+    session?: string
+    data?: object
+  }
+  const writer = 'w'
+  /** Two checkpoints, the second of which is made as told. */
+  const verified = (second: Second) => {
+    const chain = new Chain(writer, 'haldir')
+    const lines: string[] = []
+    const seal = (told: Second) => {
+      const { size = chain.entries, head = chain.head, time = chain.entries, session = NOBODY, data = {} } = told
+      const { at = time } = told
+      const origin = `${signer.name}/${writer}`
+      const text = { origin, size, head, root: toBase64(EMPTY_ROOT), time: new Date(time).toISOString() }
+      const note = signNote(formatCheckpoint(text), signer, origin)
+      lines.push(chain.append({ type: 'checkpoint', session, data: { note, ...data } }, at))
+    }
+    for (let n = 0; n < 3; n++) lines.push(chain.append({ type: 'signal', session: NOBODY }, n))
+    seal({})
+    lines.push(chain.append({ type: 'signal', session: NOBODY }, 4))
+    seal(second)
+    return verify([block(lines)], { key })
+  }
+
+  it.each<[string, Parameters<typeof verified>[0], string]>([
+    ['covers fewer entries', { size: 4 }, 'covers 4 entries and stands behind 5'],
+    ['covers more entries', { size: 6 }, 'covers 6 entries and stands behind 5'],
+    [
+      'knows another head',
+      { head: 'f'.repeat(64) },
+      'something between the checkpoint at 3 and entry 5 was written anew',
+    ],
+    ['is older than the one before', { time: 2 }, 'is older than the one before it'],
+    ['has another time than its note', { at: 9 }, 'does not stand in an entry of its own form'],
+    ['is somebody’s', { session: NOBODY.replace('null', '"acme"') }, 'does not stand in an entry of its own form'],
+    ['says more', { data: { more: 1 } }, 'does not stand in an entry of its own form'],
+  ])('that %s is named', async (_, second, message) => {
+    const { problems } = await verified(second)
+    expect(problems).toMatchObject([{ entry: 'w:5', message: expect.stringContaining(message) }])
+  })
+
+  it('may say what witnesses have signed', async () => {
+    expect((await verified({ data: { cosigned: [{ size: 3, signatures: [] }] } })).problems).toEqual([])
+  })
+})
+
+function rehashed(line: string, prev: string): string {
+  const body = line.replace(/"prev":"[0-9a-f]{64}","hash":"[0-9a-f]{64}"\}\n$/, `"prev":"${prev}"`)
+  return `${body},"hash":"${lineHash(`${body}}`)}"}\n`
+}
 
 describe('calls', () => {
   it('that one writer began may be ended by another; what nobody ended is an orphan, by the time of its intent', async () => {
