@@ -174,12 +174,18 @@ describe('what is shown', () => {
     expect(argsOf(found).shown).toEqual({ a: 'with [redacted:github]', n: 5 })
     expect(argsOf(found).fingerprints).toEqual({ f: await haldir.trail.fingerprint('acme', 'ghp_123456') })
     expect((await haldir.trail.reveal(found)).values).toEqual({ s: '[redacted:github]' })
+    await send({ a: 'x', f: { ghp_654321: 1, known: 2 } })
+    const inName = argsOf(entries('intent').at(-1)).fingerprints
+    expect(Object.keys(inName)).toEqual(['f["[redacted:github]"]', 'f.known'])
     expect(lines.join('')).not.toContain('ghp_')
     failing = true
     await send({ a: 'with ghp_123456', f: 'x' })
-    const [, blind] = entries('intent') as [Entry, Entry]
+    const blind = entries('intent').at(-1) as Entry
     expect(blind.data).toMatchObject({ unscanned: 'failed' })
     expect(Object.keys(argsOf(blind))).toEqual(['fingerprints', 'fingerprintKey'])
+    await send({ f: { ghp_654321: 1 } })
+    expect(Object.keys(argsOf(entries('intent').at(-1)).fingerprints)).toEqual(['f["?"]'])
+    expect(lines.join('')).not.toContain('ghp_')
   })
 
   it('obeys nobody in a terminal: what acts or hides there stands as an escape, and is read back as it was', async () => {
@@ -315,6 +321,76 @@ describe('at the same time', () => {
       for (const entry of entries('intent')) expect((await haldir.trail.reveal(entry)).erased).toBe(true)
       expect((await haldir.trail.verify()).problems.filter(({ kind }) => kind !== 'missing-writer')).toEqual([])
     }
+  })
+
+  it.each(['before', 'after'])(
+    'a tenant is erased %s a new subject gets its key: it can be erased by its id later',
+    async (when) => {
+      proves('args-erased')
+      const world = fleet()
+      const other = world.house({ vault }).haldir
+      let erasing = false
+      const { haldir, entries } = world.house({ vault }, ({ secret }) => ({
+        secret: {
+          ...secret,
+          async put(row, after) {
+            if (!erasing || !row.name.startsWith('$subject.')) return secret.put(row, after)
+            erasing = false
+            const made = when === 'after' && (await secret.put(row, after))
+            await other.trail.erase({ tenant: 'acme' })
+            return made || secret.put(row, after)
+          },
+        },
+      }))
+      const call = refunder(await haldir.createSession(session))
+      await call({ ...refund, customer: { ...refund.customer, id: 'C-1' } })
+      erasing = true
+      await call(refund)
+      expect(erasing).toBe(false)
+      const sealed = entries('intent').at(-1) as Entry
+      await haldir.trail.erase({ tenant: 'acme', subject: 'C-77001' })
+      expect((await haldir.trail.reveal(sealed)).erased).toBe(true)
+    },
+  )
+
+  it('a call whose tenant is erased again and again is refused in the end', async () => {
+    proves('args-erased')
+    const world = fleet()
+    const other = world.house({ vault }).haldir
+    const { haldir, entries } = world.house({ vault }, ({ secret }) => ({
+      secret: {
+        ...secret,
+        async put(row, after) {
+          if (row.name.startsWith('$subject.')) await other.trail.erase({ tenant: 'acme' })
+          return secret.put(row, after)
+        },
+      },
+    }))
+    expect((await denial(refunder(await haldir.createSession(session))(refund))).code).toBe('unavailable')
+    expect(entries('intent')).toEqual([])
+  })
+
+  it('a new subject that gets its key while its tenant is erased is not left out', async () => {
+    proves('args-erased')
+    const world = fleet()
+    const house = world.house({ vault })
+    const call = refunder(await house.haldir.createSession(session))
+    await call({ ...refund, customer: { ...refund.customer, id: 'C-1' } })
+    let once = true
+    const { haldir } = world.house({ vault }, ({ secret }) => ({
+      secret: {
+        ...secret,
+        async delete(tenant, name) {
+          if (once) await call(refund)
+          once = false
+          return secret.delete(tenant, name)
+        },
+      },
+    }))
+    await haldir.trail.erase({ tenant: 'acme' })
+    const sealed = house.entries('intent').at(-1) as Entry
+    await haldir.trail.erase({ tenant: 'acme', subject: 'C-77001' })
+    expect((await haldir.trail.reveal(sealed)).erased).toBe(true)
   })
 
   it('another operating-system process reads what this one sealed, and erases it for both', async () => {

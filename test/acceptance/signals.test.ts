@@ -265,6 +265,9 @@ describe('what else is done, and what is not', () => {
     here.haldir.signals.onSignal(() => {
       throw new Error('a broken handler')
     })
+    here.haldir.signals.onSignal(async () => {
+      throw new Error('a broken handler, later')
+    })
     const stop = here.haldir.signals.onSignal(({ signal, text }) => {
       heard.push(signal, text, String(signalsOf(here).length))
       stop()
@@ -277,7 +280,7 @@ describe('what else is done, and what is not', () => {
       'bot: 6 denials (budget-exceeded) within 10 minutes in one session',
       '1',
     ])
-    expect(here.haldir.health().faults).toMatchObject([{ part: 'onSignal', count: 1 }])
+    expect(here.haldir.health().faults).toMatchObject([{ part: 'onSignal', count: 2 }])
   })
 
   it('spending is seen whichever way it is spent', async () => {
@@ -320,6 +323,46 @@ describe('what else is done, and what is not', () => {
     await here.haldir.flush()
     expect(await told(reader(session)({ id: 8 }))).toBe('policy-denied')
     expect(here.haldir.health().faults).toMatchObject([{ part: 'store.session.suspendTree', count: 2 }])
+  })
+
+  it('when the store never suspends, a person is asked in this process, until it is released', async () => {
+    const ships = fleet()
+    const here = ships.house({ signals: SUSPEND }, ({ session }) => ({
+      session: { ...session, suspendTree: () => Promise.reject(new Error('down')) },
+    }))
+    const session = await open(here)
+    for (let turn = 0; turn < 8; turn++) await reader(session)({ id: 7 })
+    await turns(20)
+    expect(await denial(reader(session)({ id: 8 }))).toMatchObject({
+      code: 'approval-unavailable',
+      rule: 'signal:loop',
+    })
+    for (let turn = 0; turn < 20; turn++) await ships.clock.advance(1_000)
+    expect(here.haldir.health().faults).toMatchObject([{ part: 'store.session.suspendTree', count: 5 }])
+    expect(await told(reader(session)({ id: 8 }))).toBe('approval-unavailable')
+    expect(await here.haldir.signals.release(session.id)).toBe(true)
+    expect(await told(reader(session)({ id: 8 }))).toBe('ran')
+  })
+
+  it('what the store does not release stays as it is', async () => {
+    let down = true
+    const here = fleet().house({ signals: SUSPEND }, ({ session }) => ({
+      session: {
+        ...session,
+        resumeTree: async (id) => {
+          if (down) throw new Error('down')
+          return session.resumeTree(id)
+        },
+      },
+    }))
+    const session = await open(here)
+    for (let turn = 0; turn < 8; turn++) await reader(session)({ id: 7 })
+    await here.haldir.flush()
+    await expect(here.haldir.signals.release(session.id)).rejects.toMatchObject({ code: 'unavailable' })
+    expect(await told(reader(session)({ id: 8 }))).toBe('policy-denied')
+    down = false
+    expect(await here.haldir.signals.release(session.id)).toBe(true)
+    expect(await told(reader(session)({ id: 8 }))).toBe('ran')
   })
 })
 

@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { proves } from '../promises.ts'
 import { Acknowledged, compiled, expectWholeAfterNextStart } from './acknowledged.ts'
+import { leftByPowerCut } from './power-cut.ts'
 import { Program, scratch } from './process.ts'
 import type { RecordInput } from './programs/record.ts'
 import { auditFiles, type Recorded, recorded } from './records.ts'
@@ -54,7 +55,7 @@ async function record(durable: boolean, inject: readonly string[], log = '/dev/n
   for (const [index, text] of dead.entries()) writeFileSync(`${audit}/audit-dead1-${index + 1}.jsonl`, text)
   const sink = { durable, rotate: { size: SIZE } }
   const input: RecordInput = { audit, sink, lanes: 2, calls: 1, ids: 'id', recovers: true }
-  const under = [STRACE, '-f', '-qq', '-o', log, ...paths(audit), '-e', `trace=${CALLS.join(',')}`]
+  const under = [STRACE, '-f', '-y', '-qq', '-o', log, ...paths(audit), '-e', `trace=${CALLS.join(',')}`]
   // Without it every call of the process is stopped at, not only these. With it, strace 6.1 sends no signals.
   if (!inject.some((one) => one.includes('signal'))) under.push('--seccomp-bpf')
   for (const one of inject) under.push('-e', `inject=${one}`)
@@ -73,16 +74,17 @@ function paths(audit: string): string[] {
 }
 
 /** How often each call is made when nothing fails. */
-async function countCalls(durable: boolean): Promise<Map<Call, number>> {
+async function countCalls(durable: boolean): Promise<{ counts: Map<Call, number>; first: string }> {
   const log = folder.path(`calls-${durable}`)
   const { audit, end } = await record(durable, [], log)
   expect(end).toBe(0)
-  await expectWholeAfterNextStart(audit)
+  const entries = await expectWholeAfterNextStart(audit)
+  const [first] = entries.flatMap(({ writer }) => (/^id\d+$/.test(writer) ? [writer] : []))
   const counts = new Map<Call, number>()
   for (const [, name] of readFileSync(log, 'utf8').matchAll(/^\d+ +(\w+)\(/gm)) {
     counts.set(name as Call, (counts.get(name as Call) ?? 0) + 1)
   }
-  return counts
+  return { counts, first: first as string }
 }
 
 interface Case {
@@ -107,12 +109,13 @@ describe('a system call that fails', { timeout: 480_000 }, () => {
     { mode: 'durable', durable: true },
   ])('loses no acknowledged entry and leaves a trail that verifies: $mode', async ({ mode, durable }) => {
     proves('trail-survives', 'invariant-1', 'invariant-6', 'every-call-logged')
-    const cases = casesOf(await countCalls(durable))
+    const { counts, first } = await countCalls(durable)
+    const cases = casesOf(counts)
     const totals = { cases: cases.length, refused: 0, ended: 0, killed: 0 }
     const work = cases.values()
     const lane = async () => {
       for (const one of work) {
-        const { refused, ended } = await run(durable, one)
+        const { refused, ended } = await run(durable, one, first)
         totals.refused += Number(refused)
         totals.ended += Number(ended)
         totals.killed += Number(one.fault === 'signal=KILL')
@@ -124,17 +127,21 @@ describe('a system call that fails', { timeout: 480_000 }, () => {
   })
 })
 
-async function run(durable: boolean, one: Case): Promise<{ refused: boolean; ended: boolean }> {
+async function run(durable: boolean, one: Case, first: string): Promise<{ refused: boolean; ended: boolean }> {
   const { call, fault, n, last } = one
-  const { audit, program, end } = await record(durable, [`${call}:${fault}:when=${n}`])
+  const cut = durable && fault === 'signal=KILL'
+  const log = cut ? folder.path(`log-${call}-${n}`) : '/dev/null'
+  const { audit, program, end } = await record(durable, [`${call}:${fault}:when=${n}`], log)
   const acknowledged = new Acknowledged().hear(program.lines)
   const about = JSON.stringify(one)
   acknowledged.expectIn(recorded(audit))
+  // The machine might have died with the process.
+  if (cut) acknowledged.expectIn(leftByPowerCut(log, audit))
   const entries = await expectWholeAfterNextStart(audit)
   acknowledged.expectIn(entries)
-  // One whose first line was not accepted leaves nothing: another one than the first is there.
-  const writers = new Set(auditFiles(audit).flatMap((name) => /^audit-(id\d+)-/.exec(name)?.[1] ?? []))
-  const ended = [...writers].some((writer) => writer !== 'id1')
+  // Of one that ended before its first line was accepted nothing is left, but for the number of the one after it.
+  const writers = auditFiles(audit).flatMap((name) => /^audit-(id\d+)-/.exec(name)?.[1] ?? [])
+  const ended = writers.some((writer) => writer !== first)
   const refused = acknowledged.refused > 0
   if (fault === 'signal=KILL') expect(end, about).toBe('SIGKILL')
   else {

@@ -23,7 +23,12 @@ export async function searchArguments(pass: Pass): Promise<Refusal | undefined> 
     ...(detected.length > 0 ? { detected: detected.slice(0, MOST) } : {}),
     ...(unscanned ? { unscanned } : {}),
   }
-  if (pass.tool.record && detected.length > 0) pass.masked = findings.redacted(snapshot.args)
+  if (pass.tool.record && detected.length > 0) {
+    pass.masked = {
+      args: findings.redacted(snapshot.args),
+      name: (text) => String(findings.redacted(text)),
+    }
+  }
   if (house.detection?.arguments !== 'refuse') return undefined
   const [first] = detected
   if (first) {

@@ -134,8 +134,8 @@ export class Pass {
   ask: Ask | undefined
   /** Of the arguments, when credentials are looked for in them. */
   searched: Searched | undefined
-  /** They without those credentials, where entries hold some of them. */
-  masked: unknown
+  /** They without those credentials, and a name among them, where entries hold some of them. */
+  masked: { readonly args: unknown; name(text: string): string } | undefined
   meters: readonly Meter[] = []
   amounts: readonly Amount[] = []
   charges: readonly Charge[] = []

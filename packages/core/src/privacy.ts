@@ -7,7 +7,7 @@ import type { House } from './pass.ts'
 import { scalarText } from './recorded-args.ts'
 import { fingerprintOf, sealContext, subjectKeyName } from './recorder.ts'
 import { openBytes } from './vault/cipher.ts'
-import { FINGERPRINT_KEY, keyIdOf } from './vault/kept-keys.ts'
+import { FINGERPRINT_KEY, keyIdOf, SUBJECT_KEY } from './vault/kept-keys.ts'
 import { checkedTenant, invalid } from './vault/secret-options.ts'
 import { sessionFragment } from './watch/chain.ts'
 import type { Entry } from './watch/entry.ts'
@@ -91,11 +91,21 @@ async function eraseTenant(house: House, tenant: string): Promise<Erased> {
   const { kept } = vault
   const names = await kept.names(tenant)
   if (names.length === 0) return { erased: false, keys: [] }
-  const found = await Promise.all(names.map((name) => kept.find(tenant, name)))
-  const keys = found.filter((row) => row !== undefined).map(keyIdOf)
-  await destroy(house, tenant, names, { of: 'tenant', keys: keys.length })
+  const known = await idsOf(house, tenant, names)
+  await destroy(house, tenant, names, { of: 'tenant', keys: known.length })
   for (const keys of [digestKeys, fingerprintKeys]) keys.forget(tenant)
-  return { erased: true, keys }
+  // Invariant: a subject's key that was made meanwhile, by a fingerprint whose key is gone now, is found here or undone by
+  // who made it: later no id would lead to it.
+  const late = (await kept.names(tenant)).filter((name) => name.startsWith(SUBJECT_KEY) && !names.includes(name))
+  if (late.length === 0) return { erased: true, keys: known }
+  const keys = await idsOf(house, tenant, late)
+  await destroy(house, tenant, late, { of: 'tenant', keys: keys.length })
+  return { erased: true, keys: [...known, ...keys] }
+}
+
+async function idsOf({ vault: { kept } }: House, tenant: string, names: readonly string[]): Promise<string[]> {
+  const found = await Promise.all(names.map((name) => kept.find(tenant, name)))
+  return found.filter((row) => row !== undefined).map(keyIdOf)
 }
 
 /** Invariant: nothing is destroyed that is not on record. One that fails after that is done and recorded again. */

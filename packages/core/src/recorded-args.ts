@@ -23,6 +23,8 @@ export interface Picked {
 export interface Clean {
   text(text: string): string
   value(value: unknown): { readonly value: unknown }
+  /** A name that no path leads to; as it is, unless given. */
+  name?(name: string): string
 }
 
 /** The scalars of a snapshot, as the text that is hashed: what is written differently is hashed alike. */
@@ -109,7 +111,8 @@ class Walk {
 
   #below(key: string | number, value: unknown, nodes: readonly Marks[], under: Under): void {
     if (nodes.length === 0 && !under.hash && (!under.show || under.hidden)) return
-    this.#keys.push(key)
+    const named = nodes.length > 0 || typeof key === 'number'
+    this.#keys.push(named ? key : (this.#clean.name?.(key) ?? key))
     this.visit(value, nodes, under)
     this.#keys.pop()
   }

@@ -2,12 +2,12 @@
 import { disregard, isPromise, type MaybePromise } from './clock.ts'
 import type { DigestKey } from './digest-key.ts'
 import type { DigestKeys } from './digest-keys.ts'
-import { ConfigError } from './errors.ts'
+import { ConfigError, Unavailable } from './errors.ts'
 import type { Pass, Refusal } from './pass.ts'
 import type { Recording } from './record-options.ts'
 import { type Picked, pick, scalarText, valueAt } from './recorded-args.ts'
 import { type Random, sealBytes } from './vault/cipher.ts'
-import { type KeptKeys, SUBJECT_KEY } from './vault/kept-keys.ts'
+import { FINGERPRINT_KEY, type KeptKeys, keyIdOf, SUBJECT_KEY } from './vault/kept-keys.ts'
 import type { RecordedArgs } from './watch/privacy.ts'
 
 export interface RecorderParts {
@@ -82,8 +82,11 @@ export class Recorder {
       ? AS_IT_IS
       : { text: (text: string) => redactor.text(text), value: (value: unknown) => redactor.value(value) }
     const unsearched = pass.searched?.unscanned !== undefined
-    const plain = pick(pass.masked ?? snapshot.args, record.marks, clean, { plain: !unsearched, hashed: false })
-    const { hashed, omitted } = pick(snapshot.args, record.marks, clean, { plain: false, hashed: true })
+    const plain = pick(pass.masked?.args ?? snapshot.args, record.marks, clean, { plain: !unsearched, hashed: false })
+    // Of what is hashed the names are not: one that a model has chosen may be what nobody should read.
+    const name = unsearched ? () => '?' : pass.masked?.name
+    const named = name ? { ...clean, name } : clean
+    const { hashed, omitted } = pick(snapshot.args, record.marks, named, { plain: false, hashed: true })
     const picked: Picked = { ...plain, hashed, omitted: plain.omitted + omitted }
     const bySubject = record.subject !== undefined
     // Invariant: what belongs to a subject that nobody names could never be erased: it is not recorded.
@@ -102,7 +105,7 @@ export class Recorder {
     return this.#awaited(plan, named)
   }
 
-  async #awaited(plan: Plan, named: boolean): Promise<RecordedArgs | undefined> {
+  async #awaited(plan: Plan, named: boolean, again = false): Promise<RecordedArgs | undefined> {
     const { kept, keys, random, unsealed } = this.#parts
     const { tenant, picked, call } = plan
     const sealing = picked.sealed.size > 0
@@ -112,7 +115,14 @@ export class Recorder {
     const recorded = written(plan, key)
     if (!sealing) return recorded
     const { subject } = recorded ?? {}
-    const { id, key: sealKey, sealed: guarded } = await kept.of(tenant, subjectKeyName(subject))
+    const name = subjectKeyName(subject)
+    const { id, key: sealKey, sealed: guarded, made } = await kept.of(tenant, name)
+    // Invariant: no subject has a key that its id does not lead to. The tenant may have been erased since.
+    if (made && key && !(await kept.versions(tenant, FINGERPRINT_KEY)).some((row) => keyIdOf(row) === key.id)) {
+      await kept.destroy(tenant, name)
+      if (again) throw new Unavailable('the keys of the tenant are being erased')
+      return this.#awaited(plan, named, true)
+    }
     if (!guarded) unsealed()
     const sealed: Record<string, string> = {}
     for (const [path, text] of picked.sealed) {

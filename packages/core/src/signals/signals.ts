@@ -2,7 +2,7 @@
  * Signals of a running haldir: entries are watched while they are written, and what is raised is recorded, told of, and
  * answered by asking a person or by suspending the session. Nothing here holds a call up.
  */
-import { ask, type Clock, within } from '../clock.ts'
+import { ask, type Clock, isPromise, within } from '../clock.ts'
 import { ConfigError } from '../errors.ts'
 import type { Session } from '../gate/sessions.ts'
 import type { Notice } from '../notifiers/notifier.ts'
@@ -150,10 +150,13 @@ export class Signals {
     const { session, call } = draft
     await trail.conclude({ type: 'signal', session, ...(call && { call }), rule: `signal:${name}`, data })
     for (const handler of this.#handlers) {
+      const failed = (error: unknown) => this.#house.faults.note('onSignal', error)
       try {
-        handler(notice)
+        // One that is asynchronous is not waited for; what it rejects with must not end the process.
+        const done: unknown = handler(notice)
+        if (isPromise(done)) done.then(undefined, failed)
       } catch (error) {
-        this.#house.faults.note('onSignal', error)
+        failed(error)
       }
     }
     if (reactions.includes('notify')) this.#telling.tell(notice)
@@ -161,7 +164,8 @@ export class Signals {
   }
 
   /** A store that is down admits nothing meanwhile; when it is back, the session must not act. */
-  async #suspend({ session, signal }: Signal): Promise<void> {
+  async #suspend(raised: Signal): Promise<void> {
+    const { session, signal } = raised
     const { store, deadlineMs, clock, faults } = this.#house
     for (let attempt = 1; attempt <= TRIES; attempt++) {
       try {
@@ -169,7 +173,10 @@ export class Signals {
         return
       } catch (error) {
         faults.note('store.session.suspendTree', error)
-        await pause(clock, PAUSE_MS * attempt)
+        // Invariant: what was to stand still does not go on because the store did not take it: here a person is asked.
+        const holdMs = attempt < TRIES ? PAUSE_MS * attempt : this.#options.askForMs
+        this.#asks.hold({ ...raised, scope: 'session' }, clock.monotonic(), holdMs)
+        if (attempt < TRIES) await pause(clock, PAUSE_MS * attempt)
       }
     }
   }

@@ -222,7 +222,7 @@ describe('a file that the disk has not confirmed', () => {
     expect(() => sink.write(text)).toThrow(WriterEnded)
     mend()
     expect(() => sink.write(text)).toThrow(WriterEnded)
-    // Not one of its lines was accepted: it leaves nothing.
+    // Nothing of that writer was ever accepted: nothing of it is left.
     expect(sink.open?.('x')).toEqual({ recovered: [] })
     expect(names()).toEqual(['audit-x-1.jsonl', 'audit-x.lock'])
   })
@@ -232,6 +232,21 @@ describe('a file that the disk has not confirmed', () => {
     sink.write(line('x'.repeat(700)))
     fault({ closeSync: failing('EIO') as typeof fs.closeSync })
     expect(() => sink.write(line('x'.repeat(700)))).toThrow(WriterEnded)
+  })
+
+  it('leaves neither files nor recoveries behind for each attempt while the disk confirms nothing', async () => {
+    const trail = trailOn([fileSink(folder, { durable: true })])
+    const note = async (n: number) => trail.record({ type: 'signal', session: NOBODY, data: { n } })
+    await note(1)
+    fault({ fdatasync: ((_, done) => void setImmediate(done, new Error('EIO'))) as Sync as typeof fs.fdatasync })
+    for (let n = 2; n < 30; n++) await expect(note(n)).rejects.toThrow()
+    mend()
+    await note(30)
+    await trail.close()
+    expect(names()).toHaveLength(2)
+    const said = names().map((name) => readFileSync(join(folder, name), 'utf8'))
+    expect(said.join('').match(/"type":"recovery"/g)).toHaveLength(1)
+    expect((await verifyFiles(folder)).problems).toEqual([])
   })
 
   it.each(['ENOSPC', 'EDQUOT', 'EFBIG'])(
@@ -267,6 +282,34 @@ describe('a copy whose file the disk has not confirmed', () => {
     expect(trail.health().dropped).toEqual({ file: 0 })
     expect((await verifyFiles(folder)).ok).toBe(true)
     expect(existsSync(join(folder, 'audit-w1.lock'))).toBe(false)
+  })
+
+  it('goes on there, too, when the next file could not be made at once', async () => {
+    const { sink, line } = scene({ required: false })
+    const [first, lost] = [line(), line()]
+    sink.write(first)
+    fault({ writeSync: failing('EIO') as typeof fs.writeSync })
+    expect(() => sink.write(lost)).toThrow(WriterEnded)
+    fault({ ...real, openSync: failing('EMFILE') as typeof fs.openSync })
+    for (let times = 0; times < 2; times++) expect(() => sink.open?.('w')).toThrow('EMFILE')
+    mend()
+    sink.open?.('w')
+    sink.write(lost)
+    expect(textOf('w-1') + textOf('w-2')).toBe(first + lost)
+    // A file of which nothing was accepted does not stay, and leaves no hole.
+    const last = line()
+    fault({ writeSync: failing('EIO') as typeof fs.writeSync })
+    expect(() => sink.write(last)).toThrow(WriterEnded)
+    mend()
+    sink.open?.('w')
+    fault({ writeSync: failing('EIO') as typeof fs.writeSync })
+    expect(() => sink.write(last)).toThrow(WriterEnded)
+    mend()
+    sink.open?.('w')
+    sink.write(last)
+    await sink.close?.()
+    expect(names()).toEqual(['audit-w-1.jsonl', 'audit-w-2.jsonl', 'audit-w-3.jsonl'])
+    expect((await verifyFiles(folder)).problems).toEqual([])
   })
 })
 

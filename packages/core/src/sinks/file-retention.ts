@@ -54,7 +54,7 @@ export class Keeping {
     // One process at a time, so that no file is told of twice.
     const lock = join(this.#directory, 'retention.lock')
     try {
-      takeLock(lock)
+      takeLock(lock, `${lock}.new.${process.pid}`)
     } catch {
       return
     }

@@ -32,6 +32,7 @@ export class FileWriter {
   #patience = 0
   /** Nobody knows what is stored behind `#size`: nothing may follow it, and nothing is believed of this file any more. */
   #broken = false
+  #gone = false
   #committing: Promise<void> | undefined
   /** Told of the first line of each file, once it is accepted. */
   readonly #begun: (line: string) => void
@@ -90,17 +91,22 @@ export class FileWriter {
     return undefined
   }
 
+  /** The number of the file that follows when this one has ended. */
+  get next(): number {
+    return this.#gone ? this.#number : this.#number + 1
+  }
+
   /**
-   * Lets the file go, and answers what of unaccepted lines was cut off it. Where `nothingFollows`, a chain of which not one
-   * entry was accepted leaves no file: for as long as a disk fails, every call that is refused begins one.
+   * Lets the file go, and answers what of unaccepted lines was cut off it. A file of which nothing was accepted is removed:
+   * a disk that confirms nothing would else be left one for each attempt.
    */
-  end(nothingFollows = true): Recovery[] {
-    const nothing = nothingFollows && this.#broken && this.#number === 1 && this.#size === 0
-    if (nothing) unlinkQuietly(join(this.#directory, segmentName(this.writer, 1)))
-    const cut = this.#broken && !nothing ? this.#cut() : []
+  end(): Recovery[] {
+    const cut = this.#broken ? this.#cut() : []
     closeQuietly(this.#fd)
+    if (this.#size === 0 && !this.#gone)
+      this.#gone = unlinkQuietly(join(this.#directory, segmentName(this.writer, this.#number)))
     releaseLock(lockOf(this.#directory, this.writer))
-    return cut
+    return this.#gone && this.#number === 1 ? [] : cut
   }
 
   #accepted(lines: string, bytes: number): void {
@@ -241,5 +247,15 @@ function closeQuietly(fd: number): void {
     closeSync(fd)
   } catch {
     // Nothing that was accepted hangs on it.
+  }
+}
+
+/** Whether it is gone now. */
+function unlinkQuietly(path: string): boolean {
+  try {
+    unlinkSync(path)
+    return true
+  } catch {
+    return false
   }
 }

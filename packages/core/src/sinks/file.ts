@@ -55,18 +55,20 @@ export function fileSink(directory: string, options: FileSinkOptions = {}): Sink
   const writing = { durable, ...rotation(options.rotate) }
   const keeping = new Keeping(directory, keepOf(keep, required))
   let file: FileWriter | undefined
+  /** The last one that broke: a copy goes on behind it, at whichever attempt that succeeds. */
+  let broken: FileWriter | undefined
   let mine = ''
   /** Found, and not told of yet. */
   const recovered: Recovery[] = []
 
   const openNow = (writer: string, retire?: Retire): SinkOpened => {
-    let number = 1
     if (file && (file.writer !== writer || file.broken)) {
-      // A copy goes on behind the file that broke; after an ended writer another one begins.
-      if (file.writer === writer) number = file.number + 1
-      recovered.push(...file.end(file.writer !== writer))
+      recovered.push(...file.end())
+      broken = file
       file = undefined
     }
+    // After an ended writer another one begins.
+    const number = broken?.writer === writer ? broken.next : 1
     const made = mkdirSync(directory, { recursive: true, mode: 0o700 })
     if (made !== undefined && durable) syncUpTo(dirname(made), directory)
     // What a dead process left unfinished is cut off first; the entry that records it is this writer's.

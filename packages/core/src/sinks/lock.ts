@@ -12,9 +12,10 @@ export interface Holder {
 
 /**
  * Takes a lock: the file appears whole or not at all, and only where there is none. One whose owner is dead is taken
- * over, one that this process has it keeps. Throws when a living process has it.
+ * over, one that this process has it keeps. Throws when a living process has it. A lock that several processes want at
+ * once needs an `aside` that is this one's alone.
  */
-export function takeLock(path: string): void {
+export function takeLock(path: string, aside = `${path}.new`): void {
   const text = lockText()
   const found = readQuietly(path)
   if (found === text) return
@@ -24,7 +25,6 @@ export function takeLock(path: string): void {
   }
   // Written aside: nobody ever reads half a lock and takes its owner for dead. What another attempt left aside, on a disk
   // that was full then, is written over.
-  const aside = `${path}.new`
   writeFileSync(aside, text, { mode: 0o600 })
   try {
     linkSync(aside, path)

@@ -21,6 +21,8 @@ export interface KeptKey {
   readonly key: Buffer
   /** Whether a wrapping key guards it in the store. */
   readonly sealed: boolean
+  /** Whether it was made just now, by who asks. */
+  readonly made: boolean
 }
 
 export interface KeptKeysParts extends SealerParts {
@@ -50,12 +52,13 @@ export class KeptKeys {
    */
   async of(tenant: string, name: string): Promise<KeptKey> {
     const { secrets, random, keys } = this.#parts
+    let put = false
     for (let tries = 0; tries < TRIES; tries++) {
       const found = await this.find(tenant, name)
       // A plain key that was made before there was a wrapping key, or put there by someone who can write the store, is
       // followed by a sealed one; what it was used for keeps its name.
       if (found && !(isPlain(found) && keys.length > 0)) {
-        return { id: keyIdOf(found), key: await this.open(found), sealed: !isPlain(found) }
+        return { id: keyIdOf(found), key: await this.open(found), sealed: !isPlain(found), made: put }
       }
       const key = Buffer.from(random(32))
       const version = (found?.version ?? (await this.#floor(tenant, name))) + 1
@@ -66,7 +69,7 @@ export class KeptKeys {
         keys.length > 0
           ? await this.#sealer.seal(row, key)
           : { ...row, keyId: PLAIN, wrapped: '', sealed: key.toString('base64') }
-      await this.#ask(() => secrets.put(made, found ?? null), 'store.secret.put')
+      put = (await this.#ask(() => secrets.put(made, found ?? null), 'store.secret.put')) || put
     }
     throw new Unavailable('`store.secret.put` did not keep a key')
   }

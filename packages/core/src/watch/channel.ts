@@ -5,12 +5,10 @@
 import { type Clock, isPromise, within } from '../clock.ts'
 import { Unavailable } from '../errors.ts'
 import { type Recovery, type Retire, type Sink, WriterEnded } from '../sinks/sink.ts'
+import { Batch, together } from './batch.ts'
 
 /** How many lines may wait for a sink that is down. */
 const KEEP = 1_000
-
-/** Those who wait for one write: they share its answer. */
-type Batch = ReturnType<typeof Promise.withResolvers<void>>
 
 export class Channel {
   readonly name: string
@@ -26,12 +24,16 @@ export class Channel {
   /** Lines not accepted yet, oldest first. While a write is under way, the first `#flying` of them are in it. */
   #lines: string[] = []
   /** Of the next write. */
-  #batch: Batch | undefined
+  readonly #batch: Batch = new Batch()
   #flying = 0
   /** The end of this turn is waited for, to write at once what comes until then. */
   #gathering = false
   #hung = false
   #down = false
+  /** Nothing is written before it is opened again: its writer has ended. */
+  #ended = false
+  /** What is under way is of a writer that has ended. */
+  #stale = false
 
   /** `onEnded` is called when the sink no longer knows what it has stored. */
   constructor(sink: Sink, clock: Clock, deadlineMs: number, onEnded: () => void = () => {}) {
@@ -74,6 +76,7 @@ export class Channel {
       throw this.#refusal(cause)
     }
     this.#opened = true
+    this.#ended = false
     return (found as { recovered?: readonly Recovery[] } | undefined)?.recovered ?? []
   }
 
@@ -86,7 +89,7 @@ export class Channel {
   async idle(): Promise<void> {
     if (this.#hung) throw this.#refusal()
     // Its failure is known to whoever waits for the entry.
-    if (this.#busy) await this.#wait().catch(() => {})
+    if (this.#busy) await this.#batch.wait().catch(() => {})
     if (this.#hung || this.#busy) throw this.#refusal()
   }
 
@@ -94,6 +97,8 @@ export class Channel {
   renew(writer: string): void {
     if (!this.required) this.#dropped += this.#lines.length - this.#flying
     this.#lines.length = this.#flying
+    this.#stale = this.#flying > 0
+    this.#ended = true
     this.#opened = false
     this.#opening = undefined
     this.#down = false
@@ -107,10 +112,10 @@ export class Channel {
   accept(line: string): Promise<void> | undefined {
     this.#lines.push(line)
     if (this.#hung) throw this.#refusal()
-    if (this.#busy) return this.#wait()
+    if (this.#busy) return this.#batch.wait()
     if (!this.#sink.gathers) return this.#writeAll()
     this.#gather()
-    return this.#wait()
+    return this.#batch.wait()
   }
 
   /** Offers a line to a sink that may lose it: never throws, never waits. */
@@ -121,7 +126,7 @@ export class Channel {
     }
     if (!this.#opened) {
       this.#lines.push(line)
-      this.#opening ??= this.open(this.#writer).then(
+      this.#opening ??= this.#openIdle().then(
         () => void this.retry(),
         () => {
           this.#opening = undefined
@@ -136,6 +141,12 @@ export class Channel {
     }
   }
 
+  /** What is under way is of the writer before. */
+  async #openIdle(): Promise<void> {
+    if (this.#busy) await this.idle()
+    await this.open(this.#writer)
+  }
+
   /** Offers again what waits. Answers whether the sink has taken all of it at once. */
   retry(): boolean {
     if (this.#busy || this.#hung) return false
@@ -148,16 +159,23 @@ export class Channel {
     }
   }
 
-  /** Resolves when everything is accepted and the sink has flushed. */
-  async flush(): Promise<void> {
+  /** Offers again what waits. Resolves when all of it is accepted. */
+  async again(): Promise<void> {
     if (!this.#opened || this.#hung) {
       if (this.#lines.length > 0) throw this.#refusal()
       return
     }
     // A write under way is followed by one of all that waits; a second beside it would write lines twice.
-    const landed = this.#busy ? this.#wait() : this.#writeAll()
+    const landed = this.#busy ? this.#batch.wait() : this.#writeAll()
     // The caller waits for this, so it keeps the process alive, whoever else would not have waited for the sink.
     if (landed) await within(landed, this.#deadlineMs, this.#clock, this.name)
+  }
+
+  /** Resolves when everything is accepted and the sink has flushed. */
+  async flush(): Promise<void> {
+    if (!this.#opened && this.#lines.length === 0) return
+    await this.again()
+    if (this.#hung) return
     const flushed = this.#sink.flush?.()
     if (isPromise(flushed)) await within(flushed, this.#deadlineMs, this.#clock, this.name)
   }
@@ -171,7 +189,7 @@ export class Channel {
   #writeAll(): Promise<void> | undefined {
     const written = this.#write()
     if (!written) return undefined
-    const accepted = this.#wait()
+    const accepted = this.#batch.wait()
     this.#land(written)
     return accepted
   }
@@ -180,6 +198,7 @@ export class Channel {
   #write(): PromiseLike<unknown> | undefined {
     const count = this.#lines.length
     if (count === 0) return undefined
+    if (this.#ended) throw this.#refusal()
     let answer: unknown
     try {
       answer = this.#sink.write(count === 1 ? (this.#lines[0] as string) : together(this.#lines))
@@ -197,25 +216,22 @@ export class Channel {
     return undefined
   }
 
-  #wait(): Promise<void> {
-    this.#batch ??= Promise.withResolvers<void>()
-    return this.#batch.promise
-  }
-
   /** Follows a write under way to its end, then writes what has come meanwhile. */
   #land(written: PromiseLike<unknown>): void {
-    const batch = this.#taken()
+    const batch = this.#batch.take()
     let over = false
     const landed = (accepted: boolean, cause?: unknown) => {
       over = true
-      if (accepted) this.#lines.splice(0, this.#flying)
+      if (accepted || this.#stale) this.#lines.splice(0, this.#flying)
+      if (!accepted && this.#stale) this.#dropped += this.#flying
       this.#flying = 0
+      this.#stale = false
       this.#hung = false
       this.#down = false
       if (!accepted) this.#refused(cause)
       if (accepted) batch?.resolve()
       else batch?.reject(this.#refusal(cause))
-      if (!this.#batch) return
+      if (!this.#batch.waited) return
       if (this.#sink.gathers) this.#gather()
       else this.#next()
     }
@@ -228,7 +244,7 @@ export class Channel {
       // The write hangs. Nobody waits any longer, and what comes now is refused until the sink answers.
       this.#hung = true
       this.#down = true
-      for (const waiting of [batch, this.#taken()]) waiting?.reject(this.#refusal(cause))
+      for (const waiting of [batch, this.#batch.take()]) waiting?.reject(this.#refusal(cause))
     })
   }
 
@@ -249,21 +265,16 @@ export class Channel {
     try {
       const written = this.#write()
       if (written) this.#land(written)
-      else this.#taken()?.resolve()
+      else this.#batch.take()?.resolve()
     } catch (error) {
-      this.#taken()?.reject(error)
+      this.#batch.take()?.reject(error)
     }
-  }
-
-  #taken(): Batch | undefined {
-    const batch = this.#batch
-    this.#batch = undefined
-    return batch
   }
 
   #refused(cause: unknown): void {
     this.#down = true
     if (!WriterEnded.is(cause)) return
+    this.#ended = true
     if (this.required) this.#onEnded()
     else {
       // A copy ends no chain. It is opened again before the next line, and offered what it did not accept.
@@ -275,11 +286,4 @@ export class Channel {
   #refusal(cause?: unknown): Unavailable {
     return new Unavailable(`the sink \`${this.name}\` did not accept an entry`, { cause })
   }
-}
-
-/** Put together by the engine only when it is read: a sink that is down is offered the same lines again and again. */
-function together(lines: readonly string[]): string {
-  let text = ''
-  for (const line of lines) text += line
-  return text
 }

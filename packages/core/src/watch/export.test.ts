@@ -120,6 +120,7 @@ describe('an export', () => {
       throw new Error('enough')
     }
     await expect(run({ format: 'csv', progress })).rejects.toThrow('enough')
+    await expect(run({ progress: () => Promise.reject(new Error('later')) })).rejects.toThrow('later')
     expect(readdirSync(folder)).toEqual(['trail.out', 'trail.out.manifest'])
     expect(await kinds(to, keys.publicKey)).toEqual([])
     await run({ filter: { limit: 1 } })

@@ -1,6 +1,6 @@
 /** Handing entries over: to a file or a stream, with a manifest that says what they are. Streams, whatever their number. */
 import { createHash } from 'node:crypto'
-import type { Clock } from '../clock.ts'
+import type { Clock, MaybePromise } from '../clock.ts'
 import { Unavailable } from '../errors.ts'
 import { type Chains, ranked } from './chains.ts'
 import { CSV_HEADER, csvRow } from './csv.ts'
@@ -21,8 +21,8 @@ export interface ExportOptions {
   readonly filter?: Filter
   /** Signs the manifest. Without it the manifest has hashes, and whoever changes the export can change it, too. */
   readonly signer?: Signer
-  /** Told now and then how much is done. */
-  readonly progress?: (done: { readonly entries: number; readonly bytes: number }) => void
+  /** Told now and then how much is done. When it throws or rejects, the export ends there. */
+  readonly progress?: (done: { readonly entries: number; readonly bytes: number }) => MaybePromise<void>
 }
 
 export interface Exported extends Manifest {
@@ -79,7 +79,7 @@ async function write(
     sha256.update(chunk)
     bytes += chunk.length
     await target.write(chunk)
-    progress?.({ entries, bytes })
+    await progress?.({ entries, bytes })
   }
   reading: for await (const reads of compiled.limit === 0 ? [] : inOrder(ranked(await chains()), compiled)) {
     for (const { entry, line, chain, position } of reads) {

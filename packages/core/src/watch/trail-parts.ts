@@ -51,4 +51,4 @@ export interface Stand {
 }
 
 /** What says something about one chain alone, and is not said again in the next. */
-export const OF_ONE_CHAIN: ReadonlySet<string> = new Set(['writer-opened', 'checkpoint'])
+export const OF_ONE_CHAIN: ReadonlySet<string> = new Set(['writer-opened', 'writer-closed', 'checkpoint'])

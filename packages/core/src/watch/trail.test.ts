@@ -316,7 +316,7 @@ describe('a writer whose sink no longer knows what it has stored', () => {
     expect(await failure(() => trail.record(signal))).toBeInstanceOf(Unplaced)
     await trail.conclude({ ...outcome, data: { n: 2 } })
     expect(await failure(() => trail.flush())).toBeInstanceOf(Unavailable)
-    expect(trail.health()).toMatchObject({ waiting: 2, unrecorded: 0 })
+    expect(trail.health()).toMatchObject({ waiting: 2, unrecorded: 1 })
     mood.ends = false
     mood.opens = true
     await trail.flush()

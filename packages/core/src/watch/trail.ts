@@ -6,22 +6,20 @@
 import { isPromise, type MaybePromise } from '../clock.ts'
 import { Unavailable, Unplaced } from '../errors.ts'
 import type { Recovery, Retire } from '../sinks/sink.ts'
-import { Chain, type Draft, GENESIS, NOBODY } from './chain.ts'
-import { Channel } from './channel.ts'
+import { Accepted } from './accepted.ts'
+import { Chain, type Draft, NOBODY } from './chain.ts'
+import { Channels } from './channels.ts'
 import type { Notary } from './checkpoints.ts'
 import { Register } from './register.ts'
-import { OF_ONE_CHAIN, type Placed, type Stand, type TrailHealth, type TrailParts } from './trail-parts.ts'
+import type { Placed, Stand, TrailHealth, TrailParts } from './trail-parts.ts'
 
 export class WrittenTrail {
   readonly #parts: TrailParts
-  readonly #required: readonly Channel[]
-  readonly #optional: readonly Channel[]
+  readonly #sinks: Channels
   readonly #recovered: Recovery[] = []
   readonly #register: Register
   #chain: Chain
-  #accepted: Stand
-  /** What has a place and is not accepted by every required sink, in order. */
-  #unaccepted: Placed[] = []
+  readonly #accepted: Accepted
   /** The chain of this writer has ended: the next entry goes to another one's, which names this one. */
   #ended = false
   #before: Stand | undefined
@@ -39,11 +37,8 @@ export class WrittenTrail {
     this.#parts = parts
     this.#register = new Register(parts)
     this.#chain = this.#newChain()
-    this.#accepted = { writer: this.#chain.writer, entries: 0, head: GENESIS }
-    const end = () => this.#end()
-    const channels = parts.sinks.map((sink) => new Channel(sink, parts.clock, parts.deadlineMs, end))
-    this.#required = channels.filter((channel) => channel.required)
-    this.#optional = channels.filter((channel) => !channel.required)
+    this.#accepted = new Accepted(this.#chain.writer)
+    this.#sinks = new Channels(parts, () => this.#end())
   }
 
   /**
@@ -66,6 +61,7 @@ export class WrittenTrail {
           this.#again.push({ seq: -1, draft, at })
           throw new Unavailable('the trail could not be opened again', { cause })
         }
+        this.#unrecorded++
         throw new Unplaced('the trail could not be opened', { cause })
       },
     )
@@ -86,14 +82,14 @@ export class WrittenTrail {
 
   /** Offers again what sinks have not accepted, flushes them, and registers how long the chain is. */
   async flush(): Promise<void> {
+    await this.#opening?.catch(() => {})
     if (this.#before && !this.#closed) await this.#start()
     if (!this.#open) return
-    const chain = this.#chain
-    const { entries, head } = chain
-    const optional = this.#optional.map((channel) => channel.flush())
-    await Promise.all(this.#required.map((channel) => channel.flush()))
-    this.#stands(chain, entries, head)
-    await Promise.allSettled(optional)
+    const { writer, entries, head } = this.#chain
+    const optional = this.#sinks.flushOptional()
+    await this.#sinks.flush()
+    this.#accepted.upTo(writer, entries, head)
+    await optional
     await this.#sealing
     await this.#put(false)
     await this.#parts.notary?.settled()
@@ -101,60 +97,63 @@ export class WrittenTrail {
 
   async close(): Promise<void> {
     if (this.#closed) return
-    // What an ended writer has left unsaid is said before the end, if a sink takes it.
-    if (this.#before && !this.#open) await this.#start().catch(() => {})
-    const { notary } = this.#parts
-    notary?.stop()
-    const last = this.#open ? this.conclude({ type: 'writer-closed', session: NOBODY }) : undefined
-    // At once: nothing may follow the entry that closes the chain, but a checkpoint that covers it.
-    if (notary && notary.signed < this.#chain.entries - 1) this.#checkpoint(notary)
+    // What came with the opening, and what an ended writer has left unsaid, is said before the end, if a sink takes it.
+    if (this.#opening || this.#before) await this.#start().catch(() => {})
+    if (this.#closed) return
     this.#closed = true
-    await last
-    await this.#sealing
-    const channels = [...this.#required, ...this.#optional]
     try {
-      if (this.#open) {
-        const { entries, head } = this.#chain
-        const flushed = await Promise.allSettled(this.#required.map((channel) => channel.flush()))
-        await Promise.allSettled(this.#optional.map((channel) => channel.flush()))
-        const whole = flushed.every(({ status }) => status === 'fulfilled')
-        if (whole) this.#stands(this.#chain, entries, head)
-        await this.#put(whole)
-      }
+      await this.#finish()
+      // What was under way has ended the writer: the one after it says the rest, and closes.
+      if (this.#before)
+        await this.#start().then(
+          () => this.#finish(),
+          () => {},
+        )
     } finally {
-      await Promise.allSettled([notary?.close(), ...channels.map((channel) => channel.close())])
+      await Promise.all([this.#parts.notary?.close(), this.#sinks.close()])
     }
   }
 
+  /** The end of the chain. Nothing may follow the entry that closes it, but a checkpoint that covers it. */
+  async #finish(): Promise<void> {
+    const { notary } = this.#parts
+    notary?.stop()
+    if (!this.#open) return
+    const last = quietly(() => this.#append({ type: 'writer-closed', session: NOBODY }))
+    if (notary && notary.signed < this.#chain.entries - 1) this.#checkpoint(notary)
+    await last
+    await this.#sealing
+    if (!this.#open) return
+    const { writer, entries, head } = this.#chain
+    const [flushed] = await Promise.allSettled([this.#sinks.flush()])
+    await this.#sinks.flushOptional()
+    const whole = flushed.status === 'fulfilled'
+    if (whole) this.#accepted.upTo(writer, entries, head)
+    await this.#put(whole)
+  }
+
   health(): TrailHealth {
-    const waiting = Math.max(this.#unaccepted.length, ...this.#required.map((channel) => channel.waiting))
-    const dropped = Object.fromEntries(this.#optional.map((channel) => [channel.name, channel.dropped]))
-    const health = { waiting: waiting + this.#again.length, unrecorded: this.#unrecorded, dropped }
+    const waiting = Math.max(this.#accepted.missing, this.#sinks.waiting) + this.#again.length
+    const health = { waiting, unrecorded: this.#unrecorded, dropped: this.#sinks.dropped }
     const { notary } = this.#parts
     return notary ? { ...health, checkpoints: notary.health() } : health
   }
 
   #append(draft: Draft): MaybePromise<void> {
     const must = this.#must(draft)
-    for (const channel of this.#required) {
-      // While a sink is down only so much is kept for it. Past that, what has not happened yet gets no place at all,
-      // so that the chain has no hole; how much was left out is recorded when the sink accepts again.
-      if (!must && channel.crowded && !channel.retry()) {
-        this.#unrecorded++
-        this.#gap++
-        throw new Unplaced(`the sink \`${channel.name}\` does not accept entries`)
-      }
+    // While a sink is down only so much is kept for it. Past that, what has not happened yet gets no place at all, so that
+    // the chain has no hole; how much was left out is recorded when the sink accepts again.
+    const crowded = must ? undefined : this.#sinks.crowded()
+    if (crowded) {
+      this.#unrecorded++
+      this.#gap++
+      throw new Unplaced(`the sink \`${crowded.name}\` does not accept entries`)
     }
     if (this.#gap > 0) {
       const unrecorded = this.#gap
       this.#gap = 0
-      // Placed whatever the sink says; so must be the entry after it.
-      try {
-        const noted = this.#write({ type: 'gap', session: NOBODY, data: { unrecorded } })
-        if (isPromise(noted)) noted.then(undefined, () => {})
-      } catch {
-        // It waits for the sink, as every entry does.
-      }
+      // Placed whatever the sink says; so must be the entry after it. It waits for the sink, as every entry does.
+      void quietly(() => this.#write({ type: 'gap', session: NOBODY, data: { unrecorded } }))
     }
     const { notary } = this.#parts
     const written = this.#write(draft)
@@ -165,7 +164,7 @@ export class WrittenTrail {
   /** Signs the head of the chain and appends that, in one turn: nothing comes between. Never throws. */
   #checkpoint(notary: Notary): void {
     // What a sink refuses may never be stored, in a chain that has ended then: it must not have been signed.
-    if (!this.#open || this.#closed || this.#required.some(({ down }) => down)) return
+    if (!this.#open || this.#sinks.down) return
     const at = this.#parts.clock.now()
     const signed = notary.sign(at)
     if (!signed) return
@@ -178,8 +177,8 @@ export class WrittenTrail {
 
   /** Nothing has happened for a while: a checkpoint says so, if the trail can be written. */
   async #beat(notary: Notary): Promise<void> {
-    if (this.#before) await this.#start().catch(() => {})
-    this.#checkpoint(notary)
+    if (this.#before && !this.#closed) await this.#start().catch(() => {})
+    if (!this.#closed) this.#checkpoint(notary)
   }
 
   /** In shadow mode calls run without an intent, for as long as a sink is down: their outcomes have no claim to a place. */
@@ -196,11 +195,11 @@ export class WrittenTrail {
   #place(draft: Draft, at: number): MaybePromise<void> {
     const chain = this.#chain
     const line = chain.append(draft, at)
-    const { entries, head } = chain
+    const { writer, entries, head } = chain
     this.#parts.notary?.add(head)
     const pending: Promise<void>[] = []
     let failure: unknown
-    for (const channel of this.#required) {
+    for (const channel of this.#sinks.required) {
       try {
         const accepted = channel.accept(line)
         if (accepted) pending.push(accepted)
@@ -208,17 +207,17 @@ export class WrittenTrail {
         failure = error
       }
     }
-    for (const channel of this.#optional) channel.offer(line)
+    for (const channel of this.#sinks.optional) channel.offer(line)
     // Invariant: every required sink has accepted, or the caller is told that the entry does not stand.
     if (pending.length > 0) {
       const all: Promise<unknown> = pending.length === 1 ? (pending[0] as Promise<void>) : Promise.all(pending)
       const answered =
-        failure === undefined ? all.then(() => this.#stands(chain, entries, head)) : Promise.allSettled(pending)
-      this.#unaccepted.push({ seq: entries - 1, draft, at, answered })
+        failure === undefined ? all.then(() => this.#accepted.upTo(writer, entries, head)) : Promise.allSettled(pending)
+      this.#accepted.lacks({ seq: entries - 1, draft, at, answered })
       if (failure === undefined) return answered as Promise<void>
-    } else if (failure !== undefined) this.#unaccepted.push({ seq: entries - 1, draft, at })
+    } else if (failure !== undefined) this.#accepted.lacks({ seq: entries - 1, draft, at })
     if (failure !== undefined) throw failure
-    this.#stands(chain, entries, head)
+    this.#accepted.upTo(writer, entries, head)
     return undefined
   }
 
@@ -235,23 +234,30 @@ export class WrittenTrail {
     const { writer } = this.#chain
     // A sink asks before it deletes: what is not on record as let go was taken away.
     const retire: Retire = (expired) => this.record({ type: 'retention', session: NOBODY, data: { ...expired } })
-    for (const channel of this.#required) this.#recovered.push(...(await channel.open(writer, retire)))
-    for (const channel of this.#optional) channel.openLater(writer)
-    if (this.#chain.entries === 0) {
+    await this.#sinks.open(writer, retire, this.#recovered)
+    // Nobody is told that it stands before it does: it is the proof that the sinks take entries again.
+    if (this.#chain.entries > 0) {
+      const { entries, head } = this.#chain
+      await this.#sinks.again()
+      this.#accepted.upTo(writer, entries, head)
+    } else {
       const after = this.#before ? { data: { after: this.#before } } : {}
-      // Nobody is told that it stands before it does: it is the proof that the sinks take entries again.
       await this.#place({ type: 'writer-opened', session: NOBODY, ...after }, this.#parts.clock.now())
     }
     await this.#put(false)
-    // All of it at once, in order, so that nothing newer comes between. What is not accepted now waits as usual.
-    await Promise.allSettled(this.#again.splice(0).map(async ({ draft, at }) => this.#place(draft, at)))
+    // All of it at once, in order, so that nothing newer comes between. What is not accepted now waits as usual; what never
+    // had a place was not observed yet.
+    const say = async ({ seq, draft, at }: Placed) => (seq < 0 ? this.#write(draft, at) : this.#place(draft, at))
+    await Promise.allSettled(this.#again.splice(0).map(say))
     if (this.#ended) throw new Unavailable('the trail has ended again')
     this.#before = undefined
     this.#open = true
     const { notary } = this.#parts
     notary?.start(() => void this.#beat(notary))
-    for (let next = this.#recovered.shift(); next; next = this.#recovered.shift()) {
-      await this.conclude({ type: 'recovery', session: NOBODY, data: { ...next } })
+    // Not by `record`: if this ends the writer, too, that would wait for this very opening.
+    while (this.#open && this.#recovered.length > 0) {
+      const data = { ...this.#recovered.shift() }
+      await quietly(() => this.#append({ type: 'recovery', session: NOBODY, data }))
     }
   }
 
@@ -259,19 +265,19 @@ export class WrittenTrail {
   #end(): void {
     this.#open = false
     this.#ended = true
-    if (this.#accepted.entries > 0) this.#before = this.#accepted
+    this.#before = this.#accepted.stand ?? this.#before
   }
 
   /** Another writer's chain, which begins with what the one before could not get accepted. */
   async #succeed(): Promise<void> {
     // What is under way may still be accepted. A sink that hangs lets nothing begin.
-    for (const channel of this.#required) await channel.idle()
-    await Promise.allSettled(this.#unaccepted.map(({ answered }) => answered))
-    this.#again.unshift(...this.#unaccepted.filter(({ draft }) => !OF_ONE_CHAIN.has(draft.type)))
-    this.#unaccepted = []
+    await this.#sinks.idle()
+    await this.#accepted.answered()
+    // Another sink may have been late: what all have by now is not said again, and must be there.
+    this.#before = this.#accepted.stand ?? this.#before
     this.#chain = this.#newChain()
-    this.#accepted = { writer: this.#chain.writer, entries: 0, head: GENESIS }
-    for (const channel of [...this.#required, ...this.#optional]) channel.renew(this.#chain.writer)
+    this.#again.unshift(...this.#accepted.begin(this.#chain.writer))
+    this.#sinks.renew(this.#chain.writer)
     this.#ended = false
   }
 
@@ -282,16 +288,12 @@ export class WrittenTrail {
     return chain
   }
 
-  /** Up to here every required sink has every entry. Only that is registered: more would look cut off after a crash. */
-  #stands({ writer }: Chain, entries: number, head: string): void {
-    if (writer !== this.#accepted.writer || entries <= this.#accepted.entries) return
-    this.#accepted = { writer, entries, head }
-    let accepted = 0
-    while ((this.#unaccepted[accepted]?.seq ?? entries) < entries) accepted++
-    if (accepted > 0) this.#unaccepted.splice(0, accepted)
-  }
-
   #put(closed: boolean): Promise<void> {
     return this.#register.put(this.#chain.genesis, this.#accepted, closed)
   }
+}
+
+/** Begins at once, and never rejects: an entry that is refused waits for the sink, or is said again by the next writer. */
+function quietly(append: () => MaybePromise<void>): Promise<void> {
+  return (async () => append())().catch(() => {})
 }
