@@ -234,14 +234,6 @@ function dayOf(lines: string): string {
   return at < 0 ? '' : lines.slice(at + AT.length, at + AT.length + 10)
 }
 
-function unlinkQuietly(path: string): void {
-  try {
-    unlinkSync(path)
-  } catch {
-    // An empty chain is no harm.
-  }
-}
-
 function closeQuietly(fd: number): void {
   try {
     closeSync(fd)
