@@ -49,29 +49,43 @@ describe('checkpoints', () => {
     proves('trail-signed')
     const { call, made, haldir, entries } = await scene({ every: 5 })
     await call(10)
-    expect(made().map(({ size }) => size)).toEqual([5, 10, 15, 20, 25])
-    expect(entries()[5]?.type).toBe('checkpoint')
-    expect(haldir.health()).toMatchObject({ ok: true, trail: { checkpoints: { made: 5, failed: 0, failing: false } } })
+    expect(made().map(({ size }) => size)).toEqual([1, 6, 11, 16, 21, 26])
+    expect(entries()[6]?.type).toBe('checkpoint')
+    expect(haldir.health()).toMatchObject({ ok: true, trail: { checkpoints: { made: 6, failed: 0, failing: false } } })
     await haldir.close()
   })
 
   it('may follow every entry', async () => {
     const { call, types, made, haldir } = await scene({ every: 1 })
     await call(2)
-    expect(made().map(({ size }) => size)).toEqual([2, 4, 6, 8, 10])
-    expect(types()).toHaveLength(11)
+    expect(made().map(({ size }) => size)).toEqual([1, 3, 5, 7, 9, 11])
+    expect(types()).toHaveLength(12)
+    await haldir.close()
+  })
+
+  it('begin when the chain does: a process that dies young leaves nothing unsigned', async () => {
+    proves('trail-signed')
+    const audit = join(folder, 'audit')
+    const haldir = createHaldir({ sinks: [fileSink(audit)], checkpoints: { signer } })
+    const session = await haldir.createSession({ agent: 'bot', scopes: ['read'] })
+    await session.run(() => look())
+    // Abandoned here, as by a kill: neither flushed nor closed.
+    const left = await verifyFiles(audit, { key: KEYS.publicKey })
+    expect(left).toMatchObject({ ok: true, problems: [], writers: [{ closed: false, uncovered: 3 }] })
+    const required = await verifyFiles(audit, { key: KEYS.publicKey, requireCheckpoints: true })
+    expect(required).toMatchObject({ ok: true, problems: [] })
     await haldir.close()
   })
 
   it('come after so long, also when nothing has happened, so that silence can be told from a cut end', async () => {
     const { clock, made, haldir, call } = await scene({ interval: '1m' })
     await clock.advance(59_999)
-    expect(made()).toEqual([])
+    expect(made().map(({ rest }) => rest[1])).toEqual(['time 2026-01-01T00:00:00.000Z'])
     await clock.advance(1)
-    expect(made().map(({ rest }) => rest[1])).toEqual(['time 2026-01-01T00:01:00.000Z'])
+    expect(made().map(({ rest }) => rest[1])[1]).toBe('time 2026-01-01T00:01:00.000Z')
     await call(1)
     await clock.advance(180_000)
-    expect(made().map(({ rest }) => rest[1]?.slice(16, 21))).toEqual(['00:01', '00:02', '00:03', '00:04'])
+    expect(made().map(({ rest }) => rest[1]?.slice(16, 21))).toEqual(['00:00', '00:01', '00:02', '00:03', '00:04'])
     await haldir.close()
     expect(clock.timers).toBe(0)
   })
@@ -80,11 +94,11 @@ describe('checkpoints', () => {
     const { clock, made, haldir, call } = await scene({ every: 4, interval: '1m' })
     await clock.advance(40_000)
     await call(1)
-    expect(made().map(({ size }) => size)).toEqual([4])
+    expect(made().map(({ size }) => size)).toEqual([1, 5])
     await clock.advance(59_999)
-    expect(made()).toHaveLength(1)
-    await clock.advance(1)
     expect(made()).toHaveLength(2)
+    await clock.advance(1)
+    expect(made()).toHaveLength(3)
     await haldir.close()
   })
 
@@ -99,9 +113,10 @@ describe('checkpoints', () => {
 
   it('end it with one, where one is due at that moment', async () => {
     const { types, haldir } = await scene({ every: 3 })
-    expect(types()).toEqual(['writer-opened', 'session-created'])
+    const opened = ['writer-opened', 'checkpoint', 'session-created']
+    expect(types()).toEqual(opened)
     await haldir.close()
-    expect(types()).toEqual(['writer-opened', 'session-created', 'writer-closed', 'checkpoint'])
+    expect(types()).toEqual([...opened, 'writer-closed', 'checkpoint'])
     expect((await haldir.trail.verify()).problems).toEqual([])
   })
 
@@ -117,9 +132,9 @@ describe('checkpoints', () => {
     const { store, call, clock, haldir } = await scene({ every: 5 })
     await call(2)
     await clock.advance(0)
-    expect(await store.writer.list()).toMatchObject([{ entries: 6, closed: false }])
+    expect(await store.writer.list()).toMatchObject([{ entries: 7, closed: false }])
     await haldir.close()
-    expect(await store.writer.list()).toMatchObject([{ entries: 9, closed: true }])
+    expect(await store.writer.list()).toMatchObject([{ entries: 10, closed: true }])
   })
 
   it('cost nothing where they are not configured: no timer, no entry', async () => {
@@ -139,9 +154,9 @@ describe('checkpoints', () => {
     await call(700)
     await new Promise((later) => setImmediate(later))
     await call(700)
-    expect(made().map(({ size }) => size)).toEqual([2_500])
+    expect(made().map(({ size }) => size)).toEqual([1, 2_501])
     await haldir.close()
-    expect(made()).toHaveLength(2)
+    expect(made()).toHaveLength(3)
   })
 })
 
@@ -162,13 +177,13 @@ describe('a signer', () => {
     const { call, haldir, made } = await scene({ signer: own, every: 4 })
     await call(5)
     expect(made()).toEqual([])
-    // Tried when the next is due, not at every call.
+    // Tried when the chain opens and when the next is due, not at every call.
     expect(haldir.health()).toMatchObject({ ok: false, trail: { checkpoints: { made: 0, failed: 3, failing: true } } })
     expect(haldir.health().faults).toMatchObject([{ part: 'signer', count: 3 }])
     expect(JSON.stringify(haldir.health())).not.toContain('card')
     sign = signer.sign
     await call(2)
-    expect(made().map(({ size }) => size)).toEqual([16])
+    expect(made().map(({ size }) => size)).toEqual([13, 17])
     expect(haldir.health()).toMatchObject({ ok: true, trail: { checkpoints: { failed: 3, failing: false } } })
     await haldir.close()
   })
@@ -188,7 +203,7 @@ describe('a signer', () => {
       session.run(() => look()).catch(() => {})
     }
     await call(3)
-    expect(made().length).toBeGreaterThan(0)
+    expect(made().length).toBeGreaterThan(1)
     await haldir.close()
     expect((await haldir.trail.verify()).problems).toEqual([])
   })
@@ -223,9 +238,9 @@ describe('a sink', () => {
     await clock.advance(180_000)
     refuse(undefined)
     await session.run(() => look())
-    expect(checkedCheckpoints(entriesOf(inner.lines))).toEqual([])
+    expect(checkedCheckpoints(entriesOf(inner.lines)).map(({ size }) => size)).toEqual([1])
     await clock.advance(60_000)
-    expect(checkedCheckpoints(entriesOf(inner.lines))).toHaveLength(1)
+    expect(checkedCheckpoints(entriesOf(inner.lines))).toHaveLength(2)
     await haldir.close()
     expect((await haldir.trail.verify()).problems).toEqual([])
   })
@@ -241,7 +256,7 @@ describe('a sink', () => {
     await haldir.close()
     const chains = Object.values(Object.groupBy(entriesOf(inner.lines), ({ writer }) => writer)) as Entry[][]
     expect(chains).toHaveLength(2)
-    for (const chain of chains) expect(checkedCheckpoints(chain).length).toBeGreaterThan(0)
+    for (const chain of chains) expect(checkedCheckpoints(chain).length).toBeGreaterThan(1)
     expect(chains[0]?.at(-1)?.type).not.toBe('writer-closed')
   })
 
@@ -251,7 +266,7 @@ describe('a sink', () => {
     refuse(Object.assign(new Error('unknown'), { code: 'writer-ended' }))
     await expect(session.run(() => look())).rejects.toMatchObject({ code: 'unavailable' })
     await clock.advance(60_000)
-    expect(inner.lines).toHaveLength(2)
+    expect(inner.lines).toHaveLength(3)
     refuse(undefined)
     await clock.advance(60_000)
     const chains = Object.values(Object.groupBy(entriesOf(inner.lines), ({ writer }) => writer)) as Entry[][]
@@ -268,7 +283,8 @@ describe('a sink', () => {
     const choosy: Sink = {
       ...sink,
       write(lines) {
-        if (lines.includes('"type":"checkpoint"') && inner.lines.every((line) => !line.includes('"after"'))) throw ended
+        const late = inner.lines.length > 2 && inner.lines.every((line) => !line.includes('"after"'))
+        if (late && lines.includes('"type":"checkpoint"')) throw ended
         return write(lines)
       },
     }
@@ -278,8 +294,31 @@ describe('a sink', () => {
     await haldir.close()
     const chains = Object.values(Object.groupBy(entriesOf(inner.lines), ({ writer }) => writer)) as Entry[][]
     expect(chains).toHaveLength(2)
-    expect(checkedCheckpoints(chains[0] as Entry[])).toEqual([])
-    expect(checkedCheckpoints(chains[1] as Entry[]).length).toBeGreaterThan(0)
+    expect(checkedCheckpoints(chains[0] as Entry[]).map(({ size }) => size)).toEqual([1])
+    expect(checkedCheckpoints(chains[1] as Entry[]).length).toBeGreaterThan(1)
+  })
+
+  it('that refuses the first of all ends that writer, and the next begins signed', async () => {
+    const inner = memorySink()
+    let once = true
+    const sink: Sink = {
+      ...inner,
+      name: 'moody',
+      write(lines) {
+        if (!once || !lines.includes('"type":"checkpoint"')) return inner.write(lines)
+        once = false
+        throw Object.assign(new Error('unknown'), { code: 'writer-ended' })
+      },
+    }
+    const haldir = createHaldir({ sinks: [sink], checkpoints: { signer } })
+    const created = () => haldir.createSession({ agent: 'bot', scopes: ['read'] })
+    await expect(created()).rejects.toMatchObject({ code: 'unavailable' })
+    await (await created()).run(() => look())
+    await haldir.flush()
+    const chains = Object.values(Object.groupBy(entriesOf(inner.lines), ({ writer }) => writer)) as Entry[][]
+    expect(chains.map((chain) => checkedCheckpoints(chain).length)).toEqual([0, 1])
+    await haldir.close()
+    expect((await haldir.trail.verify()).problems).toEqual([])
   })
 
   it('that is always busy gets checkpoints as well', async () => {
@@ -360,13 +399,13 @@ describe('proofs', () => {
     const { haldir, call, entries } = await scene({ every: 7 })
     await call(6)
     const first = entries()[0] as Entry
-    const proof = await haldir.trail.prove(first.id, { size: 7 })
-    expect(checkInclusion(proof, KEYS.publicKey)).toMatchObject({ ok: true, checkpoint: { size: 7 } })
+    const proof = await haldir.trail.prove(first.id, { size: 8 })
+    expect(checkInclusion(proof, KEYS.publicKey)).toMatchObject({ ok: true, checkpoint: { size: 8 } })
     const fails = (id: string, options = {}) => expect(haldir.trail.prove(id, options)).rejects
     await fails(entries().at(-1)?.id as string).toMatchObject({ code: 'not-covered' })
-    await fails(entries()[8]?.id as string, { size: 7 }).toMatchObject({ code: 'not-covered' })
-    await fails(first.id, { size: 8 }).toMatchObject({ code: 'not-covered' })
-    await fails(first.id, { sise: 8 }).toMatchObject({ code: 'invalid-option' })
+    await fails(entries()[9]?.id as string, { size: 8 }).toMatchObject({ code: 'not-covered' })
+    await fails(first.id, { size: 9 }).toMatchObject({ code: 'not-covered' })
+    await fails(first.id, { sise: 9 }).toMatchObject({ code: 'invalid-option' })
     for (const id of ['', 'x', `${first.writer}:99`, 'nobody:0', `${first.writer}:01`, `${first.writer}:-1`]) {
       await fails(id).toMatchObject({ code: 'unknown-entry' })
     }
@@ -380,12 +419,12 @@ describe('proofs', () => {
     await other.createSession({ agent: 'x', scopes: ['read'] })
     await other.flush()
     const foreign = (await Array.fromAsync(other.trail.query({ type: 'checkpoint' })))[0] as Entry
-    const proof = await haldir.trail.prove(entries()[3]?.id as string)
-    const third = await haldir.trail.prove(entries()[4]?.id as string)
+    const proof = await haldir.trail.prove(entries()[4]?.id as string)
+    const third = await haldir.trail.prove(entries()[5]?.id as string)
     const wrong: [string, unknown][] = [
       ['entry', { ...proof, entry: proof.entry.replace('"ended":"ok"', '"ended":"no"') }],
       ['entry', { ...proof, entry: third.entry }],
-      ['entry', { ...proof, index: 4 }],
+      ['entry', { ...proof, index: 5 }],
       ['entry', { ...proof, size: 8 }],
       ['malformed', { ...proof, entry: undefined }],
       ['malformed', { ...proof, path: 'x' }],
@@ -400,8 +439,8 @@ describe('proofs', () => {
       ['malformed', undefined],
       ['malformed', ''],
       ['malformed', proof.text.replace('@v1', '@v2')],
-      ['malformed', proof.text.replace('index 3', 'index 03')],
-      ['entry', proof.text.replace('index 3', 'index 4')],
+      ['malformed', proof.text.replace('index 4', 'index 04')],
+      ['entry', proof.text.replace('index 4', 'index 5')],
       ['malformed', proof.text.slice(0, -1)],
     ]
     for (const [problem, changed] of wrong) {
@@ -449,9 +488,9 @@ describe('proofs', () => {
     const whole = readFileSync(path, 'utf8')
     const lines = whole.split('\n')
     const id = (JSON.parse(lines[2] as string) as Entry).id
-    const older = noteOf(JSON.parse(lines[5] as string) as Entry)
+    const older = noteOf(JSON.parse(lines[6] as string) as Entry)
     const ok = await haldir.trail.proveConsistency(older)
-    expect(checkConsistency(ok, KEYS.publicKey)).toMatchObject({ ok: true, older: { size: 5 }, newer: { size: 15 } })
+    expect(checkConsistency(ok, KEYS.publicKey)).toMatchObject({ ok: true, older: { size: 6 }, newer: { size: 16 } })
     // All that carries the hash of one entry is changed: as somebody does who rewrites the file.
     for (const at of [1, 7]) {
       const hash = (JSON.parse(lines[at] as string) as Entry).hash
@@ -523,7 +562,7 @@ describe('proofs', () => {
 it('the key of another haldir signs under the same name, and is told apart', async () => {
   const { call, haldir, entries } = await scene({ every: 5 })
   await call(2)
-  const note = readNote(noteOf(entries()[5]))
+  const note = readNote(noteOf(entries()[6]))
   expect(isSigned(note)).toBe(true)
   expect(isSigned({ ...note, text: note.text.replace('time', 'tame') })).toBe(false)
   expect(() => envSigner('KEY', { env: { KEY: KEYS.publicKey } })).toThrow('does not hold a signing key')

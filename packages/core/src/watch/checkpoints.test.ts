@@ -57,12 +57,12 @@ describe('the notary', () => {
     again = 1
     await record()
     await record()
-    // It would have covered three entries, and stood in the place of the fifth.
-    expect(made()).toEqual([])
+    // It would have covered four entries, and stood in the place of the sixth.
+    expect(made()).toEqual([1])
     expect(faults).toEqual(['signer'])
-    expect(notary.health()).toMatchObject({ made: 0, failed: 1, failing: true })
+    expect(notary.health()).toMatchObject({ made: 1, failed: 1, failing: true })
     for (let n = 0; n < 3; n++) await record()
-    expect(made().length).toBeGreaterThan(0)
+    expect(made().length).toBeGreaterThan(1)
     await trail.close()
   })
 
@@ -70,9 +70,9 @@ describe('the notary', () => {
     const { record, made, clock, trail } = scene(signer, 100)
     await record()
     await clock.advance(59_999)
-    expect(made()).toEqual([])
+    expect(made()).toEqual([1])
     await clock.advance(60_001)
-    expect(made()).toHaveLength(2)
+    expect(made()).toHaveLength(3)
     await trail.close()
     const count = made().length
     await clock.advance(600_000)

@@ -42,9 +42,9 @@ export class WrittenTrail {
   }
 
   /**
-   * Records one entry. Returns at once when every required sink accepts at once. Throws or rejects `Unavailable` when
-   * a required sink did not accept within the deadline: the caller must then not go on. `Unplaced` says besides that
-   * the entry is not in the chain at all; otherwise it is, and will reach the sink before anything later does.
+   * Records one entry; at once when every required sink accepts at once. Throws or rejects `Unavailable` when one did
+   * not within the deadline: the caller must then not go on. `Unplaced` says besides that the entry is not in the chain
+   * at all; otherwise it is, and will reach the sink before anything later does.
    */
   record(draft: Draft): MaybePromise<void> {
     if (this.#open && !this.#closed) return this.#append(draft)
@@ -68,8 +68,8 @@ export class WrittenTrail {
   }
 
   /**
-   * Records what can't be undone any more. Never throws: what a sink refuses waits in front of the next entry, and
-   * nothing else is accepted before it; what gets no place at all, as after `close`, is counted.
+   * Records what can't be undone any more. Never throws: what a sink refuses waits in front of the next entry; what gets
+   * no place at all, as after `close`, is counted.
    */
   conclude(draft: Draft): MaybePromise<void> {
     try {
@@ -141,8 +141,7 @@ export class WrittenTrail {
 
   #append(draft: Draft): MaybePromise<void> {
     const must = claims(draft, this.#parts.enforced)
-    // While a sink is down only so much is kept for it. Past that, what has not happened yet gets no place at all, so that
-    // the chain has no hole; how much was left out is recorded when the sink accepts again.
+    // While a sink is down only so much is kept. What has not happened yet gets no place past that: a count, no hole.
     const crowded = must ? undefined : this.#sinks.crowded()
     if (crowded) {
       this.#unrecorded++
@@ -183,10 +182,10 @@ export class WrittenTrail {
     await stands
   }
 
-  /** Nothing has happened for a while: a checkpoint says so, if the trail can be written. */
+  /** Nothing has happened for a while: a checkpoint says so, if the trail can be written. One that opens makes its own. */
   async #beat(notary: Notary): Promise<void> {
     if (this.#before && !this.#closed) await this.#start().catch(() => {})
-    if (!this.#closed) this.#checkpoint(notary)
+    else if (!this.#closed) this.#checkpoint(notary)
   }
 
   #write(draft: Draft, at: number = this.#parts.clock.now()): MaybePromise<void> {
@@ -246,8 +245,7 @@ export class WrittenTrail {
       await this.#place({ type: 'writer-opened', session: NOBODY, ...after }, this.#parts.clock.now())
     }
     await this.#put(false)
-    // All of it at once, in order, so that nothing newer comes between. What is not accepted now waits as usual; what never
-    // had a place was not observed yet.
+    // All at once and in order: nothing newer comes between. What never had a place was not observed yet.
     const say = async ({ seq, draft, at }: Placed) => (seq < 0 ? this.#write(draft, at) : this.#place(draft, at))
     await Promise.allSettled(this.#again.splice(0).map(say))
     if (this.#ended) throw new Unavailable('the trail has ended again')
@@ -255,6 +253,8 @@ export class WrittenTrail {
     this.#open = true
     const { notary } = this.#parts
     notary?.start(() => void this.#beat(notary))
+    // At once: a process that dies young is not to be taken for a chain that nobody has signed.
+    if (notary) await this.#checkpoint(notary)?.catch(() => {})
     // Not by `record`: if this ends the writer, too, that would wait for this very opening.
     while (this.#open && this.#recovered.length > 0) {
       const data = { ...this.#recovered.shift() }
@@ -271,10 +271,9 @@ export class WrittenTrail {
 
   /** Another writer's chain, which begins with what the one before could not get accepted. */
   async #succeed(): Promise<void> {
-    // What is under way may still be accepted. A sink that hangs lets nothing begin.
+    // A sink that hangs lets nothing begin. What all have accepted by then is not said again, and must be there.
     await this.#sinks.idle()
     await this.#accepted.answered()
-    // Another sink may have been late: what all have by now is not said again, and must be there.
     this.#before = this.#accepted.stand ?? this.#before
     this.#chain = this.#newChain()
     this.#again.unshift(...this.#accepted.begin(this.#chain.writer))
