@@ -29,11 +29,11 @@ function scene() {
   return { audit, database, program, index, path: folder.path }
 }
 
-describe('while several processes write, and some of them die', { timeout: 120_000 }, () => {
+describe('while several processes write, and some of them die', { timeout: 240_000 }, () => {
   it('a reader of pages misses nothing, the index answers as the files do, and the sums are those of the outcomes', async () => {
     proves('trail-pages', 'trail-index', 'trail-spend')
     const { audit, program, index, path } = scene()
-    const writers = ['a', 'b', 'c'].map((agent) => program('spend', { agent, calls: agent === 'b' ? 1_000_000 : 150 }))
+    const writers = ['a', 'b', 'c'].map((agent) => program('spend', { agent, calls: agent === 'b' ? 1_000_000 : 60 }))
     const files = openTrail(audit)
     const followed: string[] = []
     const indexed: string[] = []
@@ -67,7 +67,7 @@ describe('while several processes write, and some of them die', { timeout: 120_0
     while (await step());
 
     const all = await Array.fromAsync(haldir.trail.query())
-    expect(all.length).toBeGreaterThan(700)
+    expect(all.length).toBeGreaterThan(250)
     expect(new Set(all.map(({ writer }) => writer)).size).toBe(5)
     expect(new Set(followed).size).toBe(followed.length)
     expect(followed.toSorted()).toEqual(ids(all).toSorted())
@@ -85,35 +85,35 @@ describe('while several processes write, and some of them die', { timeout: 120_0
       expect(count).toBe(outcomes.get(agent as string)?.length)
       expect(Math.round(Number(spent) * 10)).toBe(count)
     }
-    expect(rows.find(({ agent }) => agent === 'a')).toMatchObject({ spent: '15', open: '0' })
+    expect(rows.find(({ agent }) => agent === 'a')).toMatchObject({ spent: '6', open: '0' })
 
     const exported = await haldir.trail.export({ to: path('all.jsonl'), format: 'jsonl' })
     expect(exported).toMatchObject({ entries: all.length, writers: { length: 5 } })
   })
 })
 
-describe('kill -9 of those who index', { timeout: 120_000 }, () => {
+describe('kill -9 of those who index', { timeout: 240_000 }, () => {
   it('leaves an index that goes on, holds every entry once, and answers as the files do', async () => {
     proves('trail-index')
     const { audit, database, program } = scene()
-    const writers = ['a', 'b'].map((agent) => program('spend', { agent, calls: 1_500 }))
+    const writers = ['a', 'b'].map((agent) => program('spend', { agent, calls: 500 }))
     await Promise.all(writers.map((one) => one.said('ready')))
     let cut = 0
-    for (let round = 0; round < 8; round++) {
+    for (let round = 0; round < 4; round++) {
       // Two at once, so that one dies while the other waits for what it holds.
       const two = [0, 1].map(() => program('index', { times: 1_000_000 }))
       await Promise.all(two.map((one) => one.said('ready')))
-      await pause(10 + 15 * round)
+      await pause(10 + 30 * round)
       for (const one of two) if ((await one.kill()) === 'SIGKILL') cut++
     }
-    expect(cut).toBe(16)
+    expect(cut).toBe(8)
     await Promise.all(writers.map((one) => one.ended))
     const index = openTrailIndex({ directory: audit, database })
     cleanup.push(() => index.close())
     const { reread } = await index.refresh()
     expect(reread).toEqual([])
     const all = await Array.fromAsync(openTrail(audit).query())
-    expect(all.length).toBeGreaterThan(6_000)
+    expect(all.length).toBeGreaterThan(2_000)
     expect(await Array.fromAsync(index.query())).toEqual(all)
   })
 })
