@@ -76,7 +76,11 @@ describe('a sealed value', () => {
 it('whatever is sealed or fingerprinted stands in no line, comes back as it was, and is gone once erased', async () => {
   proves('args-recorded', 'args-erased')
   const scalar = fc.oneof(
-    fc.string({ minLength: 8, maxLength: 60, unit: 'grapheme' }).filter((text) => text.isWellFormed()),
+    // Begins with what stands in no line by itself: a part of the name `constructor` would be found in its path.
+    fc
+      .string({ minLength: 8, maxLength: 60, unit: 'grapheme' })
+      .filter((text) => text.isWellFormed())
+      .map((text) => `~${text}`),
     fc.integer({ min: 10_000_000 }),
     fc.bigInt({ min: 10n ** 9n, max: 10n ** 30n }),
     fc.date({ noInvalidDate: true }),

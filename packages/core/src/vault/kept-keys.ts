@@ -21,7 +21,10 @@ export interface KeptKey {
   readonly key: Buffer
   /** Whether a wrapping key guards it in the store. */
   readonly sealed: boolean
-  /** Whether it was made just now, by who asks. */
+}
+
+/** One that was asked for, and whether it was made for that. */
+export interface AskedKey extends KeptKey {
   readonly made: boolean
 }
 
@@ -50,7 +53,7 @@ export class KeptKeys {
    * at once agree on the one the store took first. Reads the store each time, so that a key which was destroyed by any
    * process is used by none. Rejects `Unavailable` when store or wrapping key do not answer.
    */
-  async of(tenant: string, name: string): Promise<KeptKey> {
+  async of(tenant: string, name: string): Promise<AskedKey> {
     const { secrets, random, keys } = this.#parts
     let put = false
     for (let tries = 0; tries < TRIES; tries++) {

@@ -179,8 +179,9 @@ export class SealedVault implements Vault {
   }
 
   /** The key of a tenant's digests. */
-  digestKey(tenant: string): Promise<KeptKey> {
-    return this.kept.of(tenant, DIGEST_KEY)
+  async digestKey(tenant: string): Promise<KeptKey> {
+    const { id, key, sealed } = await this.kept.of(tenant, DIGEST_KEY)
+    return { id, key, sealed }
   }
 
   /** Seals a text that some row of the store keeps, bound to its name; only encoded when there is no wrapping key. */

@@ -1,5 +1,9 @@
 /** Those who wait for one write to a sink: they share its answer. */
-type Answer = ReturnType<typeof Promise.withResolvers<void>>
+interface Answer {
+  readonly promise: Promise<void>
+  readonly resolve: () => void
+  readonly reject: (error: unknown) => void
+}
 
 export class Batch {
   #answer: Answer | undefined
