@@ -58,8 +58,9 @@ export function openManifest(text: string, key: Verifier | undefined): OpenedMan
   return manifest ? { manifest, signed: key !== undefined } : { problem: 'malformed' }
 }
 
+// Not `.`: that ends at U+2028, too, which JSON leaves as it is.
 const LINES = new RegExp(
-  `^${HEAD}\nformat (jsonl|csv)\nfilter (\\{.*\\})\nentries (\\d{1,15})\nbytes (\\d{1,15})\nsha256 ([0-9a-f]{64})\ntime (\\S+)\n((?:writer \\{.*\\}\n)*)$`,
+  `^${HEAD}\nformat (jsonl|csv)\nfilter (\\{[^\n]*\\})\nentries (\\d{1,15})\nbytes (\\d{1,15})\nsha256 ([0-9a-f]{64})\ntime (\\S+)\n((?:writer \\{[^\n]*\\}\n)*)$`,
 )
 
 function parseManifest(text: string): Manifest | undefined {
