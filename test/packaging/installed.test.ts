@@ -42,7 +42,10 @@ interface Check {
   readonly version: keyof typeof COMPILERS
 }
 const EVERY = (['service', 'application'] as const).flatMap((user) =>
-  (['5.9', '6', '7'] as const).map((version): Check => ({ user, version })),
+  (['5.9', '6', '7'] as const)
+    // Reading every declaration takes a minute: by the oldest and the newest.
+    .filter((version) => user === 'application' || version !== '6')
+    .map((version): Check => ({ user, version })),
 )
 interface Leg {
   readonly manager: Manager

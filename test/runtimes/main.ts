@@ -16,9 +16,7 @@ const { packageManager } = manifestAt(root) as { packageManager: string }
  * or breaks hundreds of processes for minutes.
  */
 const LEFT_OUT = [
-  'test/crash/faults.test.ts',
-  'test/crash/indexing.test.ts',
-  'test/crash/kill-writers.test.ts',
+  'test/crash/{approved,checkpoints,dying-payer,faults,indexing,kill,kill-writers,shipping,suspended,torn-tail}.test.ts',
   'test/acceptance/tamper.test.ts',
   'test/evals/**',
   'test/packaging/**',
@@ -31,11 +29,6 @@ const LEFT_OUT = [
 /** From here on Node runs TypeScript unasked; before, tests that start a program of ours have it asked for. */
 const STRIPS_TYPES = [22, 18] as const
 const ASK = '--experimental-strip-types --disable-warning=ExperimentalWarning'
-/** These start dozens of programs one after the other: where Node is slow to read TypeScript, that outlasts its timeout. */
-const LEFT_OUT_BEFORE = ['kill', 'checkpoints', 'shipping', 'approved', 'suspended', 'dying-payer', 'torn-tail'].map(
-  (name) => `test/crash/${name}.test.ts`,
-)
-
 execFileSync('npx', ['--yes', packageManager, 'install', '--frozen-lockfile'], { cwd: here, stdio: 'inherit' })
 
 const platform = `${process.platform}-${process.arch}`
@@ -89,10 +82,9 @@ function tests(node: string, version: string): boolean {
   const [major = 0, minor = 0] = version.slice(1).split('.').map(Number)
   const [since, at] = STRIPS_TYPES
   const strips = major > since || (major === since && minor >= at)
-  const left = strips ? LEFT_OUT : [...LEFT_OUT, ...LEFT_OUT_BEFORE]
-  console.log(`left out: ${left.join(', ')}${strips ? '' : ' (slow to start here)'}`)
+  console.log(`left out: ${LEFT_OUT.join(', ')}`)
   const args = [join(root, 'node_modules/vitest/vitest.mjs'), 'run', '--reporter=dot', '--testTimeout=60000']
-  const excluded = ['**/node_modules/**', ...left].flatMap((pattern) => ['--exclude', pattern])
+  const excluded = ['**/node_modules/**', ...LEFT_OUT].flatMap((pattern) => ['--exclude', pattern])
   // What a test starts by name is to be this Node too.
   const path = `${dirname(node)}${delimiter}${process.env.PATH}`
   const env = { ...process.env, PATH: path, ...(strips ? {} : { NODE_OPTIONS: ASK }) }
