@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node
 import { afterEach, describe, expect, it } from 'vitest'
 import { proves } from '../promises.ts'
 import { Acknowledged, compiled, expectWholeAfterNextStart } from './acknowledged.ts'
-import { Program, scratch } from './process.ts'
+import { Program, scratch, skipped } from './process.ts'
 import type { RecordInput } from './programs/record.ts'
 import { auditFiles, recorded } from './records.ts'
 
@@ -43,7 +43,7 @@ describe('a disk that is full', { timeout: 120_000 }, () => {
     cleanup.push(folder.remove)
     const disk = folder.path('disk')
     const unable = mount(disk, 1_536)
-    if (unable) return context.skip(`no file system can be mounted here: ${unable}`)
+    if (unable) return skipped(context, `no file system can be mounted here: ${unable}`)
     const audit = `${disk}/audit`
     const input: RecordInput = { audit, sink: { durable, rotate: { size: '16KB' } }, lanes: 2 }
     const env = await compiled(folder)
@@ -72,7 +72,7 @@ describe('a disk that is full', { timeout: 120_000 }, () => {
 
   it.for(MODES)('is one whose files may not become larger, too: $mode', async ({ durable }, context) => {
     if (!existsSync('/usr/bin/prlimit'))
-      return context.skip('only `prlimit`, which Linux has, limits the size of files')
+      return skipped(context, 'only `prlimit`, which Linux has, limits the size of files')
     const folder = scratch()
     cleanup.push(folder.remove)
     const audit = folder.path('audit')
@@ -97,7 +97,7 @@ describe('a disk that is full', { timeout: 120_000 }, () => {
 
   it('ends a writer whose half line can not be taken back', async (context) => {
     if (!existsSync('/usr/bin/strace') || spawnSync('strace', ['-qq', '-o', '/dev/null', 'true']).status !== 0) {
-      return context.skip('strace can not trace here')
+      return skipped(context, 'strace can not trace here')
     }
     const folder = scratch()
     cleanup.push(folder.remove)

@@ -80,3 +80,9 @@ export function scratch(): { readonly path: (...parts: string[]) => string; remo
 export function pause(ms: number): Promise<void> {
   return new Promise((wake) => setTimeout(wake, ms))
 }
+
+/** Skips the test that runs, and prints why: not every reporter does. */
+export function skipped(context: { skip(note: string): void }, reason: string): void {
+  console.info(`skipped: ${reason}`)
+  context.skip(reason)
+}

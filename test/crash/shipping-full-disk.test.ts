@@ -5,7 +5,7 @@ import { httpSink } from '@haldir/core/sinks/http'
 import { afterEach, expect, it } from 'vitest'
 import { Collector, Kept } from '../collectors/collector.ts'
 import { Lines } from '../collectors/lines.ts'
-import { scratch } from './process.ts'
+import { scratch, skipped } from './process.ts'
 
 const cleanup: (() => unknown)[] = []
 afterEach(async () => {
@@ -18,7 +18,7 @@ it('a spool that has filled its disk takes entries again once what it holds is s
   const disk = folder.path('disk')
   mkdirSync(disk)
   const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=256k', 'haldir-test', disk])
-  if (mounted.status !== 0) return context.skip(`no file system can be mounted here: ${mounted.stderr}`)
+  if (mounted.status !== 0) return skipped(context, `no file system can be mounted here: ${mounted.stderr}`)
   cleanup.push(() => spawnSync('umount', [disk]))
   const kept = new Kept()
   const collector = await new Collector((received) => kept.add(received)).listen()
