@@ -11,6 +11,9 @@ import { Sealer } from './seal.ts'
 const keyOf = (byte: number) => envKey('K', { env: { K: Buffer.alloc(32, byte).toString('hex') } })
 const SUBJECT = `${SUBJECT_KEY}.${'a'.repeat(64)}`
 
+/** What was drawn: never the same twice, whoever draws. */
+let drawn = 0
+
 function keptOf({
   keys = [keyOf(1)],
   secrets = memoryStore().secret,
@@ -18,8 +21,7 @@ function keptOf({
   keys?: readonly KeyProvider[]
   secrets?: SecretVerbs
 } = {}) {
-  let made = 0
-  const random = (bytes: number) => Buffer.alloc(bytes, ++made + Math.floor(Math.random() * 100))
+  const random = (bytes: number) => Buffer.alloc(bytes, ++drawn)
   const parts = { keys, secrets, random, clock: systemClock, deadlineMs: 1_000 }
   return { kept: new KeptKeys(parts, new Sealer(parts)), secrets }
 }
