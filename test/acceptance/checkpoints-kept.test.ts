@@ -2,7 +2,7 @@
 import { appendFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createHaldir } from '@haldir/core'
+import { createHaldir, type Haldir, type HaldirOptions, type Store } from '@haldir/core'
 import { fileWitness, notesIn, type Signer } from '@haldir/core/checkpoints'
 import { fileSink } from '@haldir/core/sinks/file'
 import { memorySink } from '@haldir/core/sinks/memory'
@@ -61,14 +61,52 @@ describe('files that are let go of', () => {
     await (await another()).close()
     const [first = ''] = files()
     await clock.advance(2 * DAY)
+    let times = 0
     const broken = {
       ...signer,
-      sign() {
-        throw new Error('no key today')
+      sign(message: Uint8Array) {
+        // The chain has begun; then the key is gone.
+        if (times++ > 0) throw new Error('no key today')
+        return signer.sign(message)
       },
     }
     const haldir = await another(broken, '1d')
+    expect(times).toBeGreaterThan(1)
     expect(files()).toContain(first)
+    await haldir.close()
+  })
+})
+
+describe('a chain without a checkpoint', () => {
+  const openWith = (store: Store, checkpoints?: HaldirOptions['checkpoints']) =>
+    createHaldir({ sinks: [fileSink(audit)], store, ...(checkpoints && { checkpoints }) })
+  const used = async (haldir: Haldir) => {
+    await haldir.createSession({ agent: 'bot', scopes: ['read'] })
+    await haldir.close()
+  }
+
+  it('is fine where the store knows it, from before there were any; made up, it is a problem', async () => {
+    const store = memoryStore()
+    await used(openWith(store))
+    const haldir = openWith(store, { signer })
+    await haldir.createSession({ agent: 'bot', scopes: ['read'] })
+    expect((await haldir.trail.verify()).problems).toEqual([])
+    // Written by someone who reaches the files and neither store nor key.
+    const { lines } = chainOf(6, { writer: 'nobody', closed: false })
+    writeFileSync(join(audit, 'audit-nobody-1.jsonl'), lines.join(''))
+    const { problems } = await haldir.trail.verify()
+    expect(problems).toMatchObject([
+      { kind: 'unsigned', writer: 'nobody', message: expect.stringContaining('nobody knows') },
+    ])
+    expect((await haldir.trail.verify({ requireCheckpoints: false })).problems).toEqual([])
+    expect((await haldir.trail.verify({ key })).problems.map(({ kind }) => kind)).toEqual(['unsigned', 'unsigned'])
+    await haldir.close()
+  })
+
+  it('is not told apart without checkpoints: another store is another memory', async () => {
+    await used(openWith(memoryStore()))
+    const haldir = openWith(memoryStore())
+    expect((await haldir.trail.verify()).problems).toEqual([])
     await haldir.close()
   })
 })

@@ -171,20 +171,58 @@ describe('a signer', () => {
     ['that answers nonsense', () => 'signature' as unknown as Uint8Array],
     ['that answers another’s signature', () => new Uint8Array(64)],
     ['that answers later', () => Promise.resolve(new Uint8Array(64)) as unknown as Uint8Array],
-  ])('%s stops no call, and is seen', async (_, broken) => {
-    let sign: (message: Uint8Array) => Uint8Array = broken
+  ])('%s stops no call once the trail has begun, and is seen', async (_, broken) => {
+    let sign: (message: Uint8Array) => Uint8Array = signer.sign
     const own = { name: signer.name, publicKey: signer.publicKey, sign: (message: Uint8Array) => sign(message) }
     const { call, haldir, made } = await scene({ signer: own, every: 4 })
+    sign = broken
     await call(5)
-    expect(made()).toEqual([])
-    // Tried when the chain opens and when the next is due, not at every call.
-    expect(haldir.health()).toMatchObject({ ok: false, trail: { checkpoints: { made: 0, failed: 3, failing: true } } })
+    expect(made().map(({ size }) => size)).toEqual([1])
+    // Tried when the next is due, not at every call.
+    expect(haldir.health()).toMatchObject({ ok: false, trail: { checkpoints: { made: 1, failed: 3, failing: true } } })
     expect(haldir.health().faults).toMatchObject([{ part: 'signer', count: 3 }])
     expect(JSON.stringify(haldir.health())).not.toContain('card')
     sign = signer.sign
     await call(2)
-    expect(made().map(({ size }) => size)).toEqual([13, 17])
+    expect(made().map(({ size }) => size)).toEqual([1, 17])
     expect(haldir.health()).toMatchObject({ ok: true, trail: { checkpoints: { failed: 3, failing: false } } })
+    await haldir.close()
+  })
+
+  it('that fails from the start lets no chain begin: nothing is written and nothing runs', async () => {
+    let sign: (message: Uint8Array) => Uint8Array = () => new Uint8Array(64)
+    const own = { name: signer.name, publicKey: signer.publicKey, sign: (message: Uint8Array) => sign(message) }
+    const sink = memorySink()
+    const haldir = createHaldir({ sinks: [sink], checkpoints: { signer: own } })
+    const created = () => haldir.createSession({ agent: 'bot', scopes: ['read'] })
+    for (let n = 0; n < 2; n++) await expect(created()).rejects.toMatchObject({ code: 'unavailable' })
+    expect(sink.lines).toEqual([])
+    expect(haldir.health()).toMatchObject({ ok: false, trail: { checkpoints: { made: 0, failed: 2, failing: true } } })
+    sign = signer.sign
+    await (await created()).run(() => look())
+    const entries = entriesOf(sink.lines)
+    expect(entries.slice(0, 2).map(({ seq, type }) => [seq, type])).toEqual([
+      [0, 'writer-opened'],
+      [1, 'checkpoint'],
+    ])
+    expect(new Set(entries.map(({ writer }) => writer)).size).toBe(1)
+    expect(checkedCheckpoints(entries).map(({ size }) => size)).toEqual([1])
+    await haldir.close()
+    expect((await haldir.trail.verify({ key: signer.publicKey })).problems).toEqual([])
+  })
+
+  it('has signed before anything is written: the first write holds a checkpoint', async () => {
+    const inner = memorySink()
+    const writes: string[] = []
+    const sink: Sink = {
+      ...inner,
+      write(lines) {
+        writes.push(lines)
+        return inner.write(lines)
+      },
+    }
+    const { haldir } = await scene({}, { sinks: [sink] })
+    expect(writes[0]?.match(/"type":"[a-z-]+"/g)).toEqual(['"type":"writer-opened"', '"type":"checkpoint"'])
     await haldir.close()
   })
 
@@ -283,8 +321,9 @@ describe('a sink', () => {
     const choosy: Sink = {
       ...sink,
       write(lines) {
-        const late = inner.lines.length > 2 && inner.lines.every((line) => !line.includes('"after"'))
-        if (late && lines.includes('"type":"checkpoint"')) throw ended
+        const late = inner.lines.length > 2 && !lines.includes('"after"')
+        if (late && inner.lines.every((line) => !line.includes('"after"')) && lines.includes('"type":"checkpoint"'))
+          throw ended
         return write(lines)
       },
     }
@@ -316,7 +355,7 @@ describe('a sink', () => {
     await (await created()).run(() => look())
     await haldir.flush()
     const chains = Object.values(Object.groupBy(entriesOf(inner.lines), ({ writer }) => writer)) as Entry[][]
-    expect(chains.map((chain) => checkedCheckpoints(chain).length)).toEqual([0, 1])
+    expect(chains.map((chain) => checkedCheckpoints(chain).length)).toEqual([1])
     await haldir.close()
     expect((await haldir.trail.verify()).problems).toEqual([])
   })

@@ -11,7 +11,7 @@ import { caughtBy, pendingOf } from './approval-scene.ts'
 import { denial, told, turns } from './scene.ts'
 import { type Seen, seen } from './telemetry-scene.ts'
 
-const CANARY = 'HLDR-CANARY-"7f3a\n9c/ü+'
+const CANARY = 'HLDR-CANARY-"7xyq\n9c/ü+'
 const KEY = envKey('KEY', { env: { KEY: Buffer.alloc(32, 7).toString('base64') } })
 
 const open: Haldir[] = []
@@ -107,7 +107,7 @@ describe('a secret', () => {
     const text = `${inspect(written, { depth: 12 })}${JSON.stringify(written)}`.toLowerCase()
     for (const part of TELLING) expect(text.includes(part.toLowerCase()), part).toBe(false)
     // Nor is the error's name, where that is no name at all.
-    expect(text).not.toContain('7f3a')
+    expect(text).not.toContain('7xyq')
   })
 })
 

@@ -15,8 +15,8 @@ import { verifyTrail } from './verify.ts'
 export interface Trail extends Questions {
   /**
    * Checks every chain in the first required sink that can be read, and that no registered writer is missing. Where
-   * checkpoints are signed, their key is known, and what witnesses have kept; a chain may still have none. Throws
-   * `ConfigError` for options that it does not understand.
+   * checkpoints are signed, their key is known, and what witnesses have kept; a chain of before that may have none, if
+   * the store knows its writer. Throws `ConfigError` for options that it does not understand.
    */
   verify(options?: TrailVerifyOptions): Promise<Verification>
   /**
@@ -57,8 +57,9 @@ export function readingOf(parts: ReadingParts): Trail {
       if (!Array.isArray(writers)) throw new Unavailable('`store.writer.list` answered nonsense')
       const known = parts.signed && (await ask(parts.signed, deadlineMs, clock, 'witness.kept'))
       const trusted = [known?.trusted ?? [], options.trusted ?? []].flat()
-      // A chain that has just begun has none yet.
-      const requireCheckpoints = options.requireCheckpoints ?? options.key !== undefined
+      // A chain of before there were any has none; whoever can write files only could make one up.
+      const byKey = options.key === undefined ? known !== undefined && 'unknown' : true
+      const requireCheckpoints = options.requireCheckpoints ?? byKey
       return verifyTrail(readableOf(parts), { ...known, ...options, requireCheckpoints, trusted, writers })
     },
     async prove(entryId: string, options: ProveOptions = {}) {

@@ -7,9 +7,10 @@ import { isPromise, type MaybePromise } from '../clock.ts'
 import { Unavailable, Unplaced } from '../errors.ts'
 import type { Expired, Recovery } from '../sinks/sink.ts'
 import { Accepted } from './accepted.ts'
-import { Chain, type Draft, NOBODY } from './chain.ts'
+import { type Chain, type Draft, NOBODY } from './chain.ts'
 import { Channels } from './channels.ts'
-import type { Notary } from './checkpoints.ts'
+import type { Notary, Signed } from './checkpoints.ts'
+import { emptyChain, openingOf, quietly } from './opening.ts'
 import { Register } from './register.ts'
 import { claims, type Placed, type Stand, type TrailHealth, type TrailParts } from './trail-parts.ts'
 
@@ -30,13 +31,15 @@ export class WrittenTrail {
   #closed = false
   #unrecorded = 0
   #gap = 0
+  /** The checkpoint that this chain begins with, until it is accepted. */
+  #first: Signed | undefined
   /** The latest checkpoint that is on its way. */
   #sealing: Promise<void> | undefined
 
   constructor(parts: TrailParts) {
     this.#parts = parts
     this.#register = new Register(parts)
-    this.#chain = this.#newChain()
+    this.#chain = emptyChain(parts, parts.ids())
     this.#accepted = new Accepted(this.#chain.writer)
     this.#sinks = new Channels(parts, () => this.#end())
   }
@@ -195,10 +198,14 @@ export class WrittenTrail {
 
   /** Gives a draft its place and offers its line to every sink, in order. */
   #place(draft: Draft, at: number): MaybePromise<void> {
-    const chain = this.#chain
-    const line = chain.append(draft, at)
-    const { writer, entries, head } = chain
-    this.#parts.notary?.add(head)
+    const line = this.#chain.append(draft, at)
+    this.#parts.notary?.add(this.#chain.head)
+    return this.#offer(line, draft, at)
+  }
+
+  /** Offers what was placed last to every sink. */
+  #offer(line: string, draft: Draft, at: number): MaybePromise<void> {
+    const { writer, entries, head } = this.#chain
     const pending: Promise<void>[] = []
     let failure: unknown
     for (const channel of this.#sinks.required) {
@@ -241,9 +248,14 @@ export class WrittenTrail {
       await this.#sinks.again()
       this.#accepted.upTo(writer, entries, head)
     } else {
-      const after = this.#before ? { data: { after: this.#before } } : {}
-      await this.#place({ type: 'writer-opened', session: NOBODY, ...after }, this.#parts.clock.now())
+      const { chain, lines, draft, at, signed } = openingOf(this.#parts, writer, this.#before)
+      this.#chain = chain
+      this.#first = signed
+      await this.#offer(lines, draft, at)
     }
+    const { notary } = this.#parts
+    if (this.#first) notary?.stands(this.#first)
+    this.#first = undefined
     await this.#put(false)
     // All at once and in order: nothing newer comes between. What never had a place was not observed yet.
     const say = async ({ seq, draft, at }: Placed) => (seq < 0 ? this.#write(draft, at) : this.#place(draft, at))
@@ -251,10 +263,7 @@ export class WrittenTrail {
     if (this.#ended) throw new Unavailable('the trail has ended again')
     this.#before = undefined
     this.#open = true
-    const { notary } = this.#parts
     notary?.start(() => void this.#beat(notary))
-    // At once: a process that dies young is not to be taken for a chain that nobody has signed.
-    if (notary) await this.#checkpoint(notary)?.catch(() => {})
     // Not by `record`: if this ends the writer, too, that would wait for this very opening.
     while (this.#open && this.#recovered.length > 0) {
       const data = { ...this.#recovered.shift() }
@@ -275,25 +284,13 @@ export class WrittenTrail {
     await this.#sinks.idle()
     await this.#accepted.answered()
     this.#before = this.#accepted.stand ?? this.#before
-    this.#chain = this.#newChain()
+    this.#chain = emptyChain(this.#parts, this.#parts.ids())
     this.#again.unshift(...this.#accepted.begin(this.#chain.writer))
     this.#sinks.renew(this.#chain.writer)
     this.#ended = false
   }
 
-  #newChain(): Chain {
-    const { ids, haldir, enforced, notary } = this.#parts
-    const chain = new Chain(ids(), haldir, enforced)
-    notary?.begin(chain.writer)
-    return chain
-  }
-
   #put(closed: boolean): Promise<void> {
     return this.#register.put(this.#chain.genesis, this.#accepted, closed)
   }
-}
-
-/** Begins at once, and never rejects: an entry that is refused waits for the sink, or is said again by the next writer. */
-function quietly(append: () => MaybePromise<void>): Promise<void> {
-  return (async () => append())().catch(() => {})
 }

@@ -16,8 +16,11 @@ export interface VerifyOptions {
   readonly tree?: boolean
   /** The longest time a writer may be without a checkpoint, from its first entry to its end. */
   readonly heartbeat?: Duration
-  /** `false`: a chain without a checkpoint is no problem, although a key is given. */
-  readonly requireCheckpoints?: boolean
+  /**
+   * Which chains without a checkpoint are a problem: all (`true`; so it is where a key is given), none (`false`), or those
+   * that neither `writers` nor `trusted` know anything of (`'unknown'`).
+   */
+  readonly requireCheckpoints?: boolean | 'unknown'
   /** Parses every entry and checks it against the schema: see `malformed`. Some fifteen times as slow. */
   readonly exact?: boolean
   /** Told now and then how many bytes have been checked. */

@@ -160,8 +160,12 @@ class Verifying {
       const message = `the chain of writer \`${id}\` begins with entry ${base.entries}, in its file ${chain.first}, and nothing on record let go of those before`
       this.#add({ kind: 'missing-segment', writer: id, message })
     }
-    if (this.#rules.signed && !checkpoints.last && entries > 0) {
-      this.#add({ kind: 'unsigned', writer: id, message: `the chain of writer \`${id}\` has no checkpoint that holds` })
+    const { signed } = this.#rules
+    const needed = signed === 'unknown' ? chain.vouched === 0 : signed
+    if (needed && !checkpoints.last && entries > 0) {
+      const nobody = signed === 'unknown' ? ', and nobody knows of it' : ''
+      const message = `the chain of writer \`${id}\` has no checkpoint that holds${nobody}`
+      this.#add({ kind: 'unsigned', writer: id, message })
     }
     const silent = chain.closed ? undefined : checkpoints.silence(chain.at)
     if (silent) this.#add({ ...silent, writer: id })

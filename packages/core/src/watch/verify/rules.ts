@@ -12,8 +12,8 @@ export interface Rules {
   readonly writers: readonly WriterRow[]
   readonly tree: boolean
   readonly heartbeatMs: number | undefined
-  /** Whether a chain without a checkpoint is a problem. */
-  readonly signed: boolean
+  /** Whether a chain without a checkpoint is a problem: always, never, or when nobody knows of it. */
+  readonly signed: boolean | 'unknown'
   readonly exact: boolean
   readonly progress: ((bytes: number) => void) | undefined
 }
@@ -28,8 +28,11 @@ export function rulesOf(options: VerifyOptions): Rules {
   for (const key of keys) {
     if (!verifierFor(key, 'writer')) throw invalid('key', 'is a public key: `<name>+<id>+<base64>`')
   }
-  for (const [path, value] of Object.entries({ tree, exact, requireCheckpoints })) {
-    if (value !== undefined && typeof value !== 'boolean') throw invalid(path, 'is true or false')
+  for (const [path, value] of Object.entries({ tree, exact })) {
+    if (typeof value !== 'boolean') throw invalid(path, 'is true or false')
+  }
+  if (![undefined, true, false, 'unknown'].includes(requireCheckpoints)) {
+    throw invalid('requireCheckpoints', "is true, false or `'unknown'`")
   }
   if (!Array.isArray(writers)) throw invalid('writers', 'is a list of what a store knows of writers')
   return {
