@@ -23,10 +23,11 @@ const GROUND = [
   'key-file',
 ]
 const ROOMS: Record<string, readonly string[]> = {
-  gate: ['gate', 'stores/store', 'stores/approvals', 'stores/window', 'approvers/approver', 'governor', ...GROUND],
+  gate: ['gate', 'journal/journal', 'stores/store', 'stores/approvals', 'stores/window', 'approvers/approver', 'governor', ...GROUND],
   vault: ['vault', 'stores/store', ...GROUND],
   watch: ['watch', 'stores/store', 'sinks/sink', ...GROUND],
   egress: ['egress', ...GROUND],
+  journal: ['journal', 'stores/store', 'stores/window', 'sinks/lock', ...GROUND],
   witnesses: ['witnesses', 'watch/witness', 'watch/note', 'egress', ...GROUND],
   stores: ['stores', ...GROUND],
   // What leaves by HTTP goes the one guarded way out.
