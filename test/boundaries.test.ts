@@ -72,6 +72,8 @@ const PACKAGES: Record<string, readonly string[]> = {
   anthropic: ['@haldir/core', '@anthropic-ai/sdk'],
   langchain: ['@haldir/core', '@langchain/core'],
   openai: ['@haldir/core', 'openai', '@openai/agents'],
+  // A client is whatever has its shape: nothing of it is imported.
+  redis: ['@haldir/core'],
   testing: ['@haldir/core', 'vitest'],
 }
 
