@@ -67,6 +67,7 @@ export function assemble(options: CheckedOptions, warn: (warning: string) => voi
     deadlineMs,
     belongings: new WeakMap(),
     running: new Set(),
+    watch: undefined,
     open: true,
   }
   house.holds.adopt()
