@@ -46,8 +46,20 @@ export interface Store {
    * counted at the held amount. Also forgets ended holds that are older than a day.
    */
   expire(limit: number): MaybePromise<Expired>
+  /**
+   * Tells of sessions that were revoked, suspended, resumed or extended and of approvals that changed, by any process, soon after; answers how to stop. Hints
+   * may be lost, doubled or late: they save waiting, and authority stays with the other verbs. Never throws.
+   */
+  watch?(listener: (hint: Hint) => void): () => void
   close?(): MaybePromise<void>
 }
+
+/** What may have changed in the store, as a hint: who is told looks for himself. */
+export type Hint =
+  | { readonly about: 'sessions'; readonly ids: readonly string[] }
+  | { readonly about: 'approvals'; readonly ids: readonly string[] }
+  /** Anything may have: the connection was lost meanwhile. */
+  | { readonly about: 'everything' }
 
 export interface SessionRow {
   readonly id: string
