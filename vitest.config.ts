@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os'
 import { defineConfig } from 'vitest/config'
 
 // Tests run from source: the `@haldir/source` condition points every package at its `src`.
-const conditions = ['@haldir/source', 'node', 'import', 'default']
+const conditions = ['@haldir/source', 'node', 'default']
 const oldLangChain = new URL('test/versions/langchain-core-0.3/node_modules/@langchain/core', import.meta.url).pathname
 
 export default defineConfig({

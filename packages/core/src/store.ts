@@ -1,10 +1,11 @@
 /**
- * `@haldir/core/store`: for those who write a store; users never need it. The arithmetic and the rules that every store
- * shares stand here, so that each keeps rows and none decides in its own way.
+ * `@haldir/core/store`: for those who write stores and sinks; users never need it. The arithmetic and the rules that all
+ * of them share stand here, so that each keeps rows and none decides in its own way.
  */
-export { type Clock, type MaybePromise, steadyTime } from './clock.ts'
+export { background, type Clock, type MaybePromise, steadyTime } from './clock.ts'
 export { ConfigError, HaldirError, Unavailable } from './errors.ts'
 export { check, checkKeys } from './options.ts'
+export { soundTime, WriterEnded } from './sinks/sink.ts'
 export { type BareApproval, born, changed, fits, forgetAt, same } from './stores/approval-life.ts'
 export {
   type ApprovalChange,

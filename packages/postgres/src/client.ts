@@ -1,0 +1,99 @@
+/** How statements reach the database, and how what comes back is told apart. */
+import type { Clock } from '@haldir/core'
+import { background, Unavailable } from '@haldir/core/store'
+
+/** What every client offers: `pg` (a `Pool`), PGlite, and others that take a text with `$1` and answer rows. */
+export interface PostgresClient {
+  query(text: string, values?: unknown[]): PromiseLike<{ readonly rows: unknown[] }>
+  /** Of a pool: one connection of its own. Without it, `listen` is needed for `watch`. */
+  connect?(): PromiseLike<unknown>
+  /** As PGlite has it; answers how to stop. */
+  listen?(channel: string, callback: (payload: string) => void): PromiseLike<(...args: never[]) => PromiseLike<void>>
+  on?(event: 'error', listener: (error: Error) => void): unknown
+}
+
+/** A connection of a pool. */
+export interface Connection {
+  query(text: string, values?: unknown[]): PromiseLike<{ readonly rows: unknown[] }>
+  release(destroy?: boolean): void
+  on(event: string, listener: (told: { readonly payload?: string }) => void): unknown
+  removeAllListeners?(event: string): unknown
+  unref?(): void
+}
+
+/** A connection from the pool; `undefined`: this client has no pool. */
+export async function connection(client: PostgresClient): Promise<Connection | undefined> {
+  const got = (await client.connect?.()) as Connection | undefined
+  return typeof got?.release === 'function' ? got : undefined
+}
+
+/** The SQLSTATE of an error that the server has answered: then nothing of the statement is kept. */
+export function stateOf(error: unknown): string | undefined {
+  const { code, severity } = error as { code?: unknown; severity?: unknown }
+  // Node's own errors have a `code` as well, but no severity.
+  return typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code) && severity !== undefined ? code : undefined
+}
+
+/** Another transaction was in the way: the same may well succeed at once. */
+export function isConflict(error: unknown): boolean {
+  const state = stateOf(error)
+  return state === '40001' || state === '40P01'
+}
+
+/**
+ * Sends one statement. Without an answer in `ms` it rejects and the connection is closed, so that one that hangs does
+ * not stay in the pool: then nobody knows whether the statement was carried out.
+ */
+export async function ask(
+  client: PostgresClient,
+  text: string,
+  values: unknown[],
+  ms: number,
+  clock: Clock,
+): Promise<readonly unknown[]> {
+  let late = false
+  let own: Connection | undefined
+  let stop: () => void = () => {}
+  const deadline = new Promise<never>((_, reject) => {
+    stop = background(clock, ms, () => {
+      late = true
+      own?.release(true)
+      reject(new Unavailable('PostgreSQL did not answer in time'))
+    })
+  })
+  const work = async () => {
+    if (client.connect === undefined) return (await client.query(text, values)).rows
+    own = await connection(client)
+    if (own === undefined) return (await client.query(text, values)).rows
+    if (late) {
+      own.release()
+      throw new Unavailable('PostgreSQL did not answer in time')
+    }
+    try {
+      const { rows } = await own.query(text, values)
+      if (!late) own.release()
+      return rows
+    } catch (error) {
+      // What the server has answered leaves the connection as it was, unless it is closing it.
+      const state = stateOf(error)
+      if (!late) own.release(state === undefined || state.startsWith('57') || state.startsWith('08'))
+      throw error
+    }
+  }
+  const working = work()
+  working.catch(() => {})
+  try {
+    return await Promise.race([working, deadline])
+  } finally {
+    stop()
+  }
+}
+
+const heard = new WeakSet<PostgresClient>()
+
+/** A connection of a pool that dies while nobody uses it is replaced; unheard, its error would end the process. */
+export function hear(client: PostgresClient): void {
+  if (client.on === undefined || heard.has(client)) return
+  heard.add(client)
+  client.on('error', () => {})
+}

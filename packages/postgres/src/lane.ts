@@ -1,0 +1,63 @@
+/**
+ * The one way of a process to its meters: what arrives while a statement is under way goes with the next one, all of it
+ * together. So a commit serves many calls, and what a process has settled is known before what it admits later.
+ */
+import { isConflict, stateOf } from './client.ts'
+import { type Answer, unavailable, type Verbs } from './verbs.ts'
+
+/** One admit, reserve, settle or cancel, as `act` takes it. */
+export type Operation = Readonly<Record<string, unknown>>
+
+interface Waiting {
+  readonly operation: Operation
+  resolve(answer: Answer): void
+  reject(error: unknown): void
+}
+
+/** No statement carries more: others wait for its locks. */
+const MOST = 64
+
+export class Lane {
+  readonly #verbs: Verbs
+  #waiting: Waiting[] = []
+  #running = false
+
+  constructor(verbs: Verbs) {
+    this.#verbs = verbs
+  }
+
+  send(operation: Operation): Promise<Answer> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ operation, resolve, reject })
+      if (!this.#running) void this.#run()
+    })
+  }
+
+  async #run(): Promise<void> {
+    this.#running = true
+    // What is asked for in the same turn goes along.
+    await Promise.resolve()
+    while (this.#waiting.length > 0) await this.#carry(this.#waiting.splice(0, MOST))
+    this.#running = false
+  }
+
+  async #carry(all: readonly Waiting[]): Promise<void> {
+    try {
+      const { at, answers } = await this.#verbs.call('act', { ops: all.map(({ operation }) => operation) })
+      for (const [index, { resolve }] of all.entries()) resolve({ ...(answers as Answer[])[index], at })
+    } catch (error) {
+      // The server has refused the whole for what one of them said: each is asked for alone, so that none suffers for it.
+      if (all.length > 1 && stateOf(error) !== undefined && !isConflict(error) && !isClosing(error)) {
+        for (const one of all) await this.#carry([one])
+        return
+      }
+      // Nobody knows what was carried out. Each is known by its call, so it may be sent again.
+      for (const { reject } of all) reject(unavailable(error))
+    }
+  }
+}
+
+/** The server is going away, or has no room: no operation is to blame. */
+function isClosing(error: unknown): boolean {
+  return /^(57|53|08|58|XX)/.test(stateOf(error) ?? '')
+}

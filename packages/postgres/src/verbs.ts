@@ -1,0 +1,89 @@
+/** One verb, one statement: each is a call of a function in the database, which answers with the time it was done at. */
+import { type Clock, systemClock } from '@haldir/core'
+import { steadyTime, Unavailable } from '@haldir/core/store'
+import { ask, isConflict, type PostgresClient, stateOf } from './client.ts'
+import { inSchema, prepare } from './migrations.ts'
+
+export type Answer = Readonly<Record<string, unknown>>
+
+/** What is common to all verbs of a store. */
+export interface Verbs {
+  call(verb: string, body: Readonly<Record<string, unknown>>): Promise<Answer>
+}
+
+export interface VerbOptions {
+  readonly client: PostgresClient
+  readonly schema: string
+  /** Its time is sent, in place of the server's. */
+  readonly clock: Clock | undefined
+  readonly migrate: boolean
+  readonly timeoutMs: number
+  readonly random: () => number
+}
+
+/** How often a statement is sent again that another transaction was in the way of. */
+const TRIES = 10
+/** The part of the time passed in this process that counts: its clock may be a little fast. */
+const SLOWER = 0.999
+
+export function verbs({ client, schema, clock, migrate, timeoutMs, random }: VerbOptions): Verbs {
+  const own = clock ?? systemClock
+  const sent = clock && steadyTime(clock)
+  let ready: Promise<void> | undefined
+  let seen: { readonly at: number; readonly tick: number } | undefined
+
+  /** The least that the store's now is: what it has told us, and what has passed since. */
+  function least(): number | undefined {
+    if (!seen) return undefined
+    const passed = Math.max(0, own.monotonic() - seen.tick)
+    return seen.at + Math.floor(clock ? passed : passed * SLOWER)
+  }
+
+  function learn(at: unknown): void {
+    if (typeof at !== 'number') return
+    const known = least()
+    if (known === undefined || at >= known) seen = { at, tick: own.monotonic() }
+  }
+
+  async function once(verb: string, body: Readonly<Record<string, unknown>>): Promise<Answer> {
+    const time = { ...(sent && { sent: sent() }), ...(seen && { seen: least() }) }
+    const text = `SELECT ${inSchema(`haldir.${verb}`, schema)}($1::text::jsonb) AS answer`
+    const [row] = await ask(client, text, [JSON.stringify({ ...body, ...time })], timeoutMs, own)
+    const answer = (row as { answer: Answer }).answer
+    learn(answer.at)
+    return answer
+  }
+
+  async function prepared(): Promise<void> {
+    ready ??= prepare(client, schema, migrate, own)
+    try {
+      await ready
+    } catch (error) {
+      // The next verb tries again.
+      ready = undefined
+      throw error
+    }
+  }
+
+  return {
+    async call(verb, body) {
+      await prepared()
+      for (let tries = 1; ; tries++) {
+        try {
+          return await once(verb, body)
+        } catch (error) {
+          if (!isConflict(error) || tries >= TRIES) throw error
+          await new Promise<void>((wake) => void own.setTimeout(wake, random() * 2 * tries))
+        }
+      }
+    },
+  }
+}
+
+/** What a verb rejects with: of what the server said only its code, since the rest may repeat values. */
+export function unavailable(cause: unknown): Error {
+  if (cause instanceof Unavailable) return cause
+  const state = stateOf(cause)
+  const safe = state === undefined ? cause : new Error(`PostgreSQL answered with SQLSTATE ${state}`)
+  return new Unavailable('PostgreSQL could not carry this out', { cause: safe })
+}
