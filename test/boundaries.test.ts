@@ -23,7 +23,16 @@ const GROUND = [
   'key-file',
 ]
 const ROOMS: Record<string, readonly string[]> = {
-  gate: ['gate', 'journal/journal', 'stores/store', 'stores/approvals', 'stores/window', 'approvers/approver', 'governor', ...GROUND],
+  gate: [
+    'gate',
+    'journal/journal',
+    'stores/store',
+    'stores/approvals',
+    'stores/window',
+    'approvers/approver',
+    'governor',
+    ...GROUND,
+  ],
   vault: ['vault', 'stores/store', ...GROUND],
   watch: ['watch', 'stores/store', 'sinks/sink', ...GROUND],
   egress: ['egress', ...GROUND],

@@ -26,7 +26,10 @@ const redis = new Redis(server.url)
 const haldir = createHaldir({ store: redisStore(redis, { prefix }), sinks: [fileSink(audit)] })
 const session = await haldir.createSession({ agent: 'shipper', scopes: [`spend:${BUDGET}`], ttl: '10m' })
 
-const rows = Array.from({ length: REPLICAS }, (_, n): Row => ({ name: `replica ${n + 1}`, bought: 0, refused: 0, over: false }))
+const rows = Array.from(
+  { length: REPLICAS },
+  (_, n): Row => ({ name: `replica ${n + 1}`, bought: 0, refused: 0, over: false }),
+)
 const table = new Table(rows, BUDGET)
 const drawing = setInterval(() => table.draw(), 100)
 const codes = await Promise.all(
@@ -43,9 +46,12 @@ clearInterval(drawing)
 table.draw()
 
 const refused = rows.reduce((sum, row) => sum + row.refused, 0)
-console.log(`${codes.filter((code) => code === 0).length} replicas have ended, and each of them bought: ${rows.every(({ bought }) => bought > 0)}`)
+console.log(
+  `${codes.filter((code) => code === 0).length} replicas have ended, and each of them bought: ${rows.every(({ bought }) => bought > 0)}`,
+)
 console.log(`${table.bought} labels bought, ${refused} calls refused`)
-for (const { rule, used, held, limit } of await session.budget()) console.log(rule, `used ${used} of ${limit}, held ${held}`)
+for (const { rule, used, held, limit } of await session.budget())
+  console.log(rule, `used ${used} of ${limit}, held ${held}`)
 const { ok, writers } = await haldir.trail.verify()
 console.log(`trail ok ${ok}, ${writers.length} chains`)
 

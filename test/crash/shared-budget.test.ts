@@ -57,40 +57,44 @@ async function race(engine: RunningEngine, limit: number) {
   }
 }
 
-describe.each([SQLITE, REDIS, POSTGRES])('eight processes on one budget in $name', { timeout: 240_000 }, ({ unable, start }) => {
-  let engine: RunningEngine
-  beforeAll(async () => {
-    if (unable) console.info(`skipped: ${unable}`)
-    else engine = await start()
-  })
-  afterAll(() => engine?.stop())
-
-  it.skipIf(unable)('spend exactly the limit, when they want four times as much', async () => {
-    proves('invariant-3', 'per-session-budget')
-    const { ran, allowed, refused, codes, budget, audit } = await race(engine, 1_000)
-    expect({ ran, allowed, refused, codes, budget }).toEqual({
-      ran: 1_000,
-      allowed: 1_000,
-      refused: 3_000,
-      codes: ['budget-exceeded'],
-      budget: ['1000 USD', '0 USD'],
+describe.each([SQLITE, REDIS, POSTGRES])(
+  'eight processes on one budget in $name',
+  { timeout: 240_000 },
+  ({ unable, start }) => {
+    let engine: RunningEngine
+    beforeAll(async () => {
+      if (unable) console.info(`skipped: ${unable}`)
+      else engine = await start()
     })
-    const entries = recorded(audit)
-    const counts = ['intent', 'outcome', 'refusal'].map((type) => callsWith(entries, type).size)
-    expect(counts).toEqual([1_000, 1_000, 3_000])
-    const verified = await verifyFiles(audit)
-    expect(verified).toMatchObject({ ok: true, problems: [], orphans: [] })
-    expect(verified.writers.map(({ closed }) => closed)).toEqual(Array(PROCESSES).fill(true))
-  })
+    afterAll(() => engine?.stop())
 
-  it.skipIf(unable)('all succeed, when everything fits', async () => {
-    const { ran, allowed, refused, codes, budget } = await race(engine, 4_000)
-    expect({ ran, allowed, refused, codes, budget }).toEqual({
-      ran: 4_000,
-      allowed: 4_000,
-      refused: 0,
-      codes: [],
-      budget: ['4000 USD', '0 USD'],
+    it.skipIf(unable)('spend exactly the limit, when they want four times as much', async () => {
+      proves('invariant-3', 'per-session-budget')
+      const { ran, allowed, refused, codes, budget, audit } = await race(engine, 1_000)
+      expect({ ran, allowed, refused, codes, budget }).toEqual({
+        ran: 1_000,
+        allowed: 1_000,
+        refused: 3_000,
+        codes: ['budget-exceeded'],
+        budget: ['1000 USD', '0 USD'],
+      })
+      const entries = recorded(audit)
+      const counts = ['intent', 'outcome', 'refusal'].map((type) => callsWith(entries, type).size)
+      expect(counts).toEqual([1_000, 1_000, 3_000])
+      const verified = await verifyFiles(audit)
+      expect(verified).toMatchObject({ ok: true, problems: [], orphans: [] })
+      expect(verified.writers.map(({ closed }) => closed)).toEqual(Array(PROCESSES).fill(true))
     })
-  })
-})
+
+    it.skipIf(unable)('all succeed, when everything fits', async () => {
+      const { ran, allowed, refused, codes, budget } = await race(engine, 4_000)
+      expect({ ran, allowed, refused, codes, budget }).toEqual({
+        ran: 4_000,
+        allowed: 4_000,
+        refused: 0,
+        codes: [],
+        budget: ['4000 USD', '0 USD'],
+      })
+    })
+  },
+)

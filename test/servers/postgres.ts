@@ -1,7 +1,7 @@
 /** A throw-away PostgreSQL on a free port of this machine, which tests may kill and start again. */
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { accessSync, chmodSync, chownSync, constants, globSync, mkdtempSync, rmSync } from 'node:fs'
+import { accessSync, chmodSync, chownSync, constants, globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -59,6 +59,23 @@ async function freePort(): Promise<number> {
   return port
 }
 
+function childrenOf(pid: number | undefined): number[] {
+  try {
+    return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number)
+  } catch {
+    return []
+  }
+}
+
+/** Whether there was such a process. */
+function kill(pid: number): boolean {
+  try {
+    return process.kill(pid, 'SIGKILL')
+  } catch {
+    return false
+  }
+}
+
 /** Starts one. `durable`: it waits for the disk at each commit, as yours does. */
 export async function startPostgres({ durable = false } = {}): Promise<PostgresServer> {
   const place = programs()
@@ -102,8 +119,12 @@ export async function startPostgres({ durable = false } = {}): Promise<PostgresS
     process.off('exit', killed)
     if (!ending || ending.exitCode !== null || ending.signalCode !== null) return
     const over = once(ending, 'exit')
+    const children = signal === 'SIGKILL' ? childrenOf(ending.pid) : []
     ending.kill(signal)
     await over
+    // A dead server's processes go on until they notice.
+    for (const child of children) kill(child)
+    while (children.some(kill)) await new Promise((wake) => setTimeout(wake, 5))
   }
 
   const server: PostgresServer = {

@@ -1,6 +1,7 @@
 /** A wire to a server that is slow, cut, or dead to what comes back: what happens between a process and its store. */
-import { createServer, connect, type Socket } from 'node:net'
+
 import { once } from 'node:events'
+import { connect, createServer, type Socket } from 'node:net'
 
 export interface Wire {
   readonly port: number
@@ -27,15 +28,17 @@ export async function wireTo(port: number): Promise<Wire> {
         far.destroy()
       })
     }
-    // Timers of one length fire in the order they were made, so nothing overtakes.
-    const pass = (data: Buffer, to: Socket) => {
-      if (wire.delayMs === 0) to.write(data)
-      else setTimeout(() => to.write(data), wire.delayMs)
+    const pass = (from: Socket, to: Socket, heard: () => boolean) => {
+      let last: Promise<unknown> = Promise.resolve()
+      from.on('data', (data) => {
+        if (!heard()) return
+        const due = wire.delayMs === 0 ? undefined : new Promise((wake) => setTimeout(wake, wire.delayMs))
+        // Nothing overtakes what is still under way.
+        last = last.then(() => due).then(() => to.write(data))
+      })
     }
-    near.on('data', (data) => pass(data, far))
-    far.on('data', (data) => {
-      if (!wire.deaf) pass(data, near)
-    })
+    pass(near, far, () => true)
+    pass(far, near, () => !wire.deaf)
   }).listen(0, '127.0.0.1')
   await once(server, 'listening')
   const wire: Wire = {
