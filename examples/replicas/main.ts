@@ -32,16 +32,21 @@ const rows = Array.from(
 )
 const table = new Table(rows, BUDGET)
 const drawing = setInterval(() => table.draw(), 100)
-const codes = await Promise.all(
-  rows.map(async (row, n) => {
-    const args = [server.url, prefix, audit, session.token, `r${n + 1}`, String(ORDERS)]
-    const worker = fork(new URL('worker.ts', import.meta.url), args, { execArgv: process.execArgv })
-    worker.on('message', (said: 'bought' | 'refused') => row[said]++)
-    const [code] = await once(worker, 'exit')
+const workers = rows.map((_, n) => {
+  const args = [server.url, prefix, audit, session.token, `r${n + 1}`, String(ORDERS)]
+  return fork(new URL('worker.ts', import.meta.url), args, { execArgv: process.execArgv })
+})
+const exits = workers.map((worker) => once(worker, 'exit'))
+await Promise.all(workers.map((worker) => once(worker, 'message')))
+for (const [n, worker] of workers.entries()) {
+  const row = rows[n] as Row
+  worker.on('message', (said: 'bought' | 'refused') => row[said]++)
+  worker.once('exit', () => {
     row.over = true
-    return code
-  }),
-)
+  })
+  worker.send('go')
+}
+const codes = (await Promise.all(exits)).map(([code]) => code as number)
 clearInterval(drawing)
 table.draw()
 

@@ -1,4 +1,5 @@
 /** One replica: an agent that buys a label for one order after the other, on a budget that all replicas share. */
+import { once } from 'node:events'
 import { setTimeout as pause } from 'node:timers/promises'
 import { governed } from '@haldir/ai-sdk'
 import { createHaldir, usd } from '@haldir/core'
@@ -10,6 +11,12 @@ import { z } from 'zod'
 import { modelFor } from './model.ts' // yours; here one that says what it was told to
 
 const [url = '', prefix = '', audit = '', token = '', name = '', orders = '0'] = process.argv.slice(2)
+
+/** All begin when the last of them is ready. */
+async function started(): Promise<void> {
+  process.send?.('ready')
+  await once(process, 'message')
+}
 
 // #region readme
 // Every replica opens the same store. Sessions, budgets and revokes are shared; each writes a chain of its own.
@@ -28,6 +35,7 @@ const buy_label = tool({
 })
 const tools = governed({ buy_label }, { buy_label: { scope: 'spend', cost: usd(1) } }, { haldir })
 
+await started()
 for (let n = 1; n <= Number(orders) && !session.signal.aborted; n++) {
   const order = `${name}-${n}`
   const prompt = `Send order ${order} on its way.`

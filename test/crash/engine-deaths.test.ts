@@ -22,6 +22,7 @@ const standing = async (session: Session) => {
   const [line] = await session.budget()
   return { used: Number(line?.used.decimal), held: Number(line?.held.decimal) }
 }
+/** Every line of theirs that begins with this word. */
 const said = (programs: readonly Program[], word: string) =>
   programs.flatMap(({ lines }) => lines.filter((line) => line.startsWith(`${word} `)))
 
@@ -59,8 +60,8 @@ describe.each([REDIS, POSTGRES])('deaths around $name', { timeout: 240_000 }, ({
       workers.push(...hired)
       await Promise.all(
         hired.map(async (worker) => {
-          await worker.said('ready')
-          await pause(Math.random() * 30)
+          await worker.said('begun')
+          await pause(Math.random() * 20)
           expect(await worker.kill()).toBe('SIGKILL')
         }),
       )
@@ -96,7 +97,10 @@ describe.each([REDIS, POSTGRES])('deaths around $name', { timeout: 240_000 }, ({
       await engine.server?.kill()
       await engine.server?.restart()
       // It heals by itself: somebody is served again before it dies the next time.
-      while (said(workers, 'done').length === before) await pause(5)
+      while (said(workers, 'done').length === before) {
+        expect(workers.filter(({ over }) => over)).toEqual([])
+        await pause(5)
+      }
     }
     for (const worker of workers) worker.tell('stop')
     expect(await Promise.all(workers.map(({ ended }) => ended))).toEqual(Array(WORKERS).fill(0))
