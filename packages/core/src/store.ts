@@ -1,41 +1,23 @@
-/**
- * `@haldir/core/store`: for those who write a store; users never need it. The arithmetic and the rules that every store
- * shares stand here, so that each keeps rows and none decides in its own way.
- */
+/** `@haldir/core/store`: for authors of stores and sinks. What every one of them needs, so that it means the same in all. */
 export { type Clock, type MaybePromise, steadyTime } from './clock.ts'
 export { ConfigError, HaldirError, Unavailable } from './errors.ts'
 export { check, checkKeys } from './options.ts'
-export { type BareApproval, born, changed, fits, forgetAt, same } from './stores/approval-life.ts'
-export {
-  type ApprovalChange,
-  type ApprovalFilter,
-  type ApprovalQuery,
-  type ApprovalRow,
-  type ApprovalState,
-  type ApprovalVerbs,
-  type Consent,
-  type ConsentRefusal,
-  consentRefusal,
-  type Delivery,
-  type NewApproval,
-  type PendingLimits,
-  REMEMBER_MS,
-  type Requested,
+export type {
+  ApprovalChange,
+  ApprovalFilter,
+  ApprovalQuery,
+  ApprovalRow,
+  ApprovalState,
+  ApprovalVerbs,
+  Consent,
+  Delivery,
+  NewApproval,
+  PendingLimits,
+  Requested,
 } from './stores/approvals.ts'
-export {
-  bornInto,
-  extended,
-  isLive,
-  type Life,
-  refusedBy,
-  type SessionRefusal,
-  stillBy,
-  suspendedWith,
-} from './stores/lineage.ts'
-export { type Bucket, chargedOn, EMPTY, leaked, type Refusal, tooFast } from './stores/rate.ts'
+export { type Bucket, leaked, tooFast } from './stores/rate.ts'
 export type {
   Admission,
-  AdmitRefusal,
   AdmitRequest,
   Cap,
   CapReached,
@@ -57,8 +39,7 @@ export type {
   SettleRequest,
   Store,
   StoredSecret,
-  Suspension,
   WriterRow,
   WriterVerbs,
 } from './stores/store.ts'
-export { isZone, meterOf, rowOf, WINDOWS, type Window, windowOf } from './stores/window.ts'
+export { type Window, windowOf } from './stores/window.ts'

@@ -35,7 +35,7 @@ end
 
 -- Files a session under its end. The keys go some time after it, with those of its meters.
 local function file(id, agent, expires, live)
-  local gone = expires + KEEP
+  local gone = math.max(expires, now) + KEEP
   lapse(base .. 's:' .. id, gone)
   lapse(base .. 'd:' .. id, gone)
   for _, key in ipairs(cjson.decode(redis.call('HGET', base .. 's:' .. id, 'meters'))) do
@@ -107,7 +107,7 @@ if revoked then redis.call('HSET', key, 'revoked', revoked) end
 if by then redis.call('HSET', key, 'by', by, 'rule', rule) end
 for _, ancestor in ipairs(chain) do
   redis.call('SADD', base .. 'd:' .. ancestor, id)
-  lapse(base .. 'd:' .. ancestor, lifeOf(ancestor).expires + KEEP)
+  lapse(base .. 'd:' .. ancestor, math.max(lifeOf(ancestor).expires, now) + KEEP)
 end
 file(id, agent, expires, live)
 return { 'ok', whole(now), rowOf(id) }
