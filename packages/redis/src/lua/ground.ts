@@ -68,7 +68,9 @@ local function add(a, b)
   if #sum > 19 then error('${OVERFLOW}') end
   return sum
 end
+`
 
+export const MINUS: string = `
 -- Nothing is ever less than nothing.
 local function minus(a, b)
   if not less(b, a) then return '0' end

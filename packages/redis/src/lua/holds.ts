@@ -5,11 +5,13 @@
 
 export const HOLDS: string = `
 local function holdOf(call)
+  if not redis.call('HGET', base .. 'h:' .. call, 'state') then return nil end
   local found = redis.call('HMGET', base .. 'h:' .. call, 'session', 'state', 'lease', 'parts', 'once')
-  if not found[2] then return nil end
   return { session = found[1], state = found[2], lease = tonumber(found[3]), parts = found[4], once = found[5] }
 end
+`
 
+export const ENDING: string = `
 local function isEnded(state) return state == 'settled' or state == 'released' end
 
 -- Ended holds are known for a day; orphans as long as a late settle may come.
@@ -76,9 +78,9 @@ local function outside(from)
 end
 `
 
-/** Arguments: state, call, session, lease, once, memo, consent (id, binding, grant), window (from, to), charges. */
+/** Arguments: state, call, session, lease, once, memo, consent (id, binding, grant), rates?, window (from, to), charges. */
 export const ADMIT: string = `
-if outside(11) then return { 'edge', whole(now) } end
+if outside(12) then return { 'edge', whole(now) } end
 local state, call, session, lease, once = ARGV[2], ARGV[3], ARGV[4], now + ARGV[5], ARGV[6]
 
 local function no(refusal)
@@ -114,12 +116,12 @@ if before then
 end
 
 if once ~= '' and taken(string.sub(once, 2)) then return no({ 'duplicate-call' }) end
-if state == 'running' and #ARGV < 13 and once == '' then
+if state == 'running' and #ARGV < 14 and once == '' then
   use()
   return yes
 end
 -- Invariant: a call takes from all its meters or from none: nothing is written before the last has room.
-local refusal, parts = take(13)
+local refusal, parts = take(14)
 if refusal then return no(refusal) end
 flush()
 local key = base .. 'h:' .. call
