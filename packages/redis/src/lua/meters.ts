@@ -1,5 +1,5 @@
 /**
- * Budgets and quotas: one hash for each row, `m:<window>|<key of the meter>`, with its cap and what is used and held.
+ * Budgets and quotas: one text for each row, `m:<window>|<key of the meter>`: its cap, what is used and what is held.
  * The row of a session's meter without a window's name carries the limit; the rows of its windows are copied from it.
  */
 
@@ -9,8 +9,13 @@ local rows = {}
 
 local function row(name)
   if rows[name] == nil then
-    local found = redis.call('HMGET', base .. 'm:' .. name, 'cap', 'used', 'held')
-    rows[name] = found[1] and { cap = found[1], used = found[2] or '0', held = found[3] or '0' } or false
+    local text = redis.call('GET', base .. 'm:' .. name)
+    rows[name] = false
+    if text then
+      local cap, used, held = string.match(text, '^(%d+) (%d+) (%d+)$')
+      if not cap then error('HALDIR a row is not one') end
+      rows[name] = { cap = cap, used = used, held = held }
+    end
   end
   return rows[name]
 end
@@ -21,17 +26,19 @@ local function meterOf(name) return string.sub(name, string.find(name, '|', 1, t
 local function own(name)
   local found = row(name)
   if found or string.sub(name, 1, 1) == '|' then return found end
-  local cap = redis.call('HGET', base .. 'm:|' .. meterOf(name), 'cap')
-  if not cap then return false end
-  rows[name] = { cap = cap, used = '0', held = '0', fresh = true }
+  local total = row('|' .. meterOf(name))
+  if not total then return false end
+  rows[name] = { cap = total.cap, used = '0', held = '0', fresh = true }
   return rows[name]
 end
 
 local function flush()
   for name, one in pairs(rows) do
     if one and one.changed then
-      redis.call('HSET', base .. 'm:' .. name, 'cap', one.cap, 'used', one.used, 'held', one.held)
-      if one.fresh and one.lasts ~= '' then redis.call('PEXPIRE', base .. 'm:' .. name, one.lasts) end
+      local text = one.cap .. ' ' .. one.used .. ' ' .. one.held
+      if not one.fresh then redis.call('SET', base .. 'm:' .. name, text, 'KEEPTTL')
+      elseif one.lasts ~= '' then redis.call('SET', base .. 'm:' .. name, text, 'PX', one.lasts)
+      else redis.call('SET', base .. 'm:' .. name, text) end
     end
   end
 end

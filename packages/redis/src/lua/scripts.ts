@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto'
 import { APPROVAL, APPROVALS, CHANGE, CONSENT, END, REQUEST, USE } from './approvals.ts'
 import { DECIMAL, MINUS, RATES, TIME } from './ground.ts'
-import { ADMIT, CANCEL, EDGE, ENDING, EXPIRE, HOLD, HOLDS, LIFE, ONCE, READ, RENEW, SETTLE } from './holds.ts'
+import { ADMIT, CANCEL, EDGE, ENDING, EXPIRE, HOLD, HOLDS, LIFE, ONCE, OPEN, READ, RENEW, SETTLE } from './holds.ts'
 import { COUNT, MOVE, PARTS, ROWS, TAKE } from './meters.ts'
 import { CLAIM, HELLO, LOOK, PUT_WRITER, TENANTS, TOUCH, UNCLAIM, WRITE, WRITERS } from './plain.ts'
 import { DELETE, NEWEST, PUT, REWRAP, SECRETS, USED, VERSIONS } from './secrets.ts'
@@ -87,7 +87,8 @@ export const SCRIPTS: Readonly<Record<ScriptName, Script>> = {
     TAKE,
     HOLDS,
     when("ARGV[6] ~= ''", ONCE),
-    LIFE,
+    OPEN,
+    when('now >= open', LIFE),
     EDGE,
     when("ARGV[8] ~= ''", TELL, CONSENT),
     ADMIT,
