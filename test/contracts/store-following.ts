@@ -10,15 +10,17 @@ import fc from 'fast-check'
 import { create, type Real } from './store-commands.ts'
 import { HOUR, Reference } from './store-reference.ts'
 
-type Commands = fc.Arbitrary<Iterable<fc.AsyncCommand<Reference, Real>>>
+/** What random runs are made of. */
+export type Runs = fc.Arbitrary<Iterable<fc.AsyncCommand<Reference, Real>>>
 
-interface Opened {
+export interface Opened {
   readonly store: Store
   readonly reopen?: () => Store
   close(): void
 }
 
-function follows(commands: Commands, open: (clock: FakeClock) => Opened, numRuns: number): Promise<void> {
+/** Opens an empty store for each run. */
+export function follows(commands: Runs, open: (clock: FakeClock) => Opened, numRuns: number): Promise<void> {
   const property = fc.asyncProperty(commands, async (list) => {
     // Shortly before Lord Howe puts its clocks back by half an hour, on a Saturday.
     const clock = fakeClock(Date.UTC(2026, 3, 4, 13, 20))
@@ -34,12 +36,12 @@ function follows(commands: Commands, open: (clock: FakeClock) => Opened, numRuns
   return fc.assert(property, { numRuns })
 }
 
-export function followsInMemory(commands: Commands, numRuns: number): Promise<void> {
+export function followsInMemory(commands: Runs, numRuns: number): Promise<void> {
   return follows(commands, (clock) => ({ store: memoryStore({ clock }), close() {} }), numRuns)
 }
 
 /** Each run in a file of its own, which another process may open at any time. */
-export async function followsInFiles(commands: Commands, numRuns: number): Promise<void> {
+export async function followsInFiles(commands: Runs, numRuns: number): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), 'haldir-model-'))
   let files = 0
   const open = (clock: FakeClock): Opened => {

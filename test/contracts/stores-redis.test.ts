@@ -1,3 +1,4 @@
+import type { Store } from '@haldir/core'
 import { redisStore } from '@haldir/redis'
 import { storeContract } from '@haldir/testing'
 import { Redis } from 'ioredis'
@@ -27,10 +28,16 @@ if (server) {
     name: 'redis',
     open({ clock }) {
       const prefix = server.prefix()
+      const stores: Store[] = []
+      const from = (client: Redis, options: { clock: typeof clock }) => {
+        const store = redisStore(client, { prefix, ...options })
+        stores.push(store)
+        return store
+      }
       return {
-        store: redisStore(first, { prefix, clock }),
-        reopen: (options) => redisStore(second, { prefix, ...options }),
-        close() {},
+        store: from(first, { clock }),
+        reopen: (options) => from(second, options),
+        close: () => stores.forEach((store) => void store.close?.()),
       }
     },
   })

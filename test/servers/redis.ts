@@ -45,11 +45,14 @@ process.on('exit', () => {
 })
 
 /** Starts a server of our own. Without a program for it: undefined. */
-export async function startRedis(config: Readonly<Record<string, string>> = {}): Promise<RedisServer | undefined> {
+export async function startRedis(
+  config: Readonly<Record<string, string>> = {},
+  given?: number,
+): Promise<RedisServer | undefined> {
   const program = redisProgram()
   if (!program) return undefined
   const folder = mkdtempSync(join(tmpdir(), 'haldir-redis-'))
-  const port = await freePort()
+  const port = given ?? (await freePort())
   const options = { bind: '127.0.0.1', appendonly: 'no', save: '', 'maxmemory-policy': 'noeviction', ...config }
   const args = ['--port', String(port), '--dir', folder, '--daemonize', 'no']
   for (const [name, value] of Object.entries(options)) args.push(`--${name}`, value)

@@ -22,6 +22,7 @@ export interface IoredisClient {
   info(...section: string[]): Promise<string>
   duplicate(): IoredisClient
   on(event: string, listener: (...args: any[]) => void): unknown
+  off(event: string, listener: (...args: any[]) => void): unknown
   subscribe(...channels: string[]): Promise<unknown>
   disconnect(): void
   /** Of a `Cluster`. */
@@ -34,8 +35,8 @@ export interface Connection {
   run(script: Script, key: string, args: readonly string[]): PromiseLike<unknown>
   /** Undefined: it can't be told. */
   info(): PromiseLike<readonly string[]> | undefined
-  /** Calls back each time that commands may go to another server, or to one that has begun anew. */
-  renewed(listener: () => void): void
+  /** Calls back each time that commands may go to another server, or to one that has begun anew; answers how to stop. */
+  renewed(listener: () => void): () => void
   /** `again`: hints may have been lost. Undefined: it can't listen. */
   readonly listen: ((channel: string, message: (text: string) => void, again: () => void) => () => void) | undefined
 }
@@ -56,7 +57,7 @@ function overAny(client: RedisClient): Connection {
   return {
     run: ({ text }, key, args) => client.eval(text, [key], args),
     info: () => client.info?.().then((texts) => (typeof texts === 'string' ? [texts] : texts)),
-    renewed: () => {},
+    renewed: () => () => {},
     listen:
       client.subscribe &&
       ((channel, message, again) => {
@@ -78,13 +79,14 @@ function overAny(client: RedisClient): Connection {
   }
 }
 
+/** A connection is there again; a cluster has found another server. */
+const RENEWED = ['ready', '+node']
+
 function overIoredis(client: IoredisClient): Connection {
   if (client.options?.keyPrefix) {
     throw new ConfigError('invalid-option', 'client', '`keyPrefix` of ioredis is not for this store: it has `prefix`')
   }
   const sent = new Set<string>()
-  // A server that has begun anew knows no script.
-  client.on('ready', () => sent.clear())
   return {
     run({ text, sha }, key, args) {
       // Whole the first time, without waiting for what becomes of it: so the order of commands is kept.
@@ -98,13 +100,21 @@ function overIoredis(client: IoredisClient): Connection {
       })
     },
     info: async () => {
-      const servers = client.nodes?.('master') ?? [client]
+      if (!client.nodes) return [await client.info('memory')]
       // A cluster that has not connected yet knows none of its servers: this waits for it.
-      return Promise.all((servers.length > 0 ? servers : [client]).map((server) => server.info('memory')))
+      if (client.nodes('master').length === 0) await client.info('memory')
+      return Promise.all(client.nodes('master').map((server) => server.info('memory')))
     },
-    renewed: (listener) => {
-      client.on('ready', listener)
-      client.on('+node', listener)
+    renewed(listener) {
+      const renewed = () => {
+        // A server that has begun anew knows no script.
+        sent.clear()
+        listener()
+      }
+      for (const event of RENEWED) client.on(event, renewed)
+      return () => {
+        for (const event of RENEWED) client.off(event, renewed)
+      }
     },
     listen(channel, message, again) {
       const own = client.duplicate()

@@ -26,15 +26,21 @@ export class Engine {
   #renewals = 0
   #begun = false
   #waiting: Waiting[] = []
+  readonly #forsake: () => void
 
   constructor(connection: Connection, prefix: string, moments: Moments, evictionOk: boolean) {
     this.#connection = connection
     this.prefix = prefix
     this.moments = moments
     this.#evictionOk = evictionOk
-    connection.renewed(() => this.#doubt())
+    this.#forsake = connection.renewed(() => this.#doubt())
     // A clock of ours goes on from where the store's time was when this began, so that is asked at once.
     if (moments.isOwn) void this.#check()
+  }
+
+  /** Leaves the client alone, which is not ours to close. */
+  close(): void {
+    this.#forsake()
   }
 
   /** Runs a script of a tenant. Sent in this very turn, if the server is known to be sound. */

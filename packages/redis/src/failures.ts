@@ -1,5 +1,6 @@
 /** What goes wrong, in words that hold no value. */
 import { HaldirError, Unavailable } from '@haldir/core/store'
+import { OVERFLOW } from './lua/ground.ts'
 
 /** A reply that this store's scripts never give. */
 export function unexpected(): Unavailable {
@@ -13,6 +14,8 @@ export function unexpected(): Unavailable {
 export function failure(error: unknown): HaldirError {
   if (HaldirError.isInstance(error)) return error
   const { message, code } = (error ?? {}) as { readonly message?: unknown; readonly code?: unknown }
+  if (String(message).includes(OVERFLOW))
+    return new Unavailable('an amount is beyond what the Redis store counts exactly')
   const known = [String(message).match(/^-?([A-Z]{2,20})\b/)?.[1], code].find(
     (kind) => typeof kind === 'string' && /^[A-Z_]{2,32}$/.test(kind),
   )

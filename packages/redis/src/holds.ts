@@ -51,7 +51,8 @@ export function redisHolds(engine: Engine, tenants: Tenants): Holds {
     tenants.calls.set(call, tenant)
     for (const { meter } of charges) tenants.meters.set(meter.key, tenant)
     const presented = consent ? [`=${consent.id}`, consent.binding, consent.grant ? '1' : '0'] : ['', '', '']
-    const about = [state, call, session, String(leaseMs), optional(once), optional(memo), ...presented]
+    const rated = charges.some(({ meter }) => meter.rate) ? '1' : '0'
+    const about = [state, call, session, String(leaseMs), optional(once), optional(memo), ...presented, rated]
     const reply = await engine.askAt('admit', tenant, (now) => [...about, ...argsOf(charges, moments, now)])
     return admissionFrom(reply, request)
   }

@@ -41,6 +41,9 @@ export function redisStore(client: IoredisClient | RedisClient, options: RedisSt
     secret: redisSecrets(engine, tenants),
     writer: redisWriters(engine),
     ...(told && { watch: told.watch }),
-    close: () => told?.close(),
+    close() {
+      told?.close()
+      engine.close()
+    },
   }
 }

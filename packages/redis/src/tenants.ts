@@ -8,28 +8,37 @@ const MOST = 50_000
 /** How often the last activity of a tenant is written down. */
 const MINUTE_MS = 60_000
 
-/** The newest of what was said, and no more than so many. */
-class Recent {
-  readonly #tenants = new Map<string, string>()
+/**
+ * What was said last, and no more than so much: in two halves, of which the older is dropped when the newer is full. To
+ * take single entries from the front of a large `Map` costs more the more were taken.
+ */
+class Recent<T> {
+  #new = new Map<string, T>()
+  #old = new Map<string, T>()
 
-  get(id: string): string | undefined {
-    return this.#tenants.get(id)
+  get(id: string): T | undefined {
+    const value = this.#new.get(id)
+    if (value !== undefined) return value
+    const older = this.#old.get(id)
+    if (older !== undefined) this.set(id, older)
+    return older
   }
 
-  set(id: string, tenant: string): void {
-    this.#tenants.delete(id)
-    this.#tenants.set(id, tenant)
-    if (this.#tenants.size > MOST) this.#tenants.delete(this.#tenants.keys().next().value as string)
+  set(id: string, value: T): void {
+    this.#new.set(id, value)
+    if (this.#new.size < MOST / 2) return
+    this.#old = this.#new
+    this.#new = new Map()
   }
 }
 
 export class Tenants {
-  readonly sessions: Recent = new Recent()
-  readonly calls: Recent = new Recent()
-  readonly meters: Recent = new Recent()
-  readonly approvals: Recent = new Recent()
+  readonly sessions: Recent<string> = new Recent()
+  readonly calls: Recent<string> = new Recent()
+  readonly meters: Recent<string> = new Recent()
+  readonly approvals: Recent<string> = new Recent()
   readonly #engine: Engine
-  readonly #active = new Map<string, number>()
+  readonly #active = new Recent<number>()
   #known: ReadonlySet<string> = new Set()
 
   constructor(engine: Engine) {
@@ -39,9 +48,7 @@ export class Tenants {
   /** Writes down that a tenant is there. Before anything of a tenant is made, this has to be waited for. */
   async touch(tenant: string): Promise<void> {
     await this.#engine.plain('touch', tenantsKey(this.#engine.prefix), [tenant])
-    this.#active.delete(tenant)
     this.#active.set(tenant, this.#engine.moments.estimate())
-    if (this.#active.size > MOST) this.#active.delete(this.#active.keys().next().value as string)
   }
 
   /** The same, at most once a minute, by the way: the tenant is written down already, since it has a session. */

@@ -32,6 +32,9 @@ local DAY = 86400000
 local KEEP = 7 * DAY
 `
 
+/** What a script fails with that would count further than it can. */
+export const OVERFLOW = 'HALDIR an amount is out of bounds'
+
 /**
  * Amounts are decimal strings without sign, since Lua counts in doubles. Up to 15 digits a double is exact; longer ones
  * are counted in two halves. What has more than 19 digits is refused, before anything is written.
@@ -62,10 +65,12 @@ local function add(a, b)
   local high, low = ah + bh, al + bl
   if low >= 1e10 then high, low = high + 1, low - 1e10 end
   local sum = joined(high, low)
-  if #sum > 19 then error('HALDIR an amount is out of bounds') end
+  if #sum > 19 then error('${OVERFLOW}') end
   return sum
 end
+`
 
+export const MINUS: string = `
 -- Nothing is ever less than nothing.
 local function minus(a, b)
   if not less(b, a) then return '0' end

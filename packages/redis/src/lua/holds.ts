@@ -5,11 +5,13 @@
 
 export const HOLDS: string = `
 local function holdOf(call)
+  if not redis.call('HGET', base .. 'h:' .. call, 'state') then return nil end
   local found = redis.call('HMGET', base .. 'h:' .. call, 'session', 'state', 'lease', 'parts', 'once')
-  if not found[2] then return nil end
   return { session = found[1], state = found[2], lease = tonumber(found[3]), parts = found[4], once = found[5] }
 end
+`
 
+export const ENDING: string = `
 local function isEnded(state) return state == 'settled' or state == 'released' end
 
 -- Ended holds are known for a day; orphans as long as a late settle may come.
@@ -49,6 +51,11 @@ local function taken(once)
 end
 `
 
+/** Until when a session lives, if it neither is revoked nor stands still: most admits need know no more. */
+export const OPEN: string = `
+local open = tonumber(redis.call('HGET', base .. 's:' .. ARGV[4], 'open') or 0)
+`
+
 /** Why a session admits nothing: the reason, and of one that is suspended the rule. */
 export const LIFE: string = `
 local function lifeOf(session)
@@ -76,9 +83,9 @@ local function outside(from)
 end
 `
 
-/** Arguments: state, call, session, lease, once, memo, consent (id, binding, grant), window (from, to), charges. */
+/** Arguments: state, call, session, lease, once, memo, consent (id, binding, grant), rates?, window (from, to), charges. */
 export const ADMIT: string = `
-if outside(11) then return { 'edge', whole(now) } end
+if outside(12) then return { 'edge', whole(now) } end
 local state, call, session, lease, once = ARGV[2], ARGV[3], ARGV[4], now + ARGV[5], ARGV[6]
 
 local function no(refusal)
@@ -88,8 +95,10 @@ local function no(refusal)
 end
 local yes = { 'ok', whole(now) }
 
-local over = refusedBy(lifeOf(session))
-if over then return no(over) end
+if now >= open then
+  local over = refusedBy(lifeOf(session))
+  if over then return no(over) end
+end
 -- Invariant: an approval is used by one call, and only by one that is admitted: it is marked when nothing else refuses.
 local consent
 if state == 'running' and ARGV[8] ~= '' then
@@ -114,17 +123,18 @@ if before then
 end
 
 if once ~= '' and taken(string.sub(once, 2)) then return no({ 'duplicate-call' }) end
-if state == 'running' and #ARGV < 13 and once == '' then
+if state == 'running' and #ARGV < 14 and once == '' then
   use()
   return yes
 end
 -- Invariant: a call takes from all its meters or from none: nothing is written before the last has room.
-local refusal, parts = take(13)
+local refusal, parts = take(14)
 if refusal then return no(refusal) end
 flush()
 local key = base .. 'h:' .. call
-redis.call('HSET', key, 'session', session, 'state', state, 'lease', whole(lease), 'parts', parts)
-redis.call('ZADD', base .. 'leases', whole(lease), call)
+local over = whole(lease)
+redis.call('HSET', key, 'session', session, 'state', state, 'lease', over, 'parts', parts)
+redis.call('ZADD', base .. 'leases', over, call)
 if once ~= '' then
   local name = string.sub(once, 2)
   redis.call('HSET', key, 'once', name)
@@ -222,8 +232,8 @@ for index = 4, #ARGV, 6 do
     local level = leaked(bucket.level, bucket.at, limit, ARGV[index + 4])
     state = { bucket.at > 0 and 1 or 0, ARGV[index + 5], level, '0' }
   else
-    local one = row(name)
-    local cap = one and one.cap or redis.call('HGET', base .. 'm:|' .. meterOf(name), 'cap')
+    local one = own(name)
+    local cap = one and one.cap
     local here = cap and 1 or 0
     if kind == 'standing' then cap = limit end
     if cap then state = { here, cap, one and one.used or '0', one and one.held or '0' } end

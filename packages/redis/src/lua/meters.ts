@@ -1,5 +1,5 @@
 /**
- * Budgets and quotas: one hash for each row, `m:<window>|<key of the meter>`, with its cap and what is used and held.
+ * Budgets and quotas: one text for each row, `m:<window>|<key of the meter>`: its cap, what is used and what is held.
  * The row of a session's meter without a window's name carries the limit; the rows of its windows are copied from it.
  */
 
@@ -9,8 +9,13 @@ local rows = {}
 
 local function row(name)
   if rows[name] == nil then
-    local found = redis.call('HMGET', base .. 'm:' .. name, 'cap', 'used', 'held')
-    rows[name] = found[1] and { cap = found[1], used = found[2] or '0', held = found[3] or '0' } or false
+    local text = redis.call('GET', base .. 'm:' .. name)
+    rows[name] = false
+    if text then
+      local cap, used, held = string.match(text, '^(%d+) (%d+) (%d+)$')
+      if not cap then error('HALDIR a row is not one') end
+      rows[name] = { cap = cap, used = used, held = held }
+    end
   end
   return rows[name]
 end
@@ -21,23 +26,19 @@ local function meterOf(name) return string.sub(name, string.find(name, '|', 1, t
 local function own(name)
   local found = row(name)
   if found or string.sub(name, 1, 1) == '|' then return found end
-  local cap = redis.call('HGET', base .. 'm:|' .. meterOf(name), 'cap')
-  if not cap then return false end
-  rows[name] = { cap = cap, used = '0', held = '0' }
-  return rows[name]
-end
-
-local function standing(name, limit)
-  if not row(name) then rows[name] = { used = '0', held = '0' } end
-  rows[name].cap = limit
+  local total = row('|' .. meterOf(name))
+  if not total then return false end
+  rows[name] = { cap = total.cap, used = '0', held = '0', fresh = true }
   return rows[name]
 end
 
 local function flush()
   for name, one in pairs(rows) do
     if one and one.changed then
-      redis.call('HSET', base .. 'm:' .. name, 'cap', one.cap, 'used', one.used, 'held', one.held)
-      if one.lasts then redis.call('PEXPIRE', base .. 'm:' .. name, one.lasts) end
+      local text = one.cap .. ' ' .. one.used .. ' ' .. one.held
+      if not one.fresh then redis.call('SET', base .. 'm:' .. name, text, 'KEEPTTL')
+      elseif one.lasts ~= '' then redis.call('SET', base .. 'm:' .. name, text, 'PX', one.lasts)
+      else redis.call('SET', base .. 'm:' .. name, text) end
     end
   end
 end
@@ -64,14 +65,13 @@ local function take(first)
       if less(burst, full) then return { 'rate-exceeded', number, bucket.level, whole(bucket.at) } end
       filled[name] = { full, at, limit, period }
     else
-      local one = kind == 'own' and own(name) or kind == 'standing' and (row(name) or { used = '0', held = '0' })
+      local one = kind == 'own' and own(name) or kind == 'standing' and (row(name) or { used = '0', held = '0', fresh = true })
       if not one then return { 'unavailable', number } end
       local cap = kind == 'own' and one.cap or ARGV[index + 3]
       -- Invariant: held + used never exceeds the limit: the check and the change are one script.
       local held = add(one.held, micros)
       if less(cap, add(one.used, held)) then return { 'budget-exceeded', number } end
-      one.cap, one.held, one.changed = cap, held, true
-      if ARGV[index + 4] ~= '' then one.lasts = ARGV[index + 4] end
+      one.cap, one.held, one.changed, one.lasts = cap, held, true, ARGV[index + 4]
       rows[name] = one
       parts[#parts + 1] = name
       parts[#parts + 1] = micros
@@ -82,10 +82,13 @@ local function take(first)
 end
 `
 
-/** What becomes of the parts of a hold, and of what was spent. */
-export const MOVE: string = `
+/** What a hold keeps of each charge: the row it is held on, and how much. */
+export const PARTS: string = `
 local function partsOf(hold) return cjson.decode(hold.parts) end
+`
 
+/** What becomes of the parts of a hold that nothing was said of. */
+export const MOVE: string = `
 -- A row that is not there any more counts nothing.
 local function move(name, change)
   local one = row(name)
@@ -114,6 +117,12 @@ end
 
 /** Replaces what a hold counts for by what was spent. */
 export const COUNT: string = `
+local function standing(name, limit)
+  if not row(name) then rows[name] = { used = '0', held = '0', fresh = true } end
+  rows[name].cap = limit
+  return rows[name]
+end
+
 local function count(hold, spent, first)
   local over, moved = false, {}
   local parts = hold and partsOf(hold) or {}
@@ -147,8 +156,7 @@ local function count(hold, spent, first)
       end
       local one = kind == 'standing' and standing(name, ARGV[index + 3]) or kind == 'own' and own(name)
       if one then
-        one.used = add(one.used, micros)
-        if ARGV[index + 4] ~= '' then one.lasts = ARGV[index + 4] end
+        one.used, one.lasts = add(one.used, micros), ARGV[index + 4]
         moved[name] = one
       -- What a missing meter can't count is beyond it.
       elseif micros ~= '0' then over = true end

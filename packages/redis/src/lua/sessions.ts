@@ -26,6 +26,13 @@ local function treeOf(id)
   return ids
 end
 
+-- Until when it admits, for those who need know no more.
+local function open(id)
+  local life = lifeOf(id)
+  if life.revoked or life.by then redis.call('HDEL', base .. 's:' .. id, 'open')
+  else redis.call('HSET', base .. 's:' .. id, 'open', whole(life.expires)) end
+end
+
 -- How long an agent has a live session.
 local function recount(agent)
   local last = redis.call('ZREVRANGE', base .. 'a:' .. agent, 0, 0, 'WITHSCORES')
@@ -35,7 +42,8 @@ end
 
 -- Files a session under its end. The keys go some time after it, with those of its meters.
 local function file(id, agent, expires, live)
-  local gone = expires + KEEP
+  open(id)
+  local gone = math.max(expires, now) + KEEP
   lapse(base .. 's:' .. id, gone)
   lapse(base .. 'd:' .. id, gone)
   for _, key in ipairs(cjson.decode(redis.call('HGET', base .. 's:' .. id, 'meters'))) do
@@ -99,7 +107,7 @@ local key = base .. 's:' .. id
 local names = {}
 for index = 1, #meters, 2 do
   names[#names + 1] = meters[index]
-  redis.call('HSET', base .. 'm:|' .. meters[index], 'cap', meters[index + 1], 'used', '0', 'held', '0')
+  redis.call('SET', base .. 'm:|' .. meters[index], meters[index + 1] .. ' 0 0')
 end
 redis.call('HSET', key, 'row', ARGV[6], 'agent', agent, 'created', whole(now), 'expires', whole(expires),
   'meters', cjson.encode(names), 'chain', cjson.encode(chain))
@@ -107,7 +115,7 @@ if revoked then redis.call('HSET', key, 'revoked', revoked) end
 if by then redis.call('HSET', key, 'by', by, 'rule', rule) end
 for _, ancestor in ipairs(chain) do
   redis.call('SADD', base .. 'd:' .. ancestor, id)
-  lapse(base .. 'd:' .. ancestor, lifeOf(ancestor).expires + KEEP)
+  lapse(base .. 'd:' .. ancestor, math.max(lifeOf(ancestor).expires, now) + KEEP)
 end
 file(id, agent, expires, live)
 return { 'ok', whole(now), rowOf(id) }
@@ -146,6 +154,7 @@ for _, id in ipairs(treeOf(ARGV[2])) do
   local agent = redis.call('HGET', key, 'agent')
   if agent and redis.call('HSETNX', key, 'revoked', whole(now)) == 1 then
     ended[#ended + 1] = id
+    open(id)
     redis.call('ZREM', base .. 'sessions', id)
     redis.call('ZREM', base .. 'a:' .. agent, id)
     recount(agent)
@@ -168,6 +177,7 @@ for _, id in ipairs(treeOf(ARGV[2])) do
   -- suspension never lifts another.
   if life and (not life.by or above[life.by]) then
     redis.call('HSET', base .. 's:' .. id, 'by', ARGV[2], 'rule', ARGV[3])
+    open(id)
     if not life.by then still[#still + 1] = id end
   end
 end
@@ -191,6 +201,7 @@ for _, id in ipairs(treeOf(ARGV[2])) do
     else
       redis.call('HDEL', key, 'by', 'rule')
       free[#free + 1] = id
+      open(id)
     end
   end
 end
