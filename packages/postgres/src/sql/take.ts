@@ -76,10 +76,10 @@ export const TAKE: string = `
     _micros numeric := (_c ->> 'm')::numeric;
     _limit bigint := CASE WHEN _c ? 'limit' THEN least((_c ->> 'limit')::numeric, 9223372036854775807) END;
   BEGIN
-    IF _c ? 'rate' THEN RETURN false; END IF;
+    -- What 64 bits do not hold fits no meter.
+    IF _c ? 'rate' OR _micros > 9223372036854775807 THEN RETURN false; END IF;
     UPDATE haldir.meters SET held = held + _micros::bigint, cap = coalesce(_limit, cap)
-      WHERE slot = _slot AND used::numeric + held + _micros <= coalesce(_limit, cap)
-      AND _micros <= 9223372036854775807;
+      WHERE slot = _slot AND used::numeric + held + _micros <= coalesce(_limit, cap);
     RETURN FOUND;
   END $$;
 
