@@ -10,7 +10,7 @@ import pg from 'pg'
 import { lacking, startPostgres } from '../servers/postgres.ts'
 import { NO_REDIS, startRedis } from '../servers/redis.ts'
 import { above, compare, type Figures, percentile, ratio } from './measure.ts'
-import { type Claim, columnNames, heading, note, number, progressOf, row } from './table.ts'
+import { type Claim, columnNames, note, number, progressOf, row } from './table.ts'
 
 type Judge = (found: string, bar: string, met: boolean) => Claim
 

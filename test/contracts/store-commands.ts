@@ -1,5 +1,5 @@
 /** What a random run does to a store and to the naive reference, and the comparison of the two after each step. */
-import type { Store } from '@haldir/core'
+import type { MaybePromise, Store } from '@haldir/core'
 import type { FakeClock } from '@haldir/testing'
 import fc from 'fast-check'
 import { expect } from 'vitest'
@@ -22,7 +22,7 @@ export interface Real {
   store: Store
   readonly clock: FakeClock
   /** Opens the same data again, as the next process does. Absent: nothing is kept. */
-  readonly reopen?: () => Store
+  readonly reopen?: () => MaybePromise<Store>
 }
 
 /** One command: what it does to both, and then the comparison of everything that can be read. */
@@ -256,5 +256,5 @@ export const setWall = command('setWall', async (model, { clock }, by: number) =
 export const crash = command('crash', async (model, real) => {
   if (!real.reopen) return
   real.clock.setWall(model.time)
-  real.store = real.reopen()
+  real.store = await real.reopen()
 })

@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Store } from '@haldir/core'
+import type { MaybePromise, Store } from '@haldir/core'
 import { memoryStore } from '@haldir/core/stores/memory'
 import { sqliteStore } from '@haldir/core/stores/sqlite'
 import { type FakeClock, fakeClock } from '@haldir/testing'
@@ -15,22 +15,26 @@ export type Runs = fc.Arbitrary<Iterable<fc.AsyncCommand<Reference, Real>>>
 
 export interface Opened {
   readonly store: Store
-  readonly reopen?: () => Store
-  close(): void
+  readonly reopen?: () => MaybePromise<Store>
+  close(): MaybePromise<void>
 }
 
 /** Opens an empty store for each run. */
-export function follows(commands: Runs, open: (clock: FakeClock) => Opened, numRuns: number): Promise<void> {
+export function follows(
+  commands: Runs,
+  open: (clock: FakeClock) => MaybePromise<Opened>,
+  numRuns: number,
+): Promise<void> {
   const property = fc.asyncProperty(commands, async (list) => {
     // Shortly before Lord Howe puts its clocks back by half an hour, on a Saturday.
     const clock = fakeClock(Date.UTC(2026, 3, 4, 13, 20))
-    const opened = open(clock)
+    const opened = await open(clock)
     try {
       const setup = () => ({ model: new Reference(clock.now()), real: { clock, ...opened } })
       const begin = [create(['s0', 30 * HOUR, []]), create(['s3', 90 * HOUR, []])]
       await fc.asyncModelRun(setup, [...begin, ...list])
     } finally {
-      opened.close()
+      await opened.close()
     }
   })
   return fc.assert(property, { numRuns })

@@ -148,3 +148,10 @@ export async function startPostgres({ durable = false } = {}): Promise<PostgresS
     throw error
   }
 }
+
+/** Removes all that stores and sinks keep in a schema, and the time they have seen. */
+export async function emptied(client: { query(text: string): PromiseLike<unknown> }, schema: string): Promise<void> {
+  const tables = 'sessions lineage meters holds approvals secrets secret_uses writers entries'.split(' ')
+  const statements = tables.map((table) => `DELETE FROM ${schema}.${table};`)
+  await client.query(`DO $$ BEGIN ${statements.join(' ')} UPDATE ${schema}.clock SET value = 0; END $$`)
+}

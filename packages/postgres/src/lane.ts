@@ -3,10 +3,8 @@
  * together. So a commit serves many calls, and what a process has settled is known before what it admits later.
  */
 import { isConflict, stateOf } from './client.ts'
+import { type Operation, plainly } from './meters.ts'
 import { type Answer, unavailable, type Verbs } from './verbs.ts'
-
-/** One admit, reserve, settle or cancel, as `act` takes it. */
-export type Operation = Readonly<Record<string, unknown>>
 
 interface Waiting {
   readonly operation: Operation
@@ -43,7 +41,10 @@ export class Lane {
 
   async #carry(all: readonly Waiting[]): Promise<void> {
     try {
-      const { at, answers } = await this.#verbs.call('act', { ops: all.map(({ operation }) => operation) })
+      const plain = all.length === 1 ? plainly((all[0] as Waiting).operation) : undefined
+      const { at, answers } = plain
+        ? await this.#verbs.callWith('admit_one', plain)
+        : await this.#verbs.call('act', { ops: all.map(({ operation }) => operation) })
       for (const [index, { resolve }] of all.entries()) resolve({ ...(answers as Answer[])[index], at })
     } catch (error) {
       // The server has refused the whole for what one of them said: each is asked for alone, so that none suffers for it.

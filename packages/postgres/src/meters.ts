@@ -1,7 +1,21 @@
 /** Meters and what is charged on them, as the functions in the database take and answer them. */
 import type { Admission, AdmitRequest, Charge, MeterKey, MeterState, Settlement } from '@haldir/core/store'
-import type { Operation } from './lane.ts'
 import type { Answer } from './verbs.ts'
+
+/** One admit, reserve, settle or cancel, as `act` takes it. */
+export type Operation = Readonly<Record<string, unknown>>
+
+const MOST = 9_223_372_036_854_775_807n
+
+/** What `admit_one` takes, of an admit with one charge on a total of its session and nothing else. */
+export function plainly(operation: Operation): readonly unknown[] | undefined {
+  const { do: verb, call, session, charges, lease, once, memo = null, consent } = operation
+  if (verb !== 'admit' || once !== undefined || consent !== undefined) return undefined
+  const [charge, another] = charges as readonly Answer[]
+  if (!charge || another || charge.w !== undefined || charge.limit !== undefined || charge.rate) return undefined
+  if (BigInt(charge.m as string) > MOST) return undefined
+  return [call, session, charge.s, charge.m, lease, memo]
+}
 
 /** `s`: the row but for the name of its window; `w` and `z`: what names it. Amounts travel as text. */
 function slotOf({ key, window, zone, limit, rate }: MeterKey): Record<string, unknown> {

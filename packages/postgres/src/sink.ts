@@ -91,7 +91,7 @@ export function postgresSink(client: PostgresClient, options: PostgresSinkOption
     gathers: true,
 
     async open() {
-      if (closed) throw new Error('the sink is closed')
+      closed = false
       ended = false
       await rows('SELECT 1', [])
       return undefined

@@ -9,6 +9,8 @@ export type Answer = Readonly<Record<string, unknown>>
 /** What is common to all verbs of a store. */
 export interface Verbs {
   call(verb: string, body: Readonly<Record<string, unknown>>): Promise<Answer>
+  /** A verb whose parameters are named one by one, before the time. */
+  callWith(verb: string, values: readonly unknown[]): Promise<Answer>
 }
 
 export interface VerbOptions {
@@ -45,13 +47,24 @@ export function verbs({ client, schema, clock, migrate, timeoutMs, random }: Ver
     if (known === undefined || at >= known) seen = { at, tick: own.monotonic() }
   }
 
-  async function once(verb: string, body: Readonly<Record<string, unknown>>): Promise<Answer> {
+  async function once(text: string, valuesAt: (time: Time) => unknown[]): Promise<Answer> {
     const time = { ...(sent && { sent: sent() }), ...(seen && { seen: least() }) }
-    const text = `SELECT ${inSchema(`haldir.${verb}`, schema)}($1::text::jsonb) AS answer`
-    const [row] = await ask(client, text, [JSON.stringify({ ...body, ...time })], timeoutMs, own)
+    const [row] = await ask(client, text, valuesAt(time), timeoutMs, own)
     const answer = (row as { answer: Answer }).answer
     learn(answer.at)
     return answer
+  }
+
+  async function patiently(text: string, valuesAt: (time: Time) => unknown[]): Promise<Answer> {
+    await prepared()
+    for (let tries = 1; ; tries++) {
+      try {
+        return await once(text, valuesAt)
+      } catch (error) {
+        if (!isConflict(error) || tries >= TRIES) throw error
+        await new Promise<void>((wake) => void own.setTimeout(wake, random() * 2 * tries))
+      }
+    }
   }
 
   async function prepared(): Promise<void> {
@@ -66,18 +79,24 @@ export function verbs({ client, schema, clock, migrate, timeoutMs, random }: Ver
   }
 
   return {
-    async call(verb, body) {
-      await prepared()
-      for (let tries = 1; ; tries++) {
-        try {
-          return await once(verb, body)
-        } catch (error) {
-          if (!isConflict(error) || tries >= TRIES) throw error
-          await new Promise<void>((wake) => void own.setTimeout(wake, random() * 2 * tries))
-        }
-      }
+    call: (verb, body) =>
+      patiently(inSchema(`SELECT haldir.${verb}($1::text::jsonb) AS answer`, schema), (time) => [
+        JSON.stringify({ ...body, ...time }),
+      ]),
+    callWith(verb, values) {
+      const places = [...values, 0, 0].map((_, index) => `$${index + 1}`)
+      return patiently(inSchema(`SELECT haldir.${verb}(${places.join(', ')}) AS answer`, schema), (time) => [
+        ...values,
+        time.sent ?? null,
+        time.seen ?? null,
+      ])
     },
   }
+}
+
+interface Time {
+  readonly sent?: number
+  readonly seen?: number | undefined
 }
 
 /** What a verb rejects with: of what the server said only its code, since the rest may repeat values. */
