@@ -50,6 +50,31 @@ export function lacking(): string | undefined {
   return programs() === undefined ? 'there are no PostgreSQL programs on this machine' : undefined
 }
 
+async function childrenOf(pid: number): Promise<number[]> {
+  try {
+    const { stdout } = await promisify(execFile)('pgrep', ['-P', String(pid)])
+    return stdout.split('\n').filter(Boolean).map(Number)
+  } catch {
+    return []
+  }
+}
+
+function end9(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL')
+  } catch {
+    // It has ended by itself.
+  }
+}
+
+function lives(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    return false
+  }
+}
+
 async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -102,8 +127,12 @@ export async function startPostgres({ durable = false } = {}): Promise<PostgresS
     process.off('exit', killed)
     if (!ending || ending.exitCode !== null || ending.signalCode !== null) return
     const over = once(ending, 'exit')
+    // Those that serve a connection outlive what began them by a moment: in a power cut they do not.
+    const serving = signal === 'SIGKILL' ? await childrenOf(ending.pid as number) : []
     ending.kill(signal)
+    for (const pid of serving) end9(pid)
     await over
+    while (serving.some(lives)) await new Promise((wake) => setTimeout(wake, 5))
   }
 
   const server: PostgresServer = {
