@@ -71,6 +71,8 @@ const PACKAGES: Record<string, readonly string[]> = {
   anthropic: ['@haldir/core', '@anthropic-ai/sdk'],
   langchain: ['@haldir/core', '@langchain/core'],
   openai: ['@haldir/core', 'openai', '@openai/agents'],
+  // Its client is handed in.
+  postgres: ['@haldir/core'],
   testing: ['@haldir/core', 'vitest'],
 }
 

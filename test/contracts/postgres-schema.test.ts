@@ -2,8 +2,8 @@
 import { migrate, migrationSql, postgresStore } from '@haldir/postgres'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { lacking, type PostgresServer, startPostgres } from '../servers/postgres.ts'
 import { Program } from '../crash/process.ts'
+import { lacking, type PostgresServer, startPostgres } from '../servers/postgres.ts'
 
 const lack = lacking()
 if (lack !== undefined) console.info(`skipped: ${lack}`)

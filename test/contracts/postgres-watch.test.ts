@@ -5,7 +5,7 @@ import { type PostgresStore, postgresStore } from '@haldir/postgres'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { lacking, type PostgresServer, startPostgres } from '../servers/postgres.ts'
-import { Proxy } from '../servers/proxy.ts'
+import { Wire } from '../servers/wire.ts'
 
 const lack = lacking()
 if (lack !== undefined) console.info(`skipped: ${lack}`)
@@ -68,20 +68,20 @@ async function everyHint(told: Told, other: PostgresStore): Promise<void> {
 
 describe.skipIf(lack !== undefined)('on a server', () => {
   let server: PostgresServer
-  let proxy: Proxy
+  let wire: Wire
   let pool: pg.Pool
   let watching: pg.Pool
 
   beforeAll(async () => {
     server = await startPostgres()
-    proxy = await Proxy.before(server.port)
+    wire = await Wire.before(server.port)
     pool = new pg.Pool({ connectionString: server.url })
-    watching = new pg.Pool({ connectionString: server.url.replace(`${server.port}`, `${proxy.port}`) })
+    watching = new pg.Pool({ connectionString: server.url.replace(`${server.port}`, `${wire.port}`) })
   })
   afterAll(async () => {
     await watching?.end()
     await pool?.end()
-    await proxy?.close()
+    await wire?.close()
     await server?.stop()
   })
 
@@ -101,10 +101,10 @@ describe.skipIf(lack !== undefined)('on a server', () => {
     await told.of('everything')
     for (let turn = 0; turn < 2; turn++) {
       told.hints.length = 0
-      proxy.mode = turn === 0 ? 'pass' : 'refuse'
-      proxy.cut()
+      wire.mode = turn === 0 ? 'pass' : 'refuse'
+      wire.cut()
       setTimeout(() => {
-        proxy.mode = 'pass'
+        wire.mode = 'pass'
       }, 300)
       await told.of('everything')
       await other.session.create(row(`s${turn}`), [])

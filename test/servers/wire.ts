@@ -2,7 +2,7 @@
 import { once } from 'node:events'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 
-export class Proxy {
+export class Wire {
   /** `pass`; `stall`: nothing comes back; `drop`: what was asked gets through, and the connection is cut at the answer. */
   mode: 'pass' | 'stall' | 'drop' | 'refuse' = 'pass'
   readonly #server: Server
@@ -29,11 +29,11 @@ export class Proxy {
     })
   }
 
-  static async before(target: number): Promise<Proxy> {
-    const proxy = new Proxy(target)
-    proxy.#server.listen(0, '127.0.0.1')
-    await once(proxy.#server, 'listening')
-    return proxy
+  static async before(target: number): Promise<Wire> {
+    const wire = new Wire(target)
+    wire.#server.listen(0, '127.0.0.1')
+    await once(wire.#server, 'listening')
+    return wire
   }
 
   get port(): number {
