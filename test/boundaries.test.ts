@@ -23,10 +23,20 @@ const GROUND = [
   'key-file',
 ]
 const ROOMS: Record<string, readonly string[]> = {
-  gate: ['gate', 'stores/store', 'stores/approvals', 'stores/window', 'approvers/approver', 'governor', ...GROUND],
+  gate: [
+    'gate',
+    'journal/journal',
+    'stores/store',
+    'stores/approvals',
+    'stores/window',
+    'approvers/approver',
+    'governor',
+    ...GROUND,
+  ],
   vault: ['vault', 'stores/store', ...GROUND],
   watch: ['watch', 'stores/store', 'sinks/sink', ...GROUND],
   egress: ['egress', ...GROUND],
+  journal: ['journal', 'stores/store', 'stores/window', 'sinks/lock', ...GROUND],
   witnesses: ['witnesses', 'watch/witness', 'watch/note', 'egress', ...GROUND],
   stores: ['stores', ...GROUND],
   // What leaves by HTTP goes the one guarded way out.
@@ -71,8 +81,9 @@ const PACKAGES: Record<string, readonly string[]> = {
   anthropic: ['@haldir/core', '@anthropic-ai/sdk'],
   langchain: ['@haldir/core', '@langchain/core'],
   openai: ['@haldir/core', 'openai', '@openai/agents'],
-  // Its client is handed in.
+  // A client is whatever has its shape: nothing of it is imported.
   postgres: ['@haldir/core'],
+  redis: ['@haldir/core'],
   testing: ['@haldir/core', 'vitest'],
 }
 

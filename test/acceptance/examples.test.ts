@@ -6,7 +6,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { verifyFiles } from '@haldir/core/verify'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { skipped } from '../crash/process.ts'
 import { proves } from '../promises.ts'
+import { NO_REDIS, redisProgram } from '../servers/redis.ts'
 
 const examples = new URL('../../examples/', import.meta.url).pathname
 
@@ -80,6 +82,16 @@ describe('worker', () => {
     const [shown] = shownBy('worker')
     expect(stdout).toBe(shown)
     expect(stdout).toContain('10 jobs done, 2 refused, 0 failed\nbudget:USD 10 of 10 USD\n')
+  })
+})
+
+describe('replicas', () => {
+  it('share one budget on one Redis, exactly', async (context) => {
+    proves('per-session-budget', 'invariant-3')
+    if (!redisProgram() && !process.env.REDIS_URL) return skipped(context, NO_REDIS)
+    const { code, stdout, stderr } = await run('replicas')
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    expect(stdout).toBe(shownBy('replicas')[0])
   })
 })
 

@@ -50,7 +50,15 @@ export interface House {
   entries(type?: Entry['type']): Entry[]
 }
 
-export function fleet(kind: (typeof STORES)[number] = 'memory', clock: FakeClock = fakeClock()): Fleet {
+/**
+ * `watching`: a SQLite file is looked at many times a second, and a clock that a test moves on by months would fire all of
+ * these timers; so only those tests that are about it have it.
+ */
+export function fleet(
+  kind: (typeof STORES)[number] = 'memory',
+  clock: FakeClock = fakeClock(),
+  { watching = kind === 'memory' }: { readonly watching?: boolean } = {},
+): Fleet {
   const shared = kind === 'memory' ? memoryStore({ clock }) : undefined
   const directory = kind === 'sqlite' ? mkdtempSync(join(tmpdir(), 'haldir-fleet-')) : ''
   if (directory) directories.push(directory)
@@ -58,7 +66,8 @@ export function fleet(kind: (typeof STORES)[number] = 'memory', clock: FakeClock
   return {
     clock,
     house(options = {}, change = () => ({})) {
-      const sound = shared ?? sqliteStore(path, { clock })
+      const { watch, ...rest } = shared ?? sqliteStore(path, { clock })
+      const sound: Store = watching && watch ? { ...rest, watch } : rest
       const store = { ...sound, ...change(sound) }
       const sink = memorySink()
       const haldir = createHaldir({ clock, store, sinks: [sink], ...options })

@@ -1,7 +1,7 @@
 /**
  * `npm run bench`: what a governed call costs, beside the same bytes of work by hand, in one run on one machine. Runs
  * against the built packages. It reports and judges nothing: it ends with 0 whatever it finds. `-- --quick` takes a
- * tenth of the timings, `-- --frameworks` those of the frameworks alone.
+ * tenth of the timings, `-- --frameworks` those of the frameworks alone, `-- stores` the stores of many machines alone.
  */
 import { createSecretKey, randomBytes } from 'node:crypto'
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
@@ -20,13 +20,15 @@ import type { FrameworkBench } from './frameworks/framework.ts'
 import { above, compare, type Figures, type Plan, ratio, type Subject } from './measure.ts'
 import { charge, orderAt, type Tool } from './orders.ts'
 import { steady } from './steady.ts'
+import { stores } from './stores.ts'
 import { chargeTool, denied, entriesOf, house, readTool } from './subjects.ts'
 import { type Claim, closing, columnNames, heading, note, number, progressOf, row } from './table.ts'
 import { toFile, toMemory } from './trails.ts'
 import { verifying } from './verifying.ts'
 
 const flag = { type: 'boolean', default: false } as const
-const { quick, frameworks: only } = parseArgs({ options: { quick: flag, frameworks: flag } }).values
+const { values, positionals } = parseArgs({ options: { quick: flag, frameworks: flag }, allowPositionals: true })
+const { quick, frameworks: only } = values
 const directory = mkdtempSync(join(tmpdir(), 'haldir-bench-'))
 const { signingKey } = createSigningKey('bench.example/haldir')
 const signer = envSigner('KEY', { env: { KEY: signingKey } })
@@ -54,6 +56,11 @@ try {
 async function main(): Promise<void> {
   const { platform, arch, version } = process
   heading(`Haldir bench · Node ${version} · ${platform} ${arch}, ${availableParallelism()} processors`)
+  if (positionals.includes('stores')) {
+    await stores(quick, claim)
+    closing(claims.filter(({ met }) => met).length, claims.length)
+    return
+  }
   if (only) {
     columnNames()
     await frameworks()

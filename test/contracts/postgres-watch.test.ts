@@ -5,7 +5,7 @@ import { type PostgresStore, postgresStore } from '@haldir/postgres'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { lacking, type PostgresServer, startPostgres } from '../servers/postgres.ts'
-import { Wire } from '../servers/wire.ts'
+import { type Wire, wireTo } from '../servers/proxy.ts'
 
 const lack = lacking()
 if (lack !== undefined) console.info(`skipped: ${lack}`)
@@ -74,7 +74,7 @@ describe.skipIf(lack !== undefined)('on a server', () => {
 
   beforeAll(async () => {
     server = await startPostgres()
-    wire = await Wire.before(server.port)
+    wire = await wireTo(server.port)
     pool = new pg.Pool({ connectionString: server.url })
     watching = new pg.Pool({ connectionString: server.url.replace(`${server.port}`, `${wire.port}`) })
   })
@@ -101,10 +101,10 @@ describe.skipIf(lack !== undefined)('on a server', () => {
     await told.of('everything')
     for (let turn = 0; turn < 2; turn++) {
       told.hints.length = 0
-      wire.mode = turn === 0 ? 'pass' : 'refuse'
+      wire.refuses = turn > 0
       wire.cut()
       setTimeout(() => {
-        wire.mode = 'pass'
+        wire.refuses = false
       }, 300)
       await told.of('everything')
       await other.session.create(row(`s${turn}`), [])

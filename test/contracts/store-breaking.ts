@@ -17,7 +17,8 @@ export const run = (broken: Break = () => ({}), only?: readonly string[]): Promi
       const clock = fakeClock()
       const store = memoryStore({ clock })
       const wrong = { ...store, ...broken(store, clock) }
-      return { scene: new Scene(wrong, clock), close: async () => {} }
+      // The other process keeps its promises.
+      return { scene: new Scene(wrong, clock, () => store), close: async () => {} }
     },
     () => true,
     only,

@@ -10,7 +10,8 @@ import fc from 'fast-check'
 import { create, type Real } from './store-commands.ts'
 import { HOUR, Reference } from './store-reference.ts'
 
-export type Commands = fc.Arbitrary<Iterable<fc.AsyncCommand<Reference, Real>>>
+/** What random runs are made of. */
+export type Runs = fc.Arbitrary<Iterable<fc.AsyncCommand<Reference, Real>>>
 
 export interface Opened {
   readonly store: Store
@@ -18,8 +19,9 @@ export interface Opened {
   close(): MaybePromise<void>
 }
 
+/** Opens an empty store for each run. */
 export function follows(
-  commands: Commands,
+  commands: Runs,
   open: (clock: FakeClock) => MaybePromise<Opened>,
   numRuns: number,
 ): Promise<void> {
@@ -38,12 +40,12 @@ export function follows(
   return fc.assert(property, { numRuns })
 }
 
-export function followsInMemory(commands: Commands, numRuns: number): Promise<void> {
+export function followsInMemory(commands: Runs, numRuns: number): Promise<void> {
   return follows(commands, (clock) => ({ store: memoryStore({ clock }), close() {} }), numRuns)
 }
 
 /** Each run in a file of its own, which another process may open at any time. */
-export async function followsInFiles(commands: Commands, numRuns: number): Promise<void> {
+export async function followsInFiles(commands: Runs, numRuns: number): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), 'haldir-model-'))
   let files = 0
   const open = (clock: FakeClock): Opened => {

@@ -7,7 +7,7 @@ import { skipped } from '../crash/process.ts'
 import { proves } from '../promises.ts'
 import { emptied, lacking, startPostgres } from '../servers/postgres.ts'
 import { follows, type Opened } from './store-following.ts'
-import { commands } from './store-model-commands.ts'
+import { storeRuns } from './store-runs.ts'
 
 proves('invariant-3', 'invariant-4', 'invariant-5', 'invariant-9', 'invariant-10')
 
@@ -37,7 +37,7 @@ describe('a store, against a naive reference', () => {
       }
     }
     try {
-      await follows(commands, open, 50)
+      await follows(storeRuns, open, 50)
     } finally {
       await pool.end()
       await server.stop()

@@ -5,7 +5,7 @@ import pg from 'pg'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { proves } from '../promises.ts'
 import { lacking, type PostgresServer, startPostgres } from '../servers/postgres.ts'
-import { Wire } from '../servers/wire.ts'
+import { type Wire, wireTo } from '../servers/proxy.ts'
 import { pause } from './process.ts'
 
 proves('invariant-3', 'invariant-5', 'invariant-6')
@@ -25,7 +25,7 @@ describe.skipIf(lack !== undefined)('a store on PostgreSQL', () => {
 
   beforeAll(async () => {
     server = await startPostgres({ durable: true })
-    wire = await Wire.before(server.port)
+    wire = await wireTo(server.port)
     pool = new pg.Pool({ connectionString: server.url.replace(`${server.port}`, `${wire.port}`) })
     store = postgresStore(pool, { timeoutMs: 1_000 })
   })
@@ -71,26 +71,26 @@ describe.skipIf(lack !== undefined)('a store on PostgreSQL', () => {
   it('whose answers are lost has carried it out once, however often it is asked again', async () => {
     await admit('warm')
     for (const call of ['a', 'b', 'c']) {
-      wire.mode = 'drop'
+      wire.robs = true
       await expect(admit(call, 5n)).rejects.toMatchObject(UNAVAILABLE)
-      wire.mode = 'pass'
+      wire.robs = wire.deaf = wire.refuses = false
       expect(await admit(call, 5n)).toMatchObject({ ok: true })
     }
     expect(await meter()).toEqual({ limit: 50n, used: 0n, held: 16n })
-    wire.mode = 'drop'
+    wire.robs = true
     const spent = [{ meter: usd, micros: 3n }]
     await expect(Promise.resolve(store.settle({ call: `${session} a`, spent }))).rejects.toMatchObject(UNAVAILABLE)
-    wire.mode = 'pass'
+    wire.robs = wire.deaf = wire.refuses = false
     expect(await store.settle({ call: `${session} a`, spent })).toEqual({ state: 'settled', overrun: false })
     expect(await meter()).toEqual({ limit: 50n, used: 3n, held: 11n })
   })
 
   it('of a whole batch whose answer is lost nothing is charged twice, and a cancel frees what was taken', async () => {
     await admit('warm')
-    wire.mode = 'drop'
+    wire.robs = true
     const batch = await Promise.allSettled(Array.from({ length: 20 }, (_, n) => admit(`n${n}`)))
     expect(batch.filter(({ status }) => status === 'fulfilled')).toEqual([])
-    wire.mode = 'pass'
+    wire.robs = wire.deaf = wire.refuses = false
     for (let n = 0; n < 20; n += 2) await store.cancel(`${session} n${n}`)
     for (let n = 0; n < 20; n++) {
       expect(await admit(`n${n}`)).toMatchObject(n % 2 === 0 ? { ok: false, refused: 'unavailable' } : { ok: true })
@@ -100,11 +100,11 @@ describe.skipIf(lack !== undefined)('a store on PostgreSQL', () => {
 
   it('that says nothing is given up in time, and its connection does not stay in the pool', async () => {
     await admit('warm')
-    wire.mode = 'stall'
+    wire.deaf = true
     const began = performance.now()
     for (let tries = 0; tries < 2; tries++) await expect(admit('stalled')).rejects.toMatchObject(UNAVAILABLE)
     expect(performance.now() - began).toBeLessThan(10_000)
-    wire.mode = 'pass'
+    wire.robs = wire.deaf = wire.refuses = false
     expect(pool.totalCount).toBeLessThanOrEqual(1)
     await heals()
     expect(await admit('stalled')).toMatchObject({ ok: true })
@@ -112,7 +112,7 @@ describe.skipIf(lack !== undefined)('a store on PostgreSQL', () => {
   })
 
   it('that can not be reached refuses every verb, and needs nobody to heal', async () => {
-    wire.mode = 'refuse'
+    wire.refuses = true
     wire.cut()
     const verbs = [
       () => admit('c'),
@@ -126,7 +126,7 @@ describe.skipIf(lack !== undefined)('a store on PostgreSQL', () => {
       () => store.writer.list(),
     ]
     for (const verb of verbs) await expect((async () => verb())()).rejects.toMatchObject(UNAVAILABLE)
-    wire.mode = 'pass'
+    wire.robs = wire.deaf = wire.refuses = false
     expect(await heals()).toEqual({ limit: 50n, used: 0n, held: 0n })
     expect(await admit('c')).toMatchObject({ ok: true })
   })

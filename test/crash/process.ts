@@ -53,6 +53,11 @@ export class Program {
     }
   }
 
+  /** It has ended, however. */
+  get over(): boolean {
+    return this.#over
+  }
+
   get pid(): number | undefined {
     return this.#child.pid
   }

@@ -1,10 +1,11 @@
 import { createHaldir } from '@haldir/core'
 import { memorySink } from '@haldir/core/sinks/memory'
-import { sqliteStore } from '@haldir/core/stores/sqlite'
 import { verifyFiles } from '@haldir/core/verify'
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { proves } from '../promises.ts'
+import { POSTGRES, REDIS, type RunningEngine, SQLITE } from '../servers/engines.ts'
 import { Program, scratch } from './process.ts'
+import { openStore } from './programs/store.ts'
 import { callsWith, recorded } from './records.ts'
 
 const PROCESSES = 8
@@ -22,18 +23,19 @@ afterEach(async () => {
 })
 
 /** Eight processes charge $1 five hundred times each, on one session with this budget. */
-async function race(limit: number) {
+async function race(engine: RunningEngine, limit: number) {
   const folder = scratch()
   cleanup.push(folder.remove)
-  const haldir = createHaldir({ store: sqliteStore(folder.path('haldir.db')), sinks: [memorySink()] })
+  const place = engine.place()
+  const haldir = createHaldir({ store: await openStore(place), sinks: [memorySink()] })
   cleanup.push(() => haldir.close())
   const session = await haldir.createSession({ agent: 'fleet', scopes: [`spend:${limit}`] })
   const input = {
-    store: folder.path('haldir.db'),
+    store: place,
     audit: folder.path('audit'),
     token: session.token,
     calls: CALLS,
-    fresh: folder.path('fresh.db'),
+    fresh: engine.place(),
   }
   const programs = Array.from({ length: PROCESSES }, () => new Program('charge', input))
   cleanup.push(() => Promise.all(programs.map((program) => program.kill())))
@@ -55,33 +57,44 @@ async function race(limit: number) {
   }
 }
 
-describe('eight processes on one budget', { timeout: 240_000 }, () => {
-  it('spend exactly the limit, when they want four times as much', async () => {
-    proves('invariant-3', 'per-session-budget')
-    const { ran, allowed, refused, codes, budget, audit } = await race(1_000)
-    expect({ ran, allowed, refused, codes, budget }).toEqual({
-      ran: 1_000,
-      allowed: 1_000,
-      refused: 3_000,
-      codes: ['budget-exceeded'],
-      budget: ['1000 USD', '0 USD'],
+describe.each([SQLITE, REDIS, POSTGRES])(
+  'eight processes on one budget in $name',
+  { timeout: 240_000 },
+  ({ unable, start }) => {
+    let engine: RunningEngine
+    beforeAll(async () => {
+      if (unable) console.info(`skipped: ${unable}`)
+      else engine = await start()
     })
-    const entries = recorded(audit)
-    const counts = ['intent', 'outcome', 'refusal'].map((type) => callsWith(entries, type).size)
-    expect(counts).toEqual([1_000, 1_000, 3_000])
-    const verified = await verifyFiles(audit)
-    expect(verified).toMatchObject({ ok: true, problems: [], orphans: [] })
-    expect(verified.writers.map(({ closed }) => closed)).toEqual(Array(PROCESSES).fill(true))
-  })
+    afterAll(() => engine?.stop())
 
-  it('all succeed, when everything fits', async () => {
-    const { ran, allowed, refused, codes, budget } = await race(4_000)
-    expect({ ran, allowed, refused, codes, budget }).toEqual({
-      ran: 4_000,
-      allowed: 4_000,
-      refused: 0,
-      codes: [],
-      budget: ['4000 USD', '0 USD'],
+    it.skipIf(unable)('spend exactly the limit, when they want four times as much', async () => {
+      proves('invariant-3', 'per-session-budget')
+      const { ran, allowed, refused, codes, budget, audit } = await race(engine, 1_000)
+      expect({ ran, allowed, refused, codes, budget }).toEqual({
+        ran: 1_000,
+        allowed: 1_000,
+        refused: 3_000,
+        codes: ['budget-exceeded'],
+        budget: ['1000 USD', '0 USD'],
+      })
+      const entries = recorded(audit)
+      const counts = ['intent', 'outcome', 'refusal'].map((type) => callsWith(entries, type).size)
+      expect(counts).toEqual([1_000, 1_000, 3_000])
+      const verified = await verifyFiles(audit)
+      expect(verified).toMatchObject({ ok: true, problems: [], orphans: [] })
+      expect(verified.writers.map(({ closed }) => closed)).toEqual(Array(PROCESSES).fill(true))
     })
-  })
-})
+
+    it.skipIf(unable)('all succeed, when everything fits', async () => {
+      const { ran, allowed, refused, codes, budget } = await race(engine, 4_000)
+      expect({ ran, allowed, refused, codes, budget }).toEqual({
+        ran: 4_000,
+        allowed: 4_000,
+        refused: 0,
+        codes: [],
+        budget: ['4000 USD', '0 USD'],
+      })
+    })
+  },
+)

@@ -1,7 +1,7 @@
 /** A throw-away PostgreSQL on a free port of this machine, which tests may kill and start again. */
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { accessSync, chmodSync, chownSync, constants, globSync, mkdtempSync, rmSync } from 'node:fs'
+import { accessSync, chmodSync, chownSync, constants, globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -50,31 +50,6 @@ export function lacking(): string | undefined {
   return programs() === undefined ? 'there are no PostgreSQL programs on this machine' : undefined
 }
 
-async function childrenOf(pid: number): Promise<number[]> {
-  try {
-    const { stdout } = await promisify(execFile)('pgrep', ['-P', String(pid)])
-    return stdout.split('\n').filter(Boolean).map(Number)
-  } catch {
-    return []
-  }
-}
-
-function end9(pid: number): void {
-  try {
-    process.kill(pid, 'SIGKILL')
-  } catch {
-    // It has ended by itself.
-  }
-}
-
-function lives(pid: number): boolean {
-  try {
-    return process.kill(pid, 0)
-  } catch {
-    return false
-  }
-}
-
 async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -82,6 +57,23 @@ async function freePort(): Promise<number> {
   server.close()
   await once(server, 'close')
   return port
+}
+
+function childrenOf(pid: number | undefined): number[] {
+  try {
+    return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number)
+  } catch {
+    return []
+  }
+}
+
+/** Whether there was such a process. */
+function kill(pid: number): boolean {
+  try {
+    return process.kill(pid, 'SIGKILL')
+  } catch {
+    return false
+  }
 }
 
 /** Starts one. `durable`: it waits for the disk at each commit, as yours does. */
@@ -127,12 +119,12 @@ export async function startPostgres({ durable = false } = {}): Promise<PostgresS
     process.off('exit', killed)
     if (!ending || ending.exitCode !== null || ending.signalCode !== null) return
     const over = once(ending, 'exit')
-    // Those that serve a connection outlive what began them by a moment: in a power cut they do not.
-    const serving = signal === 'SIGKILL' ? await childrenOf(ending.pid as number) : []
+    const children = signal === 'SIGKILL' ? childrenOf(ending.pid) : []
     ending.kill(signal)
-    for (const pid of serving) end9(pid)
     await over
-    while (serving.some(lives)) await new Promise((wake) => setTimeout(wake, 5))
+    // A dead server's processes go on until they notice.
+    for (const child of children) kill(child)
+    while (children.some(kill)) await new Promise((wake) => setTimeout(wake, 5))
   }
 
   const server: PostgresServer = {

@@ -131,7 +131,8 @@ export function enter(pass: Pass): void {
   const signal = (house.nobody ?? session).callSignal(request.signal)
   pass.current = new CurrentCall(id, tool.name, session, signal, pass.consent?.id)
   pass.frame = { session, call: pass.current }
-  pass.began = pass.house.clock.monotonic()
+  pass.began = house.clock.monotonic()
+  house.watch?.running()
 }
 
 /** 6: the secrets the tool names, if the session's scopes and the secret's own restrictions allow. */

@@ -64,11 +64,20 @@ export function within<T>(work: PromiseLike<T>, ms: number, clock: Clock, what: 
   })
 }
 
-/** Asks an outside part. Whatever goes wrong with it, the answer is `Unavailable`; its own error is the cause. */
-export async function ask<T>(work: () => MaybePromise<T>, ms: number, clock: Clock, what: string): Promise<T> {
+/**
+ * Asks an outside part. Whatever goes wrong with it, the answer is `Unavailable`; its own error is the cause.
+ * `keepAlive` as in `within`.
+ */
+export async function ask<T>(
+  work: () => MaybePromise<T>,
+  ms: number,
+  clock: Clock,
+  what: string,
+  keepAlive = true,
+): Promise<T> {
   try {
     const answer = work()
-    return isPromise(answer) ? await within(answer, ms, clock, what) : answer
+    return isPromise(answer) ? await within(answer, ms, clock, what, keepAlive) : answer
   } catch (cause) {
     if (HaldirError.isInstance(cause)) throw cause
     throw new Unavailable(`\`${what}\` failed`, { cause })

@@ -12,6 +12,7 @@ import { type CompiledPolicy, compilePolicy } from './gate/policy/compile.ts'
 import type { Policy } from './gate/policy/policy.ts'
 import { type MeterOptions, StandingMeters } from './gate/standing.ts'
 import { parseHost } from './hosts.ts'
+import type { Journal } from './journal/journal.ts'
 import { checkKeys } from './options.ts'
 import { type CheckedSignals, checkSignals, type SignalOptions } from './signals/options.ts'
 import { memorySink } from './sinks/memory.ts'
@@ -57,6 +58,11 @@ export interface HaldirOptions {
   readonly mode?: 'enforce' | 'shadow'
   /** How long store, sinks and keys may take to answer before a call is refused; 5 seconds, in shadow mode 250 ms. */
   readonly deadline?: Duration
+  /**
+   * Keeps how calls have ended while the store does not take it, also when this process dies: `fileJournal(folder)` of
+   * `@haldir/core/journal`. Without one, such a hold counts as spent in full when its lease is over.
+   */
+  readonly journal?: Journal
   /** How long a hold counts as running without a sign of life from its process; 15 minutes. */
   readonly holdFor?: Duration
   /** Sends the requests of `session.fetch` instead of Haldir's own client. It must follow no redirect. */
@@ -92,6 +98,7 @@ const KEYS = [
   'telemetry',
   'mode',
   'deadline',
+  'journal',
   'holdFor',
   'fetch',
   'egress',
@@ -129,6 +136,7 @@ export interface CheckedOptions {
   readonly apart: string
   readonly deadlineMs: number
   readonly leaseMs: number
+  readonly journal: Journal | undefined
   readonly egress: TransportOptions
   readonly clock: Clock
   readonly ids: () => string
@@ -170,11 +178,18 @@ export function checkHaldirOptions(options: HaldirOptions): CheckedOptions {
     apart,
     deadlineMs: parseDuration(options.deadline ?? (mode === 'shadow' ? '250ms' : '5s'), 'deadline'),
     leaseMs: parseDuration(options.holdFor ?? '15m', 'holdFor'),
+    journal: checkedJournal(options.journal),
     egress: checkedEgress(options),
     clock,
     ids: options.ids ? checkedIds(options.ids) : randomUUID,
     random,
   }
+}
+
+function checkedJournal(journal: Journal | undefined): Journal | undefined {
+  const verbs = ['keep', 'paid', 'adopt', 'close'] as const
+  if (journal === undefined || verbs.every((verb) => typeof journal?.[verb] === 'function')) return journal
+  throw invalid('journal', 'is a journal')
 }
 
 function checkedIds(ids: () => string): () => string {

@@ -229,6 +229,7 @@ export class Haldir {
     this.#leave()
     this.#house.approvals?.stop()
     await this.#idle()
+    this.#sessions.close()
     await this.#house.approvals?.close()
     // What still runs is told to stop; its outcome will find the trail closed, and is counted.
     for (const { current } of this.#house.running) current?.abort(new Unavailable('this haldir is closed'))

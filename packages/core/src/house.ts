@@ -44,7 +44,14 @@ export function assemble(options: CheckedOptions, warn: (warning: string) => voi
     fingerprintKeys,
     recorder: new Recorder({ keys: fingerprintKeys, kept: vault.kept, random: options.random, unsealed }),
     egress: new Transport({ ...options.egress, clock, deadlineMs }),
-    holds: new Holds(store, clock, deadlineMs, leaseMs, (error) => faults.note('store.settle', error)),
+    holds: new Holds({
+      store,
+      clock,
+      deadlineMs,
+      leaseMs,
+      journal: options.journal,
+      failed: (part, error) => faults.note(part, error),
+    }),
     standing,
     guards,
     approvals: undefined,
@@ -60,8 +67,10 @@ export function assemble(options: CheckedOptions, warn: (warning: string) => voi
     deadlineMs,
     belongings: new WeakMap(),
     running: new Set(),
+    watch: undefined,
     open: true,
   }
+  house.holds.adopt()
   return house
 }
 

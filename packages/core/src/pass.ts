@@ -21,6 +21,7 @@ import type { Amount } from './money.ts'
 import type { Recorder } from './recorder.ts'
 import { type CallReport, type Reports, verdictOf } from './reporting.ts'
 import type { Signals } from './signals/signals.ts'
+import type { StoreWatch } from './store-watch.ts'
 import type { Consent } from './stores/approvals.ts'
 import type { Charge, Store } from './stores/store.ts'
 import type { Detection } from './vault/detection.ts'
@@ -108,6 +109,7 @@ export interface House {
   readonly belongings: WeakMap<Session, Belongings>
   /** Calls between step 4 and their end, which `close` waits for. */
   readonly running: Set<Pass>
+  watch: StoreWatch | undefined
   open: boolean
 }
 

@@ -19,8 +19,10 @@ import type { Governor } from './governor.ts'
 import type { Amount } from './money.ts'
 import { checkKeys } from './options.ts'
 import type { Belongings, House } from './pass.ts'
+import { SessionHandles } from './session-handles.ts'
 import { type CheckedSession, checkSessionOptions, type SessionOptions } from './session-options.ts'
-import { isCapReached, isSessionRow } from './session-rows.ts'
+import { isCapReached, isSessionRow, readSession } from './session-rows.ts'
+import { StoreWatch } from './store-watch.ts'
 import type { Cap, CapReached, NewSession, SessionRow } from './stores/store.ts'
 import { Redactor } from './vault/redact.ts'
 import { sessionFragment } from './watch/chain.ts'
@@ -36,20 +38,24 @@ export class Sessions implements SessionActs {
   readonly #house: House
   readonly #governor: Governor
   readonly #random: (bytes: number) => Uint8Array
-  /** The handles in use, by id: two of one session would not know of each other's secrets and end. */
-  readonly #handles = new Map<string, WeakRef<Session>>()
-  readonly #forgotten = new FinalizationRegistry<string>((id) => {
-    if (!this.#handles.get(id)?.deref()) this.#handles.delete(id)
-  })
+  readonly #handles = new SessionHandles()
+  readonly #watch: StoreWatch
 
   constructor({ house, governor, random }: SessionsParts) {
     this.#house = house
     this.#governor = governor
     this.#random = random
+    this.#watch = new StoreWatch(house, this.#handles)
+    house.watch = this.#watch
+  }
+
+  /** Nothing of what other processes do is of interest any more. */
+  close(): void {
+    this.#watch.close()
   }
 
   create(options: SessionOptions): Promise<Session> {
-    return this.#make(checkSessionOptions(options), undefined)
+    return this.#make(checkSessionOptions(options))
   }
 
   async delegate(parent: Session, options: DelegateOptions): Promise<Session> {
@@ -69,24 +75,26 @@ export class Sessions implements SessionActs {
   }
 
   attach(token: string): Promise<Session> {
-    return this.#shadowed(() => this.#attached(token), this.#house.nobody as Session)
+    return this.#shadowed(() => this.#watch.opening(() => this.#attached(token)), this.#house.nobody as Session)
   }
 
   /** A handle by id: the one in use, or a new one without the token, which the store does not know. */
   async handle(id: string): Promise<Session | undefined> {
-    const known = this.#handles.get(id)?.deref()
+    const known = this.#handles.get(id)
     if (known && !known.over()) return known
     const { store, clock } = this.#house
-    const row = await this.#row(() => store.session.get({ id }), 'store.session.get')
-    if (!row) return undefined
-    if (row.id !== id) throw new Unavailable('`store.session.get` answered nonsense')
-    return this.#open(row, known?.token ?? '', row.expiresAt - clock.now(), () => this.#ancestors(row.chain))
+    return this.#watch.opening(async () => {
+      const row = await readSession(this.#house, () => store.session.get({ id }), 'store.session.get')
+      if (!row) return undefined
+      if (row.id !== id) throw new Unavailable('`store.session.get` answered nonsense')
+      return this.#open(row, known?.token ?? '', row.expiresAt - clock.now(), () => this.#ancestors(row.chain))
+    })
   }
 
   async #attached(token: string): Promise<Session> {
     const { store, clock } = this.#house
     const by = { tokenHash: tokenHash(token) }
-    const row = await this.#row(() => store.session.get(by), 'store.session.get')
+    const row = await readSession(this.#house, () => store.session.get(by), 'store.session.get')
     if (!row) throw new HaldirError('no-session', 'no session has this token')
     // A store that answers another's row must not make its caller act as somebody else.
     if (row.tokenHash !== by.tokenHash) throw new Unavailable('`store.session.get` answered nonsense')
@@ -98,7 +106,7 @@ export class Sessions implements SessionActs {
     // Invariant: when this returns, no process admits a call of the session: the store has it before the trail does.
     const revoked = await this.#shadowed(() => this.#revokeTree(session.id), [])
     // Handles of what was delegated from it learn of it at once, in this process.
-    for (const id of revoked) this.#handles.get(id)?.deref()?.end('session-revoked')
+    for (const id of revoked) this.#handles.get(id)?.end('session-revoked')
     if (revoked.length === 0) return
     await this.#house.approvals?.withdrawOf(revoked, 'the session was revoked')
     const { redactor, fragment } = this.#belongings(session)
@@ -122,7 +130,8 @@ export class Sessions implements SessionActs {
     const { store, trail } = this.#house
     // What has ended here, also by a revoke that the store has not taken, gains no life there.
     checkLive(session)
-    const row = await this.#row(() => store.session.extend(session.id, ttlMs), 'store.session.extend')
+    const extend = () => store.session.extend(session.id, ttlMs)
+    const row = await readSession(this.#house, extend, 'store.session.extend')
     if (!row) throw new HaldirError('no-session', 'the store does not know this session')
     session.refresh(row, ttlMs)
     checkLive(session)
@@ -146,7 +155,11 @@ export class Sessions implements SessionActs {
     return this.#shadowed(read, [])
   }
 
-  async #make({ agent, tenant, grant, ttlMs, attributes }: CheckedSession, parent?: Session): Promise<Session> {
+  #make(checked: CheckedSession, parent?: Session): Promise<Session> {
+    return this.#watch.opening(() => this.#made(checked, parent))
+  }
+
+  async #made({ agent, tenant, grant, ttlMs, attributes }: CheckedSession, parent?: Session): Promise<Session> {
     const { store, trail } = this.#house
     const id = this.#house.ids()
     const token = Buffer.from(this.#random(32)).toString('base64url')
@@ -193,19 +206,6 @@ export class Sessions implements SessionActs {
     return (await this.#shadowed(() => create([]), own)) as SessionRow
   }
 
-  /**
-   * A row of the store, checked. In shadow mode sessions are made under a tenant apart, so that no real quota counts
-   * them; and none of them is a leave to act where calls are not only watched.
-   */
-  async #row(work: () => MaybePromise<SessionRow | undefined>, what: string): Promise<SessionRow | undefined> {
-    const row = await this.#ask(work, what)
-    if (row === undefined || row === null) return undefined
-    if (!isSessionRow(row)) throw new Unavailable(`\`${what}\` answered nonsense`)
-    const { apart } = this.#house
-    const tenant = row.tenant.startsWith(apart) ? row.tenant.slice(apart.length) : row.tenant
-    return tenant.includes('|') ? undefined : { ...row, tenant }
-  }
-
   /** A quota of sessions or agents is used up: that is recorded, and told. */
   async #full({ count, per }: Cap, { tenant, agent, chain }: NewSession): Promise<Denied> {
     const { trail, observed, shadow } = this.#house
@@ -224,7 +224,7 @@ export class Sessions implements SessionActs {
     leftMs: number,
     ancestors: () => Promise<readonly Leave[]>,
   ): Promise<Session> {
-    const known = this.#handles.get(row.id)?.deref()
+    const known = this.#handles.get(row.id)
     known?.refresh(row, leftMs, token)
     // A handle that has ended stays ended; of a session that was extended elsewhere meanwhile, there is a new one.
     const revived = known?.over() === 'session-expired' && row.revokedAt === undefined && leftMs > 0
@@ -234,14 +234,13 @@ export class Sessions implements SessionActs {
     const own = known && belongings.get(known)
     const digestKey = own?.digestKey ?? (await this.digestKey(row.tenant))
     // Someone else may have attached it while this one waited.
-    const meanwhile = this.#handles.get(row.id)?.deref()
+    const meanwhile = this.#handles.get(row.id)
     if (meanwhile && meanwhile !== known) {
       meanwhile.refresh(row, leftMs, token)
       return meanwhile
     }
     const session = new Session({ row, token, leaves, governor: this.#governor, clock, leftMs, acts: this })
-    this.#handles.set(row.id, new WeakRef(session))
-    this.#forgotten.register(session, row.id)
+    this.#handles.put(session)
     const fresh = { fragment: sessionFragment(row), digestKey, redactor: new Redactor(), meters: new Map() }
     belongings.set(session, own ?? fresh)
     return session
@@ -252,7 +251,7 @@ export class Sessions implements SessionActs {
     const { store, apart } = this.#house
     const leaves: Leave[] = []
     for (const id of [...chain].reverse()) {
-      const row = await this.#row(() => store.session.get({ id }), 'store.session.get')
+      const row = await readSession(this.#house, () => store.session.get({ id }), 'store.session.get')
       if (row?.id !== id) throw new Unavailable('a session that this one comes from is not known')
       leaves.push(leaveOf(row, apart))
     }

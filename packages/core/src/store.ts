@@ -1,6 +1,9 @@
-/** `@haldir/core/store`: for authors of stores and sinks. What every one of them needs, so that it means the same in all. */
-export { background, steadyTime } from './clock.ts'
-export { Unavailable } from './errors.ts'
+/**
+ * `@haldir/core/store`: for those who write stores and sinks; users never need it. What all of them share stands here, so
+ * that it means the same in each.
+ */
+export { background, type Clock, type MaybePromise, steadyTime } from './clock.ts'
+export { ConfigError, HaldirError, Unavailable } from './errors.ts'
 export { check, checkKeys } from './options.ts'
 export { soundTime, WriterEnded } from './sinks/sink.ts'
 export type {
@@ -16,6 +19,7 @@ export type {
   PendingLimits,
   Requested,
 } from './stores/approvals.ts'
+export { type Bucket, leaked, tooFast } from './stores/rate.ts'
 export type {
   Admission,
   AdmitRequest,
@@ -30,13 +34,16 @@ export type {
   MeterState,
   NewMeter,
   NewSession,
+  Rate,
   SealedSecret,
   SecretVerbs,
   SessionRow,
   SessionVerbs,
   Settlement,
   SettleRequest,
+  Store,
   StoredSecret,
   WriterRow,
   WriterVerbs,
 } from './stores/store.ts'
+export { type Window, windowOf } from './stores/window.ts'

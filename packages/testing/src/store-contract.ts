@@ -24,6 +24,7 @@ import { SETTLE } from './store-contract/settle.ts'
 import { STANDING } from './store-contract/standing.ts'
 import { SUSPENDING } from './store-contract/suspending.ts'
 import { TELLING } from './store-contract/telling.ts'
+import { WATCHING, WATCHING_OTHERS } from './store-contract/watching.ts'
 import { WINDOWS } from './store-contract/windows.ts'
 import { ZONES } from './store-contract/zones.ts'
 
@@ -65,13 +66,18 @@ export const STORE_CHAPTERS: Readonly<Record<string, readonly StoreCase[]>> = {
   'admits that present an approval': CONSENTS,
   'secrets and writers': SECRETS,
   'what is kept': PERSISTENCE,
+  watching: WATCHING,
+  'watching other processes': WATCHING_OTHERS,
 }
+
+/** Chapters of what opens the same data once more. @internal */
+export const REOPENING: readonly string[] = ['what is kept', 'watching other processes']
 
 export function storeContract({ name, open, skip = [] }: StoreContract): void {
   const reasons = new Map(skip.flatMap(({ reason, tests }) => tests.map((title) => [title, reason] as const)))
   const opened: OpenedStore[] = []
 
-  function declare({ title, run }: StoreCase): void {
+  function declare({ title, run }: StoreCase, group: string): void {
     const reason = reasons.get(title)
     if (reason !== undefined) {
       test.skip(`${title} (${reason})`, () => {})
@@ -81,7 +87,8 @@ export function storeContract({ name, open, skip = [] }: StoreContract): void {
       const clock = fakeClock()
       const one = await open({ clock })
       opened.push(one)
-      leaveOut(PERSISTENCE.some((each) => each.title === title) && !one.reopen, 'this store keeps nothing')
+      leaveOut(REOPENING.includes(group) && !one.reopen, 'this store keeps nothing')
+      leaveOut(group.startsWith('watching') && !one.store.watch, 'this store tells nobody of changes')
       await run(new Scene(one.store, clock, one.reopen?.bind(one)))
     })
   }
@@ -91,7 +98,11 @@ export function storeContract({ name, open, skip = [] }: StoreContract): void {
       for (const one of opened.splice(0)) await one.close()
     })
 
-    for (const [group, cases] of Object.entries(STORE_CHAPTERS)) describe(group, () => cases.forEach(declare))
+    for (const [group, cases] of Object.entries(STORE_CHAPTERS)) {
+      describe(group, () => {
+        for (const one of cases) declare(one, group)
+      })
+    }
 
     test('every skipped test is one of the contract', () => {
       const titles = Object.values(STORE_CHAPTERS)

@@ -1,18 +1,18 @@
 /** Charges $1 many times on a session it attaches to, and says how that went. */
 import { createHaldir, Denied, governed, usd } from '@haldir/core'
 import { fileSink } from '@haldir/core/sinks/file'
-import { sqliteStore } from '@haldir/core/stores/sqlite'
 import { input, say, told } from './speak.ts'
+import { openStore, type StoreSpec } from './store.ts'
 
 const { store, audit, token, calls, fresh } = input<{
-  store: string
+  store: StoreSpec
   audit: string
   token: string
   calls: number
-  fresh: string
+  fresh?: string
 }>()
 
-const haldir = createHaldir({ store: sqliteStore(store), sinks: [fileSink(audit)] })
+const haldir = createHaldir({ store: await openStore(store), sinks: [fileSink(audit)] })
 const session = await haldir.attach(token)
 let ran = 0
 const charge = governed(
@@ -26,7 +26,7 @@ const charge = governed(
 say('ready')
 await told('go')
 // Every process makes this file at the same moment.
-await sqliteStore(fresh).close?.()
+if (fresh) await (await openStore(fresh)).close?.()
 
 let allowed = 0
 const refused: Record<string, number> = {}

@@ -2,11 +2,11 @@
 import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs'
 import { createHaldir, Denied, governed, usd } from '@haldir/core'
 import { fileSink } from '@haldir/core/sinks/file'
-import { sqliteStore } from '@haldir/core/stores/sqlite'
 import { input, pause, say } from './speak.ts'
+import { openStore, type StoreSpec } from './store.ts'
 
 const { store, audit, token, payments, holdFor, die } = input<{
-  store: string
+  store: StoreSpec
   audit: string
   token: string
   payments: string
@@ -27,7 +27,7 @@ function transfer(): void {
   closeSync(fd)
 }
 
-const haldir = createHaldir({ store: sqliteStore(store), sinks: [fileSink(audit)], holdFor })
+const haldir = createHaldir({ store: await openStore(store), sinks: [fileSink(audit)], holdFor })
 const session = await haldir.attach(token)
 const { orphaned } = await haldir.sweep()
 say(`orphaned ${orphaned.length}`)

@@ -1,14 +1,14 @@
-/** Works until it is killed, several calls at a time, and says of each how far it came. */
+/** Works until it is killed or told to stop, several calls at a time, and says of each how far it came. */
 import { createHaldir, currentCall, Denied, governed, usd } from '@haldir/core'
 import { fileSink } from '@haldir/core/sinks/file'
-import { sqliteStore } from '@haldir/core/stores/sqlite'
-import { input, pause, say } from './speak.ts'
+import { input, pause, say, told } from './speak.ts'
+import { openStore, type StoreSpec } from './store.ts'
 
-const { store, audit, token, holdFor } = input<{ store: string; audit: string; token: string; holdFor: string }>()
+const { store, audit, token, holdFor } = input<{ store: StoreSpec; audit: string; token: string; holdFor: string }>()
 
-const haldir = createHaldir({ store: sqliteStore(store), sinks: [fileSink(audit)], holdFor })
+const haldir = createHaldir({ store: await openStore(store), sinks: [fileSink(audit)], holdFor })
 const session = await haldir.attach(token)
-await haldir.sweep()
+const { orphaned } = await haldir.sweep()
 
 class Failed extends Error {
   readonly call: string
@@ -32,8 +32,9 @@ const work = governed(
   { haldir, session },
 )
 
-async function lane(): Promise<never> {
-  for (;;) {
+let stopping = false
+async function lane(): Promise<void> {
+  while (!stopping) {
     try {
       say(`done ${await work()}`)
     } catch (error) {
@@ -45,5 +46,11 @@ async function lane(): Promise<never> {
   }
 }
 
-say('ready')
+say(orphaned.length > 0 ? `ready, after ${orphaned.length} orphans` : 'ready')
+void told('stop').then(() => {
+  stopping = true
+})
 await Promise.all(Array.from({ length: 8 }, lane))
+while (haldir.health().owed > 0) await haldir.flush().catch(() => pause(5))
+await haldir.close()
+process.exit(0)

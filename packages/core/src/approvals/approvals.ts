@@ -3,7 +3,7 @@
  * this process knows only wakes it earlier.
  */
 import type { Approval, Approver } from '../approvers/approver.ts'
-import { ask, background, cancelTimer, type MaybePromise, within } from '../clock.ts'
+import { ask, background, type MaybePromise, within } from '../clock.ts'
 import type { DigestKey } from '../digest-key.ts'
 import { Unavailable } from '../errors.ts'
 import type { Session } from '../gate/sessions.ts'
@@ -11,6 +11,7 @@ import type { House } from '../pass.ts'
 import type { ApprovalRow, ApprovalVerbs, PendingLimits } from '../stores/approvals.ts'
 import { NOBODY } from '../watch/chain.ts'
 import { Deliveries } from './delivery.ts'
+import { Ear } from './ear.ts'
 import { draftOf, keptIn, shownApproval, TRIES } from './rows.ts'
 import { speak } from './saying.ts'
 import { Strangers } from './strangers.ts'
@@ -44,7 +45,7 @@ export class Approvals {
   readonly house: House
   readonly sessions: ApprovalSessions
   readonly deliveries: Deliveries
-  readonly #waiting = new Map<string, Set<() => void>>()
+  readonly #waiting = new Map<string, Set<Ear>>()
   readonly #strangers: Strangers
   /** Of what is said of approvals that there are: nobody's noise hides another's. */
   readonly #refused: Strangers
@@ -107,32 +108,27 @@ export class Approvals {
 
   /** Something has changed: whoever waits for it here looks at once, and channels are told. */
   changed(id: string): void {
-    for (const wake of this.#waiting.get(id) ?? []) wake()
+    this.heard([id])
     this.deliveries.kick()
     this.#tick()
   }
 
-  /** Resolves when an approval may have changed in this process, or after `ms`, or when this haldir closes. */
-  nextChange(id: string, ms: number, also: (wake: () => void) => () => void): Promise<void> {
-    return new Promise((resolve) => {
-      const waiting = this.#waiting.get(id) ?? new Set()
-      this.#waiting.set(id, waiting)
-      const wake = () => {
-        stop()
-        undo()
-        waiting.delete(wake)
-        if (waiting.size === 0) this.#waiting.delete(id)
-        resolve()
-      }
-      let undo = () => {}
-      let stop = () => {}
-      waiting.add(wake)
-      // Somebody waits for the answer: the timer keeps the process alive, as the call that waits should.
-      const timer = this.house.clock.setTimeout(wake, ms)
-      stop = () => cancelTimer(timer)
-      undo = also(wake)
-      if (this.#closed) wake()
+  /** These may have changed, or, when none is named, any of them: whoever waits for one looks at once. */
+  heard(ids: readonly string[] = [...this.#waiting.keys()]): void {
+    for (const id of ids) for (const ear of [...(this.#waiting.get(id) ?? [])]) ear.hear()
+  }
+
+  /** Listens for changes of an approval, until it is closed. What is heard while nobody waits is not lost. */
+  listen(id: string): Ear {
+    const ears = this.#waiting.get(id) ?? new Set()
+    this.#waiting.set(id, ears)
+    const ear: Ear = new Ear(this.house.clock, () => {
+      ears.delete(ear)
+      if (ears.size === 0 && this.#waiting.get(id) === ears) this.#waiting.delete(id)
     })
+    ears.add(ear)
+    if (this.#closed) ear.hear()
+    return ear
   }
 
   /** Ends a pending approval that nobody wants an answer to any more; answers whether this has ended it. Never rejects. */
@@ -216,7 +212,7 @@ export class Approvals {
   stop(): void {
     this.#closed = true
     this.#ticking?.()
-    for (const waiting of this.#waiting.values()) for (const wake of [...waiting]) wake()
+    this.heard()
   }
 
   /** Channels are told what is due, if they take it in time, and let go. What is owed then is another process's. */

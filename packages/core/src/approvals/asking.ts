@@ -12,6 +12,7 @@ import { Amount } from '../money.ts'
 import type { Ask, Pass, Refusal } from '../pass.ts'
 import type { ApprovalRow, NewApproval } from '../stores/approvals.ts'
 import type { Approvals } from './approvals.ts'
+import type { Ear } from './ear.ts'
 import { askedOf, draftOf, type Kept, keptAmounts, redactedArgs } from './rows.ts'
 
 /** How a call waits for people. */
@@ -205,6 +206,16 @@ const POLL_MS = 500
  * haldir closes first, why the call does not run: then the approval is withdrawn.
  */
 export async function wait(pass: Pass, approvals: Approvals, asked: ApprovalRow): Promise<ApprovalRow | Refusal> {
+  // From here on: what is told of while the row is read must not wait for the next look.
+  const ear = approvals.listen(asked.id)
+  try {
+    return await waitBy(ear, pass, approvals, asked)
+  } finally {
+    ear.close()
+  }
+}
+
+async function waitBy(ear: Ear, pass: Pass, approvals: Approvals, asked: ApprovalRow): Promise<ApprovalRow | Refusal> {
   const { house, session, request } = pass
   const { clock, deadlineMs } = house
   // Whoever closes the haldir waits until this call has been told.
@@ -229,7 +240,7 @@ export async function wait(pass: Pass, approvals: Approvals, asked: ApprovalRow)
       if (clock.monotonic() >= last) return LOST
     }
     const pause = Math.max(1, Math.min(POLL_MS, Math.max(end - clock.monotonic(), MOMENT_MS)))
-    await approvals.nextChange(asked.id, pause, (wake) => {
+    await ear.next(pause, (wake) => {
       const signals = [request.signal, session.signal].filter((signal) => signal !== undefined)
       for (const signal of signals) signal.addEventListener('abort', wake, { once: true })
       return () => {

@@ -1,5 +1,6 @@
 import { fakeClock } from '@haldir/testing'
 import { describe, expect, it } from 'vitest'
+import type { Journal, Owed } from '../journal/journal.ts'
 import { amount, usd } from '../money.ts'
 import { memoryStore } from '../stores/memory.ts'
 import type { Settlement, Store } from '../stores/store.ts'
@@ -122,7 +123,7 @@ describe('amounts', () => {
 describe('holds', () => {
   const settled: Settlement = { state: 'settled', overrun: false }
   /** Holds on a store of which the test says how settles, cancels and renewals end. */
-  function scene(leaseMs = 30_000) {
+  function scene(leaseMs = 30_000, journal?: Journal) {
     const clock = fakeClock()
     const asked: unknown[][] = []
     const failed: unknown[] = []
@@ -133,7 +134,14 @@ describe('holds', () => {
       cancel: (call: unknown) => asked.push(['cancel', call]) && mood.answer(),
       renew: (calls: readonly string[], ms: number) => asked.push(['renew', calls, ms]) && mood.renew(),
     }
-    const holds = new Holds(store, clock, 5_000, leaseMs, (error) => failed.push(error))
+    const holds = new Holds({
+      store,
+      clock,
+      deadlineMs: 5_000,
+      leaseMs,
+      journal,
+      failed: (part, error) => failed.push(part === 'store.settle' ? error : [part, error]),
+    })
     return { clock, asked, failed, mood, holds }
   }
   const fails = () => {
@@ -298,5 +306,87 @@ describe('holds', () => {
     await clock.advance(60_000)
     expect(clock.timers).toBe(0)
     expect(asked.length).toBeLessThan(5)
+  })
+
+  describe('that a journal keeps', () => {
+    function journaled(left: readonly Owed[] = []) {
+      const said: unknown[][] = []
+      const broken: { throws?: true } = {}
+      const say = (what: string) => (of: unknown) => {
+        if (broken.throws) throw new Error('no room')
+        said.push([what, of])
+      }
+      const adopt = () => {
+        if (broken.throws) throw new Error('no folder')
+        return left
+      }
+      const journal: Journal = { keep: say('keep'), paid: say('paid'), adopt, close: () => void said.push(['close']) }
+      return { said, broken, journal }
+    }
+
+    it('are kept when the store does not take their end, once, until it does', async () => {
+      const { said, journal } = journaled()
+      const { clock, mood, holds } = scene(30_000, journal)
+      holds.settle('a', undefined)
+      expect(said).toEqual([])
+      mood.answer = fails
+      const spent = chargesOn(metersOf('spend:50'), [usd(1)])
+      holds.settle('b', spent)
+      holds.cancel('c')
+      const kept = [
+        ['keep', { call: 'b', end: 'settle', spent }],
+        ['keep', { call: 'c', end: 'cancel' }],
+      ]
+      await clock.advance(5_000)
+      expect(said).toEqual(kept)
+      mood.answer = () => settled
+      await clock.advance(60_000)
+      expect(said).toEqual([...kept, ['paid', 'b'], ['paid', 'c']])
+      holds.close()
+      expect(said.at(-1)).toEqual(['close'])
+    })
+
+    it('were left by processes that are gone: they are told at once, and again until the store takes them', async () => {
+      const { said, journal } = journaled([
+        { call: 'x', end: 'settle' },
+        { call: 'y', end: 'cancel' },
+      ])
+      const { asked, clock, mood, holds } = scene(30_000, journal)
+      mood.answer = fails
+      holds.adopt()
+      expect(holds.owed).toBe(2)
+      await clock.advance(1)
+      expect(asked).toEqual([
+        ['settle', { call: 'x' }],
+        ['cancel', 'y'],
+      ])
+      mood.answer = () => settled
+      await clock.advance(1_000)
+      expect([holds.owed, said]).toEqual([
+        0,
+        [
+          ['paid', 'x'],
+          ['paid', 'y'],
+        ],
+      ])
+    })
+
+    it('are tried all the same while the journal is broken, and that is told', async () => {
+      const { broken, journal } = journaled()
+      const { clock, failed, mood, holds } = scene(30_000, journal)
+      broken.throws = true
+      holds.adopt()
+      mood.answer = fails
+      holds.settle('a', undefined)
+      mood.answer = () => settled
+      await clock.advance(1_000)
+      expect(holds.owed).toBe(0)
+      expect(failed).toMatchObject([
+        ['journal', { message: 'no folder' }],
+        { message: 'connection lost' },
+        ['journal', { message: 'no room' }],
+        ['journal', { message: 'no room' }],
+      ])
+    })
   })
 })

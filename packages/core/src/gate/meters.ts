@@ -1,6 +1,7 @@
 /** Meters: what a session may still spend, and the holds its running calls have on it. Steps 4 and 8 of the path. */
 import { ask, background, type Clock, isPromise, type MaybePromise, within } from '../clock.ts'
 import { Unavailable } from '../errors.ts'
+import type { Journal, Owed } from '../journal/journal.ts'
 import { Amount, asAmount } from '../money.ts'
 import type { Charge, MeterKey, Settlement, Store } from '../stores/store.ts'
 import type { Window } from '../stores/window.ts'
@@ -115,33 +116,46 @@ const STATES = new Set<unknown>(['settled', 'released', 'orphaned', 'unknown'] s
 const RETRY_MS = 500
 const RETRY_LONGEST_MS = 30_000
 
+export interface HoldsParts {
+  readonly store: Store
+  readonly clock: Clock
+  readonly deadlineMs: number
+  readonly leaseMs: number
+  /** Keeps what the store has not taken beyond the life of this process. */
+  readonly journal?: Journal | undefined
+  /** Told what failed, and of what. */
+  readonly failed: (part: string, error: unknown) => void
+}
+
 /**
  * The holds of this process's running calls. Renews their leases while they run, and does not rest until the store
  * has taken every settle and cancel: until then the amounts stay held, so nothing can be overspent meanwhile.
  */
 export class Holds {
-  readonly #store: Store
-  readonly #clock: Clock
-  readonly #deadlineMs: number
-  readonly #leaseMs: number
-  readonly #failed: (error: unknown) => void
+  readonly #parts: HoldsParts
   /** Running calls and when each began, oldest first. */
   readonly #running = new Map<string, number>()
-  readonly #owed = new Map<string, () => MaybePromise<Settlement>>()
+  readonly #owed = new Map<string, Owed>()
   #renewing: (() => void) | undefined
   #retrying: (() => void) | undefined
   #closed = false
 
-  constructor(store: Store, clock: Clock, deadlineMs: number, leaseMs: number, failed: (error: unknown) => void) {
-    this.#failed = failed
-    this.#store = store
-    this.#clock = clock
-    this.#deadlineMs = deadlineMs
-    this.#leaseMs = leaseMs
+  constructor(parts: HoldsParts) {
+    this.#parts = parts
+  }
+
+  /** Takes over what processes that are gone could not tell the store. */
+  adopt(): void {
+    try {
+      for (const owed of this.#parts.journal?.adopt() ?? []) this.#owed.set(owed.call, owed)
+    } catch (error) {
+      this.#parts.failed('journal', error)
+    }
+    if (this.#owed.size > 0) this.#retryLater(0)
   }
 
   get leaseMs(): number {
-    return this.#leaseMs
+    return this.#parts.leaseMs
   }
 
   /** How many settles and cancels the store has not taken yet. */
@@ -150,77 +164,103 @@ export class Holds {
   }
 
   begin(call: string): void {
-    this.#running.set(call, this.#clock.monotonic())
+    this.#running.set(call, this.#parts.clock.monotonic())
     if (!this.#renewing) this.#renewLater()
   }
 
   /** Ends a hold with what was spent. `undefined`: the store did not take it; it is tried again until it does. */
   settle(call: string, spent: readonly Charge[] | undefined): MaybePromise<Settlement | undefined> {
     this.#running.delete(call)
-    return this.#deliver(call, () => this.#store.settle(spent ? { call, spent } : { call }))
+    return this.#deliver(spent ? { call, end: 'settle', spent } : { call, end: 'settle' })
   }
 
   /** Gives a hold back, or makes sure that an admit nobody heard the answer of holds nothing. */
   cancel(call: string): MaybePromise<Settlement | undefined> {
     this.#running.delete(call)
-    return this.#deliver(call, () => this.#store.cancel(call))
+    return this.#deliver({ call, end: 'cancel' })
   }
 
-  /** Stops renewing and retrying: what is owed now stays held until its lease is over, and then counts as spent. */
+  /**
+   * Stops renewing and retrying: what is owed now is left to the journal. Without one it stays held until its lease is
+   * over, and then counts as spent.
+   */
   close(): void {
     this.#renewing?.()
     this.#retrying?.()
     this.#closed = true
+    this.#journaled((journal) => journal.close())
   }
 
   /** Tries everything owed once more. */
   async flush(): Promise<void> {
-    await Promise.all([...this.#owed].map(([call, work]) => this.#deliver(call, work)))
+    await Promise.all([...this.#owed.values()].map((owed) => this.#deliver(owed)))
   }
 
-  #deliver(call: string, work: () => MaybePromise<Settlement>): MaybePromise<Settlement | undefined> {
+  #deliver(owed: Owed): MaybePromise<Settlement | undefined> {
+    const { clock, deadlineMs } = this.#parts
     try {
-      const answer = work()
-      if (!isPromise(answer)) return this.#delivered(call, work, answer)
-      return within(answer, this.#deadlineMs, this.#clock, 'store.settle').then(
-        (settlement) => this.#delivered(call, work, settlement),
-        (error) => this.#owe(call, work, error),
+      const answer = this.#tell(owed)
+      if (!isPromise(answer)) return this.#delivered(owed, answer)
+      return within(answer, deadlineMs, clock, 'store.settle').then(
+        (settlement) => this.#delivered(owed, settlement),
+        (error) => this.#owe(owed, error),
       )
     } catch (error) {
-      return this.#owe(call, work, error)
+      return this.#owe(owed, error)
     }
   }
 
+  #tell({ call, end, spent }: Owed): MaybePromise<Settlement> {
+    const { store } = this.#parts
+    if (end === 'cancel') return store.cancel(call)
+    return store.settle(spent ? { call, spent } : { call })
+  }
+
   /** A store that answers nonsense has not taken it. */
-  #delivered(call: string, work: () => MaybePromise<Settlement>, answer: Settlement): Settlement | undefined {
-    if (!STATES.has(answer?.state)) return this.#owe(call, work, new Unavailable('`store.settle` answered nonsense'))
-    this.#owed.delete(call)
+  #delivered(owed: Owed, answer: Settlement): Settlement | undefined {
+    if (!STATES.has(answer?.state)) return this.#owe(owed, new Unavailable('`store.settle` answered nonsense'))
+    if (this.#owed.delete(owed.call)) this.#journaled((journal) => journal.paid(owed.call))
     return answer
   }
 
-  #owe(call: string, work: () => MaybePromise<Settlement>, error: unknown): undefined {
-    this.#failed(error)
-    this.#owed.set(call, work)
+  #owe(owed: Owed, error: unknown): undefined {
+    this.#parts.failed('store.settle', error)
+    if (this.#owed.get(owed.call) !== owed) {
+      this.#owed.set(owed.call, owed)
+      this.#journaled((journal) => journal.keep(owed))
+    }
     if (!this.#retrying) this.#retryLater(RETRY_MS)
   }
 
+  #journaled(work: (journal: Journal) => void): void {
+    const { journal, failed } = this.#parts
+    try {
+      if (journal) work(journal)
+    } catch (error) {
+      // It is still tried for as long as this process lives.
+      failed('journal', error)
+    }
+  }
+
   #retryLater(delay: number): void {
-    this.#retrying = background(this.#clock, delay, async () => {
+    if (this.#closed) return
+    this.#retrying = background(this.#parts.clock, delay, async () => {
       await this.flush()
       this.#retrying = undefined
-      if (this.#owed.size > 0 && !this.#closed) this.#retryLater(Math.min(delay * 2, RETRY_LONGEST_MS))
+      if (this.#owed.size > 0) this.#retryLater(Math.min(Math.max(delay * 2, RETRY_MS), RETRY_LONGEST_MS))
     })
   }
 
   /** Renews leases three times before they are over, for as long as a call runs. */
   #renewLater(): void {
-    const every = Math.max(1, Math.floor(this.#leaseMs / 3))
-    this.#renewing = background(this.#clock, every, async () => {
-      const old = this.#clock.monotonic() - every / 2
+    const { store, clock, deadlineMs, leaseMs } = this.#parts
+    const every = Math.max(1, Math.floor(leaseMs / 3))
+    this.#renewing = background(clock, every, async () => {
+      const old = clock.monotonic() - every / 2
       const calls = [...this.#running].filter(([, began]) => began <= old).map(([call]) => call)
       try {
-        const renew = () => this.#store.renew(calls, this.#leaseMs)
-        if (calls.length > 0) await ask(renew, this.#deadlineMs, this.#clock, 'store.renew')
+        const renew = () => store.renew(calls, leaseMs)
+        if (calls.length > 0) await ask(renew, deadlineMs, clock, 'store.renew')
       } catch {
         // A lease that is not renewed counts as spent when it is over: the safe side.
       }

@@ -89,6 +89,28 @@ export function holder(): Holder {
   return { pid: process.pid, host: hostname(), started: startOf(process.pid) }
 }
 
+/** Stands in the name of a file or folder in place of a holder when one has let go of it. */
+export const NOBODY = 'left'
+
+/** A holder as it stands in the name of a file or folder: `<pid>.<started>.<host>`. */
+export function holderText({ pid, started, host }: Holder): string {
+  return `${pid}.${started}.${plain(host)}`
+}
+
+/** Reads what `holderText` wrote; `undefined` for `NOBODY`. */
+export function parseHolder(text: string): Holder | undefined {
+  if (text === NOBODY) return undefined
+  const [pid, started = '', host = ''] = text.split('.')
+  // A host's name may have lost characters on the way; this machine's has lost the same.
+  const here = holder().host
+  return { pid: Number(pid), started, host: host === plain(here) ? here : host }
+}
+
+/** As it can stand between the dots of such a name. */
+export function plain(text: string): string {
+  return text.replace(/[^A-Za-z0-9_-]/g, '_').slice(0, 64)
+}
+
 /** When a process began, in the kernel's own words: a number may be given again to another process. Linux only. */
 function startOf(pid: number): string {
   try {

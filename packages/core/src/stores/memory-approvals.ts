@@ -16,6 +16,7 @@ import {
 import { MemoryDeliveries } from './memory-deliveries.ts'
 import type { MemorySessions } from './memory-sessions.ts'
 import type { AdmitRequest } from './store.ts'
+import type { Watchers } from './watchers.ts'
 
 interface Kept {
   /** Counts approvals in the order they were made. */
@@ -33,15 +34,17 @@ export class MemoryApprovals {
   readonly deliveries: MemoryDeliveries = new MemoryDeliveries()
   readonly #now: () => number
   readonly #sessions: MemorySessions
+  readonly #watchers: Watchers
   readonly #byId = new Map<string, Kept>()
   /** By what approvals are looked for; those that are pending are listed apart as well. */
   readonly #index = new Map<string, Set<Kept>>()
   #made = 0
   #look: Iterator<Kept> | undefined
 
-  constructor(now: () => number, sessions: MemorySessions) {
+  constructor(now: () => number, sessions: MemorySessions, watchers: Watchers) {
     this.#now = now
     this.#sessions = sessions
+    this.#watchers = watchers
   }
 
   request(approval: NewApproval, limits: PendingLimits, channels: readonly string[]): Requested {
@@ -58,6 +61,7 @@ export class MemoryApprovals {
     this.#byId.set(id, kept)
     this.#list(kept)
     this.deliveries.add(id, channels, at)
+    this.#watchers.about('approvals', [id])
     return { ok: true, row: answer(kept) }
   }
 
@@ -97,7 +101,7 @@ export class MemoryApprovals {
   use(id: string, call: string): boolean {
     const kept = this.#byId.get(id)
     if (!kept || kept.row.state === 'pending' || kept.row.usedBy !== undefined) return false
-    kept.row = { ...kept.row, usedBy: call, usedAt: this.#now() }
+    this.#use(kept, call, this.#now())
     return true
   }
 
@@ -138,7 +142,7 @@ export class MemoryApprovals {
   /** The call that presented this was admitted. A grant is not used up. */
   consume({ id, grant }: Consent, call: string, at: number): void {
     const kept = this.#byId.get(id)
-    if (!grant && kept && kept.row.usedBy === undefined) kept.row = { ...kept.row, usedBy: call, usedAt: at }
+    if (!grant && kept && kept.row.usedBy === undefined) this.#use(kept, call, at)
   }
 
   /** How many are pending that still have time. */
@@ -148,11 +152,17 @@ export class MemoryApprovals {
     return count
   }
 
+  #use(kept: Kept, call: string, at: number): void {
+    kept.row = { ...kept.row, usedBy: call, usedAt: at }
+    this.#watchers.about('approvals', [kept.row.id])
+  }
+
   #replace(kept: Kept, row: BareApproval, at: number): void {
     this.#unlist(kept)
     kept.row = row
     this.#list(kept)
     this.deliveries.again(row.id, at)
+    this.#watchers.about('approvals', [row.id])
   }
 
   #list(kept: Kept): void {

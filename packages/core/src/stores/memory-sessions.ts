@@ -11,6 +11,7 @@ import {
 } from './lineage.ts'
 import type { MemoryMeters } from './memory-meters.ts'
 import type { Cap, CapReached, NewMeter, NewSession, SessionRow } from './store.ts'
+import type { Watchers } from './watchers.ts'
 
 interface Session {
   /** Replaced, never changed: a row that was answered stays as it was. */
@@ -24,15 +25,17 @@ const KEEP_MS = 3_600_000
 export class MemorySessions {
   readonly #now: () => number
   readonly #meters: MemoryMeters
+  readonly #watchers: Watchers
   readonly #sessions = new Map<string, Session>()
   readonly #byToken = new Map<string, string>()
   /** The sessions of each agent of each tenant; those that are over leave when they are next counted, or forgotten. */
   readonly #tenants = new Map<string, Map<string, Set<Session>>>()
   #crowded = 1_000
 
-  constructor(now: () => number, meters: MemoryMeters) {
+  constructor(now: () => number, meters: MemoryMeters, watchers: Watchers) {
     this.#now = now
     this.#meters = meters
+    this.#watchers = watchers
   }
 
   /** The refusal of a session that is suspended. */
@@ -78,8 +81,10 @@ export class MemorySessions {
   extend(id: string, ttlMs: number): SessionRow | undefined {
     const session = this.#sessions.get(id)
     if (!session) return undefined
-    session.row = extended(session.row, ttlMs, this.#rows(session.row.chain), this.#now())
-    return session.row
+    const row = extended(session.row, ttlMs, this.#rows(session.row.chain), this.#now())
+    if (row !== session.row) this.#watchers.about('sessions', [id])
+    session.row = row
+    return row
   }
 
   revokeTree(id: string): readonly string[] {
@@ -91,6 +96,7 @@ export class MemorySessions {
       session.row = { ...row, revokedAt: at }
       revoked.push(row.id)
     }
+    this.#watchers.about('sessions', revoked)
     return revoked
   }
 
@@ -103,6 +109,7 @@ export class MemorySessions {
       if (still && !row.suspended) suspended.push(row.id)
       session.row = still ?? row
     }
+    this.#watchers.about('sessions', suspended)
     return suspended
   }
 
@@ -116,6 +123,7 @@ export class MemorySessions {
       session.row = parent ? { ...row, suspended: parent } : row
       if (!parent) resumed.push(row.id)
     }
+    this.#watchers.about('sessions', resumed)
     return resumed
   }
 

@@ -8,6 +8,7 @@ import { MemoryMeters, type Part } from './memory-meters.ts'
 import { memorySecrets } from './memory-secrets.ts'
 import { MemorySessions } from './memory-sessions.ts'
 import type { Admission, AdmitRequest, Charge, Expired, HoldRow, Settlement, Store, WriterRow } from './store.ts'
+import { Watchers } from './watchers.ts'
 
 export interface MemoryStoreOptions {
   readonly clock?: Clock
@@ -17,9 +18,10 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store {
   checkKeys(options, ['clock'], 'options of `memoryStore`')
   const { clock = systemClock } = options
   const now = steadyTime(clock)
+  const watchers = new Watchers()
   const meters = new MemoryMeters()
-  const sessions = new MemorySessions(now, meters)
-  const approvals = new MemoryApprovals(now, sessions)
+  const sessions = new MemorySessions(now, meters, watchers)
+  const approvals = new MemoryApprovals(now, sessions, watchers)
   const holds = new MemoryHolds()
   const writers = new Map<string, WriterRow>()
 
@@ -190,5 +192,7 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store {
       put: (row) => void writers.set(row.id, row),
       list: () => [...writers.values()],
     },
+
+    watch: (listener) => watchers.add(listener),
   }
 }

@@ -25,7 +25,7 @@ interface DueRow extends KeptApproval {
 /** How many approvals are forgotten at once. */
 const FORGET = 256
 
-export function sqliteApprovals(sql: Statements, { atomically, patiently }: Transactions): ApprovalVerbs {
+export function sqliteApprovals(sql: Statements, { atomically, changing, patiently }: Transactions): ApprovalVerbs {
   function read(id: string): KeptApproval | undefined {
     return sql.readApproval.get(id) as KeptApproval | undefined
   }
@@ -55,7 +55,7 @@ export function sqliteApprovals(sql: Statements, { atomically, patiently }: Tran
 
   return {
     request: (approval, limits, channels) =>
-      atomically((at): Requested => {
+      changing((at): Requested => {
         const { id, session, tenant, agent } = approval
         const life = lifeFrom(sql.sessionLife.get(session) as LifeRow | undefined)
         const over = refusedBy(life, at)
@@ -95,15 +95,15 @@ export function sqliteApprovals(sql: Statements, { atomically, patiently }: Tran
       }),
 
     change: (id, version, what) =>
-      atomically((at) => {
+      changing((at) => {
         const kept = read(id)
         return kept && change(kept, version, what, at)
       }),
 
-    use: (id, call) => atomically((at) => Number(sql.useApproval.run(call, at, id).changes) === 1),
+    use: (id, call) => changing((at) => Number(sql.useApproval.run(call, at, id).changes) === 1),
 
     expire: (limit) =>
-      atomically((at) => {
+      changing((at) => {
         const over = sql.approvalsOver.all(at, limit) as unknown as KeptApproval[]
         const ended = over.flatMap((kept) => change(kept, kept.version, { state: 'expired' }, at) ?? [])
         for (const { row } of sql.forgetApprovals.all(at, FORGET) as { row: number }[]) sql.forgetDeliveries.run(row)

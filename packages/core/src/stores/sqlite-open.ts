@@ -3,7 +3,7 @@ import { closeSync, openSync } from 'node:fs'
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { ConfigError } from '../errors.ts'
 import { persist, sqlite } from './sqlite-file.ts'
-import { FROM_3, SCHEMA, STATEMENTS, VERSION } from './sqlite-schema.ts'
+import { SCHEMA, STATEMENTS, UPGRADES, VERSION } from './sqlite-schema.ts'
 
 /** How long SQLite itself waits for a lock: it blocks the event loop, so it is short. */
 const BUSY_MS = 50
@@ -39,17 +39,18 @@ function prepared(db: DatabaseSync, durable: boolean): { sql: Statements; time: 
   return { sql, time }
 }
 
-/** Makes what is kept, in a file that is empty or of the version before; throws for any other. */
+/** Makes what is kept, in a file that is empty or of an earlier version; throws for any other. */
 function lay(db: DatabaseSync): void {
   db.exec('BEGIN IMMEDIATE')
   try {
     const version = Number(db.prepare('PRAGMA user_version').get()?.user_version)
     const objects = Number(db.prepare('SELECT count(*) AS count FROM sqlite_schema').get()?.count)
-    if (version === 0 && objects === 0) db.exec(SCHEMA)
-    else if (version === 3) db.exec(FROM_3)
-    else if (version !== VERSION) {
+    const fresh = version === 0 && objects === 0
+    if (!fresh && version !== VERSION && !(version in UPGRADES)) {
       throw new ConfigError('invalid-option', 'path', 'the file at `path` is no store of this version of Haldir')
     }
+    if (fresh) db.exec(SCHEMA)
+    else for (let from = version; from < VERSION; from++) db.exec(UPGRADES[from] as string)
     db.exec('COMMIT')
   } catch (error) {
     if (db.isTransaction) db.exec('ROLLBACK')

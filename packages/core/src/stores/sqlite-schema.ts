@@ -1,15 +1,32 @@
 /** What the SQLite store keeps, and every statement it runs. Amounts are micro-units, times milliseconds. */
 
-/** Which layout a file has. A file of the layout before is brought up to date; any other is refused. */
-export const VERSION = 4
+/** Which layout a file has. A file of a layout named below is brought up to date; any other is refused. */
+export const VERSION = 5
 
-/** What makes a file of layout 3 one of layout 4. */
-export const FROM_3: string = `
-  ALTER TABLE sessions ADD COLUMN suspended_by TEXT;
-  ALTER TABLE sessions ADD COLUMN suspended_rule TEXT;
-  CREATE INDEX sessions_suspended ON sessions (suspended_by) WHERE suspended_by IS NOT NULL;
-  PRAGMA user_version = 4;
+/** What watchers are told of: the latest changes, in order. Kept by the file itself, whoever writes to it. */
+const CHANGES: string = `
+  CREATE TABLE changes (seq INTEGER PRIMARY KEY, about TEXT NOT NULL, id TEXT NOT NULL) STRICT;
+  CREATE TRIGGER session_changed AFTER UPDATE OF expires_at, revoked_at, suspended_by, suspended_rule ON sessions
+    BEGIN INSERT INTO changes (about, id) VALUES ('sessions', new.id); END;
+  CREATE TRIGGER approval_made AFTER INSERT ON approvals
+    BEGIN INSERT INTO changes (about, id) VALUES ('approvals', new.id); END;
+  CREATE TRIGGER approval_changed AFTER UPDATE OF version, used_by ON approvals
+    BEGIN INSERT INTO changes (about, id) VALUES ('approvals', new.id); END;
+  -- The newest is never deleted: so numbers are given once, and a gap says that there were more.
+  CREATE TRIGGER changes_forgotten AFTER INSERT ON changes
+    BEGIN DELETE FROM changes WHERE seq <= new.seq - 4096; END;
 `
+
+/** What makes a file of one layout a file of the next. */
+export const UPGRADES: Readonly<Record<number, string>> = {
+  3: `
+    ALTER TABLE sessions ADD COLUMN suspended_by TEXT;
+    ALTER TABLE sessions ADD COLUMN suspended_rule TEXT;
+    CREATE INDEX sessions_suspended ON sessions (suspended_by) WHERE suspended_by IS NOT NULL;
+    PRAGMA user_version = 4;
+  `,
+  4: `${CHANGES} PRAGMA user_version = 5;`,
+}
 
 export const SCHEMA: string = `
   CREATE TABLE sessions (
@@ -65,6 +82,7 @@ export const SCHEMA: string = `
   CREATE TABLE writers (id TEXT PRIMARY KEY, data TEXT NOT NULL) STRICT, WITHOUT ROWID;
   CREATE TABLE clock (id INTEGER PRIMARY KEY CHECK (id = 1), value INTEGER NOT NULL) STRICT;
   INSERT INTO clock (id, value) VALUES (1, 0);
+  ${CHANGES}
   PRAGMA user_version = ${VERSION};
 `
 
@@ -180,6 +198,11 @@ export const STATEMENTS = {
   // What has changed since it was handed out is not put off: that is another delivery.
   tellLater: 'UPDATE deliveries SET due = ? WHERE approval = ? AND channel = ? AND due IS NOT NULL AND attempt > 0',
   forgetDeliveries: 'DELETE FROM deliveries WHERE approval = ?',
+
+  // Changes when another connection has committed; what changed then is in the list, unless that is of no interest.
+  dataVersion: 'PRAGMA data_version',
+  lastChange: 'SELECT max(seq) AS seq FROM changes',
+  changesSince: 'SELECT seq, about, id FROM changes WHERE seq > ? ORDER BY seq',
 
   putWriter: 'INSERT INTO writers (id, data) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET data = excluded.data',
   listWriters: 'SELECT id, data FROM writers ORDER BY id',

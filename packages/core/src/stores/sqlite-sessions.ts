@@ -56,7 +56,7 @@ export function sqliteSessions(sql: Statements, meters: SqliteMeters, tx: Transa
       }),
 
     extend: (id, ttlMs) =>
-      tx.atomically((at) => {
+      tx.changing((at) => {
         const row = sql.sessionById.get(id)
         if (!row) return undefined
         const before = sessionFrom(row)
@@ -65,19 +65,19 @@ export function sqliteSessions(sql: Statements, meters: SqliteMeters, tx: Transa
         return after
       }),
 
-    revokeTree: (id) => tx.atomically((at) => idsOf(sql.revokeTree.all(at, id, id))),
+    revokeTree: (id) => tx.changing((at) => idsOf(sql.revokeTree.all(at, id, id))),
 
     // Invariant: a session stands still for the nearest of itself and its ancestors that was suspended, so lifting one
     // suspension never lifts another.
     suspendTree: (id, rule) =>
-      tx.atomically(() => {
+      tx.changing(() => {
         const row = sql.sessionById.get(id)
         if (row) sql.suspendNearer.run(id, rule, row.chain as string, id, id)
         return row ? idsOf(sql.suspendTree.all(id, rule, id, id)) : []
       }),
 
     resumeTree: (id) =>
-      tx.atomically(() => {
+      tx.changing(() => {
         const row = sql.sessionById.get(id)
         // The parent speaks for all ancestors; what it says holds for everything that was suspended with this session.
         const parent = row && lifeOf(sessionFrom(row).chain.at(-1) ?? '')?.suspended

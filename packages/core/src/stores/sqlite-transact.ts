@@ -10,6 +10,8 @@ export interface Transactions {
    * everything unless given.
    */
   atomically<T>(work: (at: number) => T, keep?: (result: T) => boolean): MaybePromise<T>
+  /** As `atomically`, where it may be of interest to those who watch: they are told at once. */
+  changing<T>(work: (at: number) => T, keep?: (result: T) => boolean): MaybePromise<T>
   /** Runs one statement that reads. Answers at once unless the database is busy; then it is asked again, later. */
   patiently<T>(work: () => T): MaybePromise<T>
 }
@@ -23,6 +25,7 @@ export function transactions(
   time: number,
   random: () => number,
   patienceMs: number,
+  changed: () => void,
 ): Transactions {
   const now = steadyTime(clock, time)
   let saved = time
@@ -74,7 +77,16 @@ export function transactions(
     }
   }
 
-  return { atomically: (work, keep = always) => patiently(() => transact(work, keep)), patiently }
+  return {
+    atomically: (work, keep = always) => patiently(() => transact(work, keep)),
+    changing: (work, keep = always) =>
+      patiently(() => {
+        const result = transact(work, keep)
+        changed()
+        return result
+      }),
+    patiently,
+  }
 }
 
 const always = (): boolean => true

@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { ConfigError, Unavailable } from '../errors.ts'
 import { sqliteStore } from './sqlite.ts'
 import { STATEMENTS, VERSION } from './sqlite-schema.ts'
-import type { Store } from './store.ts'
+import type { Hint, Store } from './store.ts'
 
 const DAY = 86_400_000
 const meter = { key: 'usd', window: 'total', limit: 1_000_000n } as const
@@ -40,6 +40,10 @@ function session(to: Store, id = 's', attributes: Record<string, unknown> = {}, 
 function request(call: string, leaseMs = 1_000) {
   return { call, session: 's', charges: [{ meter: usd, micros: 1n }], leaseMs }
 }
+
+/** What makes a file of layout 5 one of layout 4. */
+const NO_CHANGES = `DROP TRIGGER session_changed; DROP TRIGGER approval_made; DROP TRIGGER approval_changed;
+  DROP TABLE changes; PRAGMA user_version = 4`
 
 /** Another process that has the file to itself. */
 function writer(): DatabaseSync {
@@ -85,7 +89,7 @@ describe('the file', () => {
   it('of another version is refused, and says so', async () => {
     await session(store())
     const other = writer()
-    for (const version of [0, VERSION - 2, VERSION + 1]) {
+    for (const version of [0, 2, VERSION + 1]) {
       other.exec(`PRAGMA user_version = ${version}`)
       expect(() => store()).toThrow('no store of this version')
     }
@@ -93,9 +97,10 @@ describe('the file', () => {
     expect(await store().session.get({ id: 's' })).toMatchObject({ id: 's' })
   })
 
-  it('of the version before is brought up to date, with everything in it', async () => {
+  it('of an earlier version is brought up to date, with everything in it', async () => {
     await session(store(), 'old')
     const other = writer()
+    other.exec(NO_CHANGES)
     other.exec(`DROP INDEX sessions_suspended; ALTER TABLE sessions DROP COLUMN suspended_by;
       ALTER TABLE sessions DROP COLUMN suspended_rule; PRAGMA user_version = 3`)
     for (const again of [store(), store()]) {
@@ -107,6 +112,22 @@ describe('the file', () => {
     expect(await store().session.suspendTree('old', 'r')).toEqual(['old'])
     expect(await store().admit({ ...request('d'), session: 'old' })).toMatchObject({ refused: 'session-suspended' })
     expect(other.prepare('PRAGMA user_version').get()).toEqual({ user_version: VERSION })
+  })
+
+  it('of the version before tells of changes from then on, also of those of a process of that version', async () => {
+    const older = store()
+    await session(older)
+    const other = writer()
+    other.exec(NO_CHANGES)
+    const clock = fakeClock()
+    const one = store(clock)
+    expect(other.prepare('PRAGMA user_version').get()).toEqual({ user_version: VERSION })
+    const hints: Hint[] = []
+    one.watch?.((hint) => hints.push(hint))
+    // What it prepared knows of no list of changes; the file keeps that itself.
+    other.prepare('UPDATE sessions SET revoked_at = 1 WHERE id = ?').run('s')
+    await clock.advance(25)
+    expect(hints).toEqual([{ about: 'sessions', ids: ['s'] }])
   })
 
   it('may be closed twice; a closed store throws', async () => {

@@ -13,6 +13,7 @@ import { type HeldRow, holdFrom, isEnded, type LifeRow, lifeFrom } from './sqlit
 import { sqliteSecrets } from './sqlite-secrets.ts'
 import { sqliteSessions } from './sqlite-sessions.ts'
 import { transactions } from './sqlite-transact.ts'
+import { SqliteWatching } from './sqlite-watching.ts'
 import type { Admission, AdmitRequest, Expired, MeterKey, Settlement, Store, WriterRow } from './store.ts'
 
 export interface SqliteStoreOptions {
@@ -34,8 +35,9 @@ export function sqliteStore(path: string, options: SqliteStoreOptions = {}): Sto
   checkKeys(options, ['clock', 'random', 'durable', 'patienceMs'], 'options of `sqliteStore`')
   const { clock = systemClock, random = Math.random, patienceMs = 5_000 } = options
   const { db, sql, time } = open(path, options.durable === true)
-  const tx = transactions(sql, clock, time, random, patienceMs)
-  const { atomically, patiently } = tx
+  const watching = new SqliteWatching(sql, clock)
+  const tx = transactions(sql, clock, time, random, patienceMs, () => watching.changed())
+  const { atomically, changing, patiently } = tx
   const meters = new SqliteMeters(sql)
   let admits = 0
   let looked = 0
@@ -62,7 +64,7 @@ export function sqliteStore(path: string, options: SqliteStoreOptions = {}): Sto
       return { ok: true, at }
     }
     // Invariant: a call takes from all its meters or from none: of one that is refused, nothing is kept.
-    return atomically(admit, ({ ok }) => ok)
+    return (request.consent ? changing : atomically)(admit, ({ ok }) => ok)
   }
 
   /** The same call again: a repeated verb is the same hold, and an admit lets a reserved one run. */
@@ -154,7 +156,10 @@ export function sqliteStore(path: string, options: SqliteStoreOptions = {}): Sto
         ),
     },
 
+    watch: (listener) => watching.watch(listener),
+
     close() {
+      watching.close()
       if (!closed) db.close()
       closed = true
     },

@@ -5,11 +5,8 @@
  */
 import { appendFileSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { type Holder, holder, isRunning } from '../lock.ts'
+import { type Holder, holder, holderText, isRunning, NOBODY, parseHolder, plain } from '../lock.ts'
 import { Spool, type SpoolOptions } from './spool.ts'
-
-/** Stands in place of a holder when one has let go of what it could not send. */
-const NOBODY = 'left'
 
 export class SpoolFolder {
   readonly #path: string
@@ -73,7 +70,7 @@ export class SpoolFolder {
   }
 
   /** Does something under a name that is free. */
-  #tried(id: string, work: (name: string) => void, who = textOf(holder())): string {
+  #tried(id: string, work: (name: string) => void, who = holderText(holder())): string {
     for (let times = 0; ; times++) {
       const name = `${this.#sink}.${times === 0 ? plain(id) : `${plain(id)}~${times}`}.${who}`
       try {
@@ -87,21 +84,8 @@ export class SpoolFolder {
   }
 }
 
-function textOf({ pid, started, host }: Holder): string {
-  return `${pid}.${started}.${plain(host)}`
-}
-
 function parse(name: string): { sink: string; id: string; holder: Holder | undefined } | undefined {
-  const [, sink = '', id = '', who = '', pid, started = '', host = ''] =
-    /^([^.]+)\.([^.~]*)(?:~\d+)?\.(left|(\d+)\.(\d*)\.([^.]+))$/.exec(name) ?? []
+  const [, sink = '', id = '', who = ''] = /^([^.]+)\.([^.~]*)(?:~\d+)?\.(left|\d+\.\d*\.[^.]+)$/.exec(name) ?? []
   if (who === '') return undefined
-  // A host's name may have lost characters on the way; this machine's has lost the same.
-  const here = holder().host
-  const held = { pid: Number(pid), started, host: host === plain(here) ? here : host }
-  return { sink, id, holder: who === NOBODY ? undefined : held }
-}
-
-/** As it can stand between the dots of a folder's name. */
-function plain(text: string): string {
-  return text.replace(/[^A-Za-z0-9_-]/g, '_').slice(0, 64)
+  return { sink, id, holder: parseHolder(who) }
 }

@@ -1,4 +1,4 @@
-/** Random commands for a store, as the tests against the naive reference run them. */
+/** Random runs of the verbs of a store. */
 import fc from 'fast-check'
 import {
   advance,
@@ -14,7 +14,7 @@ import {
   setWall,
   take,
 } from './store-commands.ts'
-import type { Commands } from './store-following.ts'
+import type { Runs } from './store-following.ts'
 import { type Cap, DAY, HOUR, type MeterKey, RATE, SESSIONS, STANDING } from './store-reference.ts'
 
 const CALLS = ['c0', 'c1', 'c2', 'c3', 'c4', 'c5', 'c6', 'c7']
@@ -45,7 +45,7 @@ const anyCap = fc.record<Cap>({
 })
 const both = fc.constantFrom('admit' as const, 'admit' as const, 'reserve' as const)
 
-export const commands: Commands = fc.commands(
+export const storeRuns: Runs = fc.commands(
   [
     fc.tuple(anySession, fc.constantFrom(2 * HOUR, 30 * HOUR), fc.array(anyCap, { maxLength: 2 })).map(create),
     fc.tuple(both, anyCall, anySession, chargesOn(ghostly), anyMs, more).map(take),

@@ -1,0 +1,139 @@
+/** Every script of the store, composed of its parts. */
+import { createHash } from 'node:crypto'
+import { APPROVAL, APPROVALS, CHANGE, CONSENT, END, REQUEST, USE } from './approvals.ts'
+import { DECIMAL, MINUS, RATES, TIME } from './ground.ts'
+import { ADMIT, CANCEL, EDGE, ENDING, EXPIRE, HOLD, HOLDS, LIFE, ONCE, OPEN, READ, RENEW, SETTLE } from './holds.ts'
+import { COUNT, MOVE, PARTS, ROWS, TAKE } from './meters.ts'
+import { CLAIM, HELLO, LOOK, PUT_WRITER, TENANTS, TOUCH, UNCLAIM, WRITE, WRITERS } from './plain.ts'
+import { DELETE, NEWEST, PUT, REWRAP, SECRETS, USED, VERSIONS } from './secrets.ts'
+import { CREATE, EXTEND, RESUME, REVOKE, SESSION, SUSPEND, TELL, TREE } from './sessions.ts'
+import { DUE, FIND, LATER, LIST, NOTE, SHOWN, SINCE } from './telling.ts'
+
+export interface Script {
+  readonly text: string
+  /** SHA-1 of the text, hex: what `EVALSHA` knows it by. */
+  readonly sha: string
+}
+
+export type ScriptName =
+  | 'admit'
+  | 'settle'
+  | 'cancel'
+  | 'renew'
+  | 'expire'
+  | 'hold'
+  | 'read'
+  | 'create'
+  | 'session'
+  | 'extend'
+  | 'revoke'
+  | 'suspend'
+  | 'resume'
+  | 'request'
+  | 'approval'
+  | 'change'
+  | 'use'
+  | 'end'
+  | 'find'
+  | 'list'
+  | 'due'
+  | 'shown'
+  | 'later'
+  | 'note'
+  | 'since'
+  | 'put'
+  | 'newest'
+  | 'secrets'
+  | 'rewrap'
+  | 'used'
+  | 'delete'
+  | 'claim'
+  | 'write'
+  | 'look'
+  | 'unclaim'
+  | 'touch'
+  | 'tenants'
+  | 'putWriter'
+  | 'writers'
+  | 'hello'
+
+function script(...parts: readonly string[]): Script {
+  const text = parts
+    .join('')
+    .replace(/^\s+/gm, '')
+    .replace(/^--.*\n/gm, '')
+  return { text, sha: createHash('sha1').update(text).digest('hex') }
+}
+
+/**
+ * Parts that a script needs at times: to make their functions takes a good part of the time of a script, whether they
+ * are called or not.
+ */
+function when(condition: string, ...parts: readonly string[]): string {
+  const text = parts.join('')
+  const names = [...text.matchAll(/^local function (\w+)/gm)].map(([, name]) => name)
+  return `\nlocal ${names.join(', ')}\nif ${condition} then\n${text.replace(/^local function /gm, 'function ')}\nend\n`
+}
+
+const amounts = [TIME, DECIMAL, ROWS]
+const ending = [...amounts, MINUS, HOLDS, ENDING, PARTS]
+const sessions = [TIME, LIFE, TELL, TREE]
+const approvals = [TIME, TELL, CONSENT, APPROVALS]
+
+export const SCRIPTS: Readonly<Record<ScriptName, Script>> = {
+  admit: script(
+    ...amounts,
+    when("ARGV[11] == '1'", MINUS, RATES),
+    TAKE,
+    HOLDS,
+    when("ARGV[6] ~= ''", ONCE),
+    OPEN,
+    when('now >= open', LIFE),
+    EDGE,
+    when("ARGV[8] ~= ''", TELL, CONSENT),
+    ADMIT,
+  ),
+  settle: script(...ending, RATES, EDGE, COUNT, SETTLE),
+  cancel: script(...ending, MOVE, CANCEL),
+  renew: script(TIME, HOLDS, RENEW),
+  expire: script(...ending, MOVE, EXPIRE),
+  hold: script(TIME, HOLD),
+  read: script(...amounts, MINUS, RATES, EDGE, READ),
+
+  create: script(...sessions, CREATE),
+  session: script(...sessions, SESSION),
+  extend: script(...sessions, EXTEND),
+  revoke: script(...sessions, REVOKE),
+  suspend: script(...sessions, SUSPEND),
+  resume: script(...sessions, RESUME),
+
+  request: script(...approvals, LIFE, REQUEST),
+  approval: script(...approvals, APPROVAL),
+  change: script(...approvals, CHANGE),
+  use: script(...approvals, USE),
+  end: script(...approvals, END),
+  find: script(...approvals, FIND),
+  list: script(...approvals, LIST),
+  due: script(...approvals, DUE),
+  shown: script(...approvals, SHOWN),
+  later: script(...approvals, LATER),
+  note: script(...approvals, NOTE),
+  since: script(TIME, SINCE),
+
+  put: script(TIME, VERSIONS, PUT),
+  newest: script(TIME, VERSIONS, NEWEST),
+  secrets: script(TIME, SECRETS),
+  rewrap: script(TIME, REWRAP),
+  used: script(TIME, USED),
+  delete: script(TIME, DELETE),
+
+  claim: script(CLAIM),
+  write: script(WRITE),
+  look: script(LOOK),
+  unclaim: script(UNCLAIM),
+  touch: script(TOUCH),
+  tenants: script(TENANTS),
+  putWriter: script(PUT_WRITER),
+  writers: script(WRITERS),
+  hello: script(HELLO),
+}
