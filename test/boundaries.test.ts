@@ -82,6 +82,7 @@ const PACKAGES: Record<string, readonly string[]> = {
   langchain: ['@haldir/core', '@langchain/core'],
   openai: ['@haldir/core', 'openai', '@openai/agents'],
   // A client is whatever has its shape: nothing of it is imported.
+  postgres: ['@haldir/core'],
   redis: ['@haldir/core'],
   testing: ['@haldir/core', 'vitest'],
 }

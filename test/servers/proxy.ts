@@ -9,6 +9,10 @@ export interface Wire {
   delayMs: number
   /** `true`: what the server answers is swallowed. */
   deaf: boolean
+  /** `true`: what is asked gets through, and the connection ends at the answer. */
+  robs: boolean
+  /** `true`: nobody gets a connection. */
+  refuses: boolean
   /** Ends every connection. New ones are taken. */
   cut(): void
   close(): Promise<void>
@@ -17,6 +21,7 @@ export interface Wire {
 export async function wireTo(port: number): Promise<Wire> {
   const sockets = new Set<Socket>()
   const server = createServer((near) => {
+    if (wire.refuses) return void near.destroy()
     const far = connect(port, '127.0.0.1')
     for (const socket of [near, far]) {
       sockets.add(socket)
@@ -38,13 +43,18 @@ export async function wireTo(port: number): Promise<Wire> {
       })
     }
     pass(near, far, () => true)
-    pass(far, near, () => !wire.deaf)
+    pass(far, near, () => {
+      if (wire.robs) near.destroy()
+      return !wire.deaf && !wire.robs
+    })
   }).listen(0, '127.0.0.1')
   await once(server, 'listening')
   const wire: Wire = {
     port: (server.address() as { port: number }).port,
     delayMs: 0,
     deaf: false,
+    robs: false,
+    refuses: false,
     cut() {
       for (const socket of sockets) socket.destroy()
     },

@@ -14,7 +14,12 @@ export function postgresApprovals({ call }: Verbs): ApprovalVerbs {
 
   return {
     async request({ ttlMs, data, grant, ...rest }, limits, channels): Promise<Requested> {
-      const approval = { ...rest, data: JSON.stringify(data), ttl: Math.trunc(ttlMs), ...(grant && { grant: grant.binding }) }
+      const approval = {
+        ...rest,
+        data: JSON.stringify(data),
+        ttl: Math.trunc(ttlMs),
+        ...(grant && { grant: grant.binding }),
+      }
       const most = { perSession: limits.session, perAgent: limits.agent }
       const { refusal, row } = await ask('request_approval', { approval, ...most, channels })
       if (refusal) return { ok: false, ...(refusal as { refused: 'no-session' }) }

@@ -21,10 +21,16 @@ export interface Connection {
   unref?(): void
 }
 
+const met = new WeakSet<Connection>()
+
 /** A connection from the pool; `undefined`: this client has no pool. */
 export async function connection(client: PostgresClient): Promise<Connection | undefined> {
   const got = (await client.connect?.()) as Connection | undefined
-  return typeof got?.release === 'function' ? got : undefined
+  if (typeof got?.release !== 'function') return undefined
+  // The pool hears of errors only while it has the connection itself; unheard, one would end the process.
+  if (!met.has(got)) got.on('error', () => {})
+  met.add(got)
+  return got
 }
 
 /** The SQLSTATE of an error that the server has answered: then nothing of the statement is kept. */
