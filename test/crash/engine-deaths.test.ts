@@ -52,7 +52,7 @@ describe.each([REDIS, POSTGRES])('deaths around $name', { timeout: 240_000 }, ({
 
   it.skipIf(unable)('of workers, fifty times: what they held is counted, and listed', async () => {
     proves('invariant-3', 'invariant-4', 'per-session-budget')
-    const limit = 600
+    const limit = 10_000
     const { haldir, session, audit, hire } = await scene(limit)
     const workers: Program[] = []
     for (let round = 0; round < DEATHS / WORKERS; round++) {

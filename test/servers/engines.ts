@@ -40,8 +40,8 @@ export const REDIS: Engine = {
   name: 'Redis',
   unable: redisProgram() ? undefined : NO_REDIS,
   async start() {
-    // It writes to its file before it answers: what was acknowledged outlives kill -9.
-    const server = await startRedis({ appendonly: 'yes', appendfsync: 'everysec' })
+    // It writes to its file before it answers. With `everysec` it may put that off by two seconds, and a kill -9 loses it.
+    const server = await startRedis({ appendonly: 'yes', appendfsync: 'always' })
     if (!server) throw new Error(NO_REDIS)
     return {
       place: (port = server.port) => ({ redis: `redis://127.0.0.1:${port}`, prefix: `${fresh()}:` }),

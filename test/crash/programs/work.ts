@@ -41,7 +41,7 @@ async function lane(): Promise<void> {
       if (error instanceof Failed) say(`done ${error.call}`)
       else if (Denied.isInstance(error)) say(`denied ${error.callId} ${error.code}`)
       else say(`broken ${String(error)}`)
-      await pause(1)
+      await pause(Denied.isInstance(error) && error.code === 'unavailable' ? 25 : 1)
     }
   }
 }

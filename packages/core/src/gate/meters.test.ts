@@ -371,6 +371,18 @@ describe('holds', () => {
       ])
     })
 
+    it('are told some at a time, and not all of them to a store that is away', async () => {
+      const left = Array.from({ length: 200 }, (_, n): Owed => ({ call: `x${n}`, end: 'cancel' }))
+      const { asked, clock, mood, holds } = scene(30_000, journaled(left).journal)
+      mood.answer = fails
+      holds.adopt()
+      await clock.advance(1)
+      expect(asked).toHaveLength(64)
+      mood.answer = () => settled
+      await clock.advance(1_000)
+      expect([holds.owed, asked.length]).toEqual([0, 264])
+    })
+
     it('are tried all the same while the journal is broken, and that is told', async () => {
       const { broken, journal } = journaled()
       const { clock, failed, mood, holds } = scene(30_000, journal)

@@ -115,6 +115,8 @@ export function chargesOn(meters: readonly Meter[], amounts: readonly Amount[], 
 const STATES = new Set<unknown>(['settled', 'released', 'orphaned', 'unknown'] satisfies Settlement['state'][])
 const RETRY_MS = 500
 const RETRY_LONGEST_MS = 30_000
+/** How many of what is owed are told to the store at once. */
+const AT_ONCE = 64
 
 export interface HoldsParts {
   readonly store: Store
@@ -191,9 +193,15 @@ export class Holds {
     this.#journaled((journal) => journal.close())
   }
 
-  /** Tries everything owed once more. */
+  /** Tries everything owed once more, some at a time; what is left when none of those was taken waits for the next turn. */
   async flush(): Promise<void> {
-    await Promise.all([...this.#owed.values()].map((owed) => this.#deliver(owed)))
+    const owed = [...this.#owed.values()]
+    for (let from = 0; from < owed.length; from += AT_ONCE) {
+      const some = owed.slice(from, from + AT_ONCE)
+      const answers = await Promise.all(some.map((one) => this.#deliver(one)))
+      // A store that is away is not asked for each of the many that came meanwhile.
+      if (answers.every((answer) => answer === undefined)) return
+    }
   }
 
   #deliver(owed: Owed): MaybePromise<Settlement | undefined> {
@@ -225,10 +233,10 @@ export class Holds {
 
   #owe(owed: Owed, error: unknown): undefined {
     this.#parts.failed('store.settle', error)
-    if (this.#owed.get(owed.call) !== owed) {
-      this.#owed.set(owed.call, owed)
-      this.#journaled((journal) => journal.keep(owed))
-    }
+    if (this.#owed.get(owed.call) !== owed) this.#journaled((journal) => journal.keep(owed))
+    // Behind the others: what is never taken keeps nobody from being tried.
+    this.#owed.delete(owed.call)
+    this.#owed.set(owed.call, owed)
     if (!this.#retrying) this.#retryLater(RETRY_MS)
   }
 
