@@ -8,7 +8,9 @@ export interface Reply {
   readonly rest: readonly unknown[]
 }
 
+/** A number alone is the time, of a verb that has nothing more to say. */
 export function replyFrom(value: unknown): Reply {
+  if (typeof value === 'number') return { said: 'ok', now: whole(value), rest: [] }
   const [said, now, ...rest] = list(value)
   return { said: text(said), now: whole(now), rest }
 }
