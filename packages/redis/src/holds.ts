@@ -73,10 +73,11 @@ export function redisHolds(engine: Engine, tenants: Tenants): Holds {
   }
 
   async function settle({ call, spent }: SettleRequest): Promise<Settlement> {
+    const said = !spent ? 'nothing' : spent.some(({ meter }) => meter.rate) ? 'rates' : 'all'
     const send = (tenant: string, counted: boolean) =>
       engine.askAt('settle', tenant, (now) => {
         const args = argsOf(spent ?? [], moments, now)
-        return [call, counted ? '1' : '0', spent ? '1' : '0', ...args]
+        return [call, counted ? '1' : '0', said, ...args]
       })
     const known = tenants.calls.get(call)
     if (known !== undefined) return settlementFrom(await send(known, true))

@@ -5,8 +5,8 @@
 
 export const HOLDS: string = `
 local function holdOf(call)
-  if not redis.call('HGET', base .. 'h:' .. call, 'state') then return nil end
   local found = redis.call('HMGET', base .. 'h:' .. call, 'session', 'state', 'lease', 'parts', 'once')
+  if not found[2] then return nil end
   return { session = found[1], state = found[2], lease = tonumber(found[3]), parts = found[4], once = found[5] }
 end
 `
@@ -120,7 +120,7 @@ end
 local function use() if consent then mark(consent, call) end end
 
 -- The same call again: a repeated verb is the same hold, and an admit lets a reserved one run.
-local before = holdOf(call)
+local before = redis.call('EXISTS', base .. 'h:' .. call) == 1 and holdOf(call)
 if before then
   local live = before.state == 'running' or (before.state == 'reserved' and before.lease > now)
   if not live or before.session ~= session then return no({ 'unavailable' }) end
@@ -155,10 +155,18 @@ use()
 return yes
 `
 
-/** Arguments: call, whether a call that is not known here is counted, whether it is said what was spent, window, charges. */
+/** Whether there are rates among the charges. */
+export const RATED: string = `
+local rated = ARGV[4] == 'rates'
+`
+
+/**
+ * Arguments: call, whether a call that is not known here is counted, what is said of what was spent (`nothing`, `all`, or
+ * that there are `rates` in it), window, charges.
+ */
 export const SETTLE: string = `
 if outside(ARGV[5]) then return { 'edge', whole(now) } end
-local call, spent = ARGV[2], ARGV[4] == '1'
+local call, spent = ARGV[2], ARGV[4] ~= 'nothing'
 local hold = holdOf(call)
 if not hold and (ARGV[3] == '0' or #ARGV < 6) then return { 'ok', whole(now), 'unknown', 0 } end
 -- What has not begun to run has spent nothing.

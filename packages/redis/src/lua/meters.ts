@@ -130,7 +130,7 @@ local function standing(name, limit)
 end
 
 local function count(hold, spent, first)
-  local over, moved = false, {}
+  local over, moved, filled = false, {}, {}
   local parts = hold and partsOf(hold) or {}
   for place = 1, #parts, 2 do
     local name, micros = parts[place], parts[place + 1]
@@ -149,7 +149,7 @@ local function count(hold, spent, first)
         local bucket = bucketOf(name)
         local level, at = leaked(bucket.level, bucket.at, limit, period)
         bucket.level, bucket.at = add(level, micros), at
-        bucket.limit, bucket.period = limit, period
+        filled[name] = { limit, period }
         if less(burst, bucket.level) then over = true end
       end
     else
@@ -172,7 +172,7 @@ local function count(hold, spent, first)
     one.changed = true
     if less(one.cap, add(one.used, one.held)) then over = true end
   end
-  for key, bucket in pairs(buckets) do fill(key, bucket.level, bucket.at, bucket.limit, bucket.period) end
+  for name, by in pairs(filled) do fill(name, bucketOf(name).level, bucketOf(name).at, by[1], by[2]) end
   return over
 end
 `
