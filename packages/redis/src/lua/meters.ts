@@ -38,7 +38,18 @@ local function flush()
       local text = one.cap .. ' ' .. one.used .. ' ' .. one.held
       if not one.fresh then redis.call('SET', base .. 'm:' .. name, text, 'KEEPTTL')
       elseif one.lasts ~= '' then redis.call('SET', base .. 'm:' .. name, text, 'PX', one.lasts)
-      else redis.call('SET', base .. 'm:' .. name, text) end
+      else
+        redis.call('SET', base .. 'm:' .. name, text)
+        -- A standing meter that counts per session goes with its session, as the session's own do.
+        local id = string.match(name, '^|[^|]*|session:([^|]*)|')
+        local found = id and redis.call('HMGET', base .. 's:' .. id, 'expires', 'meters')
+        if found and found[1] then
+          local names = cjson.decode(found[2])
+          names[#names + 1] = meterOf(name)
+          redis.call('HSET', base .. 's:' .. id, 'meters', cjson.encode(names))
+          lapse(base .. 'm:' .. name, math.max(found[1], now) + KEEP)
+        end
+      end
     end
   end
 end
