@@ -242,6 +242,16 @@ describe.skipIf(!server)('keys', () => {
     await fc.assert(property, { numRuns: 60 })
   })
 
+  it('that say whose a session is may be gone: it is revoked all the same, and acts no more', async () => {
+    const own = prefix()
+    const store = redisStore(client, { prefix: own })
+    await session(store, { id: 's', tenant: 't', meters: [{ ...budget('t', 's'), limit: 9n }] })
+    await session(store, { id: 'o', tenant: 'other' })
+    await client.del(`${own}session:s`)
+    expect(await redisStore(client, { prefix: own }).session.revokeTree('s')).toEqual(['s'])
+    expect(await admit(store, 'c', 's', 't')).toEqual({ ok: false, refused: 'session-revoked' })
+  })
+
   it('of one script all lie in one slot, and the tag alone says which', async () => {
     const own = 'haldir:'
     for (const tenant of ['acme', 'a}b', '']) {

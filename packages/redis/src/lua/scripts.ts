@@ -20,7 +20,7 @@ import {
   SETTLE,
 } from './holds.ts'
 import { CHARGE, COUNT, MOVE, PARTS, ROWS, TAKE } from './meters.ts'
-import { CLAIM, HELLO, LOOK, PUT_WRITER, TENANTS, TOUCH, UNCLAIM, WRITE, WRITERS } from './plain.ts'
+import { CLAIM, HELLO, HOLD_ON, LOOK, PUT_WRITER, TENANTS, TOUCH, UNCLAIM, WRITE, WRITERS } from './plain.ts'
 import { DELETE, NEWEST, PUT, REWRAP, SECRETS, USED, VERSIONS } from './secrets.ts'
 import { CREATE, EXTEND, RESUME, REVOKE, SESSION, SUSPEND, TELL, TREE } from './sessions.ts'
 import { DUE, FIND, LATER, LIST, NOTE, SHOWN, SINCE } from './telling.ts'
@@ -65,6 +65,7 @@ export type ScriptName =
   | 'delete'
   | 'claim'
   | 'write'
+  | 'holdOn'
   | 'look'
   | 'unclaim'
   | 'touch'
@@ -147,6 +148,7 @@ export const SCRIPTS: Readonly<Record<ScriptName, Script>> = {
 
   claim: script(CLAIM),
   write: script(WRITE),
+  holdOn: script(HOLD_ON),
   look: script(LOOK),
   unclaim: script(UNCLAIM),
   touch: script(TOUCH),
