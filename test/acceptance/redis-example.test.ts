@@ -57,10 +57,23 @@ it('another client is wrapped as the README shows', async (context) => {
       ttlMs: 60_000,
     }
     await store.session.create(row, [])
-    const hinted = new Promise((told) => store.watch?.(told))
-    while ((await first.pubsub('NUMSUB', 'haldir:hints'))[1] !== 1) await new Promise(setImmediate)
+    const hints: unknown[] = []
+    let heard = () => {}
+    store.watch?.((hint) => {
+      hints.push(hint)
+      heard()
+    })
+    const told = async (count: number) => {
+      while (hints.length < count) {
+        await new Promise<void>((wake) => {
+          heard = wake
+        })
+      }
+    }
+    await told(1)
     expect(await store.session.revokeTree('s')).toEqual(['s'])
-    expect(await hinted).toEqual({ about: 'sessions', ids: ['s'] })
+    await told(2)
+    expect(hints).toEqual([{ about: 'everything' }, { about: 'sessions', ids: ['s'] }])
   } finally {
     await store.close?.()
     for (const client of clients) client.disconnect()

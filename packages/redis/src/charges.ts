@@ -7,17 +7,21 @@ const MOST = 2n ** 63n - 1n
 /** 126 years: up to here the arithmetic of rates is exact. */
 const LONGEST_MS = 4e12
 
-/** From when to when the names of all windows hold, and six arguments for each charge. */
+/**
+ * From when to when the names of all windows hold (nothing: always), and each charge, as one argument each: arguments
+ * cost more than to read them. Of a charge: its kind, the amount, three numbers or none (the limit and how long a row is
+ * kept; of a rate limit, period and burst), and the row.
+ */
 export function argsOf(charges: readonly Charge[], moments: Moments, now: number): string[] {
   let from = 0
   let until = Number.MAX_SAFE_INTEGER
-  const args: string[] = ['', '']
+  const args: string[] = ['']
   for (const { meter, micros } of charges) {
     const { key, window, limit, rate } = meter
     if (rate) {
       const { limit, periodMs, burst } = rate
       if (!Number.isSafeInteger(periodMs) || periodMs <= 0 || periodMs > LONGEST_MS) throw outOfBounds('periodMs')
-      args.push('rate', key, amount(micros), amount(limit), String(periodMs), amount(burst))
+      args.push(`rate ${amount(micros)} ${amount(limit)} ${periodMs} ${amount(burst)} ${key}`)
       continue
     }
     let name = ''
@@ -28,11 +32,10 @@ export function argsOf(charges: readonly Charge[], moments: Moments, now: number
       until = Math.min(until, placed.until)
     }
     const row = `${name}|${key}`
-    if (limit === undefined) args.push('own', row, amount(micros), '', lasting(window), '')
-    else args.push('standing', row, amount(micros), amount(limit), lasting(window), '')
+    const kind = limit === undefined ? 'own' : 'standing'
+    args.push(`${kind} ${amount(micros)} ${limit === undefined ? '' : amount(limit)} ${lasting(window)}  ${row}`)
   }
-  args[0] = String(from)
-  args[1] = String(until)
+  if (from > 0) args[0] = `${from} ${until}`
   return args
 }
 

@@ -153,6 +153,16 @@ describe.skipIf(!program)('a connection', () => {
     expect(store).not.toHaveProperty('watch')
   })
 
+  it('may answer numbers as text', async () => {
+    const client = new Redis(server.url, { stringNumbers: true })
+    opened.push(client)
+    const store = redisStore(client, { prefix: server.prefix() })
+    await store.session.create(row, [{ ...usd, limit: 1n }])
+    expect(await store.admit(request('c'))).toMatchObject({ ok: true, at: expect.any(Number) })
+    expect(await store.admit(request('d'))).toMatchObject({ refused: 'budget-exceeded', meter: usd.key })
+    expect(await store.settle({ call: 'c' })).toEqual({ state: 'settled', overrun: false })
+  })
+
   it('fails without a word of what was asked', async () => {
     const failing: RedisClient = {
       eval: async () => {

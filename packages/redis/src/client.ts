@@ -37,7 +37,7 @@ export interface Connection {
   info(): PromiseLike<readonly string[]> | undefined
   /** Calls back each time that commands may go to another server, or to one that has begun anew; answers how to stop. */
   renewed(listener: () => void): () => void
-  /** `again`: hints may have been lost. Undefined: it can't listen. */
+  /** `again`: it listens from now on, and what was said before may be lost. Undefined: it can't listen. */
   readonly listen: ((channel: string, message: (text: string) => void, again: () => void) => () => void) | undefined
 }
 
@@ -122,8 +122,10 @@ function overIoredis(client: IoredisClient): Connection {
       own.on('message', (from: string, text: string) => {
         if (from === channel) message(text)
       })
-      // ioredis subscribes again by itself; what was said meanwhile is lost.
-      own.on('ready', again)
+      // ioredis subscribes again by itself; when that is done, which it does not say, is known by doing it once more.
+      const subscribe = () => void own.subscribe(channel).then(again, () => {})
+      for (const event of ['ready', '+node', '-node']) own.on(event, subscribe)
+      // A client that connects when it is first used is used now.
       own.subscribe(channel).catch(() => {})
       return () => own.disconnect()
     },

@@ -50,9 +50,10 @@ export function redisHolds(engine: Engine, tenants: Tenants): Holds {
     tenants.active(tenant)
     tenants.calls.set(call, tenant)
     for (const { meter } of charges) tenants.meters.set(meter.key, tenant)
-    const presented = consent ? [`=${consent.id}`, consent.binding, consent.grant ? '1' : '0'] : ['', '', '']
-    const rated = charges.some(({ meter }) => meter.rate) ? '1' : '0'
-    const about = [state, call, session, String(leaseMs), optional(once), optional(memo), ...presented, rated]
+    const rates = charges.some(({ meter }) => meter.rate)
+    const isMore = rates || once !== undefined || memo !== undefined || consent !== undefined
+    const more = isMore ? wellFormed({ once, memo, ...consent, ...(rates && { rates }) }) : ''
+    const about = [state, call, session, String(leaseMs), more]
     const reply = await engine.askAt('admit', tenant, (now) => [...about, ...argsOf(charges, moments, now)])
     return admissionFrom(reply, request)
   }
@@ -72,10 +73,11 @@ export function redisHolds(engine: Engine, tenants: Tenants): Holds {
   }
 
   async function settle({ call, spent }: SettleRequest): Promise<Settlement> {
+    const said = !spent ? 'nothing' : spent.some(({ meter }) => meter.rate) ? 'rates' : 'all'
     const send = (tenant: string, counted: boolean) =>
       engine.askAt('settle', tenant, (now) => {
         const args = argsOf(spent ?? [], moments, now)
-        return [call, counted ? '1' : '0', spent ? '1' : '0', ...args]
+        return [call, counted ? '1' : '0', said, ...args]
       })
     const known = tenants.calls.get(call)
     if (known !== undefined) return settlementFrom(await send(known, true))
@@ -234,6 +236,11 @@ function holdFrom({ rest }: Reply): HoldRow | undefined {
   if (state === undefined || state === 'unknown') return undefined
   const memo = maybe(rest[2], text)
   return { session: text(rest[0]), state, ...(memo === undefined ? {} : { memo }) }
+}
+
+/** As JSON that Lua can read: text is what it is when it is sent as it is. */
+function wellFormed(value: object): string {
+  return JSON.stringify(value, (_, one) => (typeof one === 'string' ? one.toWellFormed() : one))
 }
 
 /** Text that may be missing, told apart from text that is empty. */

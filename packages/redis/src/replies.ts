@@ -8,7 +8,9 @@ export interface Reply {
   readonly rest: readonly unknown[]
 }
 
+/** A number alone is the time, of a verb that has nothing more to say. */
 export function replyFrom(value: unknown): Reply {
+  if (!Array.isArray(value)) return { said: 'ok', now: whole(value), rest: [] }
   const [said, now, ...rest] = list(value)
   return { said: text(said), now: whole(now), rest }
 }
@@ -27,7 +29,7 @@ export function maybe<T>(value: unknown, read: (value: unknown) => T): T | undef
   return value === null || value === undefined ? undefined : read(value)
 }
 
-/** A whole number, as a number or as text. */
+/** A whole number, as a number or as text: some clients answer all numbers so. */
 export function whole(value: unknown): number {
   const number =
     typeof value === 'number' ? value : typeof value === 'string' && value !== '' ? Number(value) : Number.NaN

@@ -85,9 +85,10 @@ export function redisSessions(engine: Engine, tenants: Tenants): SessionVerbs {
   /** A verb on a session and all below it, which answers whom it changed. */
   async function tree(name: 'revoke' | 'suspend' | 'resume', id: string, ...args: readonly string[]) {
     const tenant = await tenants.ofSession(id)
-    if (tenant === undefined) return []
-    const { rest } = await engine.ask(name, tenant, [id, ...args])
-    return texts(rest[0])
+    // Invariant: what is to end, ends: one that no index knows is looked for everywhere.
+    const homes = tenant === undefined ? await tenants.all() : [tenant]
+    const replies = await Promise.all(homes.map((home) => engine.ask(name, home, [id, ...args])))
+    return replies.flatMap(({ rest }) => texts(rest[0]))
   }
 
   return {
@@ -102,15 +103,14 @@ export function redisSessions(engine: Engine, tenants: Tenants): SessionVerbs {
     async extend(id, ttlMs) {
       const tenant = await tenants.ofSession(id)
       if (tenant === undefined) return undefined
+      // Where it is found stays as long as it may live: that is written before it lives longer.
+      const most = String(Math.max(1, Math.floor(ttlMs)) + KEEP_MS)
+      await engine.plain('holdOn', key('session', id), [tenant, most])
       const { now, rest } = await engine.ask('extend', tenant, [id, String(ttlMs)])
       const row = maybe(rest[0], sessionFrom)
       if (!row) return undefined
-      // Where it is found stays as long as it does.
       const kept = String(Math.max(1, row.expiresAt - now) + KEEP_MS)
-      await Promise.all([
-        engine.plain('write', key('session', id), [tenant, kept]),
-        engine.plain('write', key('token', row.tokenHash), [JSON.stringify([tenant, id]), kept]),
-      ])
+      await engine.plain('holdOn', key('token', row.tokenHash), [JSON.stringify([tenant, id]), kept])
       return row
     },
 

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto'
 import type { Store } from '@haldir/core'
 import { fakeClock } from '@haldir/testing'
+import fc from 'fast-check'
 import { Redis } from 'ioredis'
 import { afterAll, describe, expect, it } from 'vitest'
 import { skipped } from '../../../test/crash/process.ts'
@@ -155,7 +156,8 @@ describe.skipIf(!server)('keys', () => {
       rate: { limit: 9n, periodMs: HOUR, burst: 9n },
     } as const
     await session(store, { id: 's', tenant: 't', ttlMs: 30 * DAY, meters: [{ ...budget('t', 's'), limit: 9n }] })
-    const charges = [standing, monthly, rate].map((meter) => ({ meter, micros: 1n }))
+    const perSession = { key: 't|session:s|calls|total|quota', window: 'total', limit: 99n } as const
+    const charges = [standing, perSession, monthly, rate].map((meter) => ({ meter, micros: 1n }))
     for (const call of ['runs', 'ended', 'orphan'])
       await store.admit({ call, session: 's', leaseMs: call === 'orphan' ? 1 : HOUR, charges, once: call })
     await store.settle({ call: 'ended' })
@@ -168,6 +170,7 @@ describe.skipIf(!server)('keys', () => {
       expect(lives(key), key).toBe(-1)
     near('{t}:s:s', 37 * DAY)
     near('{t}:m:|t|session:s|USD|total|budget', 37 * DAY)
+    near('{t}:m:|t|session:s|calls|total|quota', 37 * DAY)
     near('session:s', 37 * DAY)
     near(`token:${hashOf('s')}`, 37 * DAY)
     near('{t}:h:ended', DAY + HOUR)
@@ -178,7 +181,13 @@ describe.skipIf(!server)('keys', () => {
     expect(lives('{t}:r:t|tenant:t|calls|total|rate')).toBeGreaterThan(DAY)
     await store.session.extend('s', 60 * DAY)
     const later = await keysOf(own)
-    for (const key of ['{t}:s:s', '{t}:m:|t|session:s|USD|total|budget', 'session:s', `token:${hashOf('s')}`]) {
+    for (const key of [
+      '{t}:s:s',
+      '{t}:m:|t|session:s|USD|total|budget',
+      '{t}:m:|t|session:s|calls|total|quota',
+      'session:s',
+      `token:${hashOf('s')}`,
+    ]) {
       expect(Math.abs((later.get(key) as number) - 67 * DAY), key).toBeLessThan(60_000)
     }
   })
@@ -194,6 +203,53 @@ describe.skipIf(!server)('keys', () => {
     expect(await store.meters.read([budget('t', 's')])).toEqual([undefined])
     await client.del(`${own}{t}:s:s`)
     expect(await admit(store, 'e', 's', 't')).toEqual({ ok: false, refused: 'no-session' })
+  })
+
+  it('hold whatever text names a session, a call, a meter, a `once` key or an approval', async () => {
+    const text = fc.string({
+      unit: fc.constantFrom(...'ab|:{}%*?[]\\"\' \n\0=-1é€😀\ud800'.split(/(?:)/u)),
+      minLength: 1,
+      maxLength: 12,
+    })
+    const property = fc.asyncProperty(text, text, text, text, async (name, call, once, memo) => {
+      const store = redisStore(client, { prefix: prefix() })
+      const meter = { key: `${name}|m`, window: 'day', zone: 'Asia/Kathmandu' } as const
+      const about = { tenant: name, agent: name, scopes: [name], attributes: { [name]: memo }, chain: [], ttlMs: HOUR }
+      await store.session.create({ id: name, tokenHash: name, ...about }, [{ ...meter, limit: 9n }])
+      const request = { session: name, charges: [{ meter, micros: 4n }], leaseMs: HOUR, once, memo }
+      expect(await store.admit({ ...request, call })).toMatchObject({ ok: true })
+      expect(await store.admit({ ...request, call: `${call}'` })).toEqual({ ok: false, refused: 'duplicate-call' })
+      const [form, kept] = [name, memo].map((one) => one.toWellFormed())
+      expect(await store.hold.get(call)).toEqual({ session: form, state: 'running', memo: kept })
+      expect(await store.meters.read([meter])).toEqual([{ limit: 9n, used: 0n, held: 4n }])
+      const asked = {
+        id: call,
+        tenant: name,
+        session: name,
+        agent: name,
+        tool: once,
+        ref: memo,
+        binding: once,
+        ttlMs: HOUR,
+      }
+      await store.approval.request({ ...asked, data: { memo } }, { session: 1, agent: 1 }, [name])
+      expect(await store.approval.due([name], 1, 1)).toMatchObject([{ row: { id: call.toWellFormed(), ref: kept } }])
+      expect(await store.approval.find({ session: name, tool: once, ref: memo })).toMatchObject({ agent: form })
+      expect(await store.settle({ call })).toEqual({ state: 'settled', overrun: false })
+      expect(await store.session.revokeTree(name)).toEqual([form])
+      await store.close?.()
+    })
+    await fc.assert(property, { numRuns: 60 })
+  })
+
+  it('that say whose a session is may be gone: it is revoked all the same, and acts no more', async () => {
+    const own = prefix()
+    const store = redisStore(client, { prefix: own })
+    await session(store, { id: 's', tenant: 't', meters: [{ ...budget('t', 's'), limit: 9n }] })
+    await session(store, { id: 'o', tenant: 'other' })
+    await client.del(`${own}session:s`)
+    expect(await redisStore(client, { prefix: own }).session.revokeTree('s')).toEqual(['s'])
+    expect(await admit(store, 'c', 's', 't')).toEqual({ ok: false, refused: 'session-revoked' })
   })
 
   it('of one script all lie in one slot, and the tag alone says which', async () => {

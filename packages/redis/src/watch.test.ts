@@ -33,7 +33,6 @@ async function pair() {
     told.push(hint)
     heard()
   })
-  while ((await client.pubsub('NUMSUB', `${prefix}hints`))[1] !== 1) await new Promise((turn) => setImmediate(turn))
   /** Waits for so many hints, and answers them. */
   const hints = async (count: number) => {
     while (told.length < count) {
@@ -43,6 +42,9 @@ async function pair() {
     }
     return told
   }
+  // From when on it listens, before which anything may have changed.
+  expect(await hints(1)).toEqual([{ about: 'everything' }])
+  told.length = 0
   return { prefix, client, one, other, stop: stop as () => void, hints, told }
 }
 
@@ -83,6 +85,9 @@ describe.skipIf(!server)('who watches', () => {
     const stopFailing = other.watch?.(() => {
       throw new Error('a listener fails')
     })
+    other.watch?.((async () => {
+      throw new Error('a listener rejects')
+    }) as () => void)
     other.watch?.((hint) => second.push(hint))
     await one.session.create({ ...about, id: 's', tokenHash: 'h', chain: [] }, [])
     await one.session.suspendTree('s', 'r')

@@ -11,22 +11,17 @@ export interface Hints {
 export function hints(listen: NonNullable<Connection['listen']>, channel: string): Hints {
   const listeners = new Set<(hint: Hint) => void>()
   let stop: (() => void) | undefined
-  let before = false
 
   function tell(hint: Hint): void {
     for (const listener of [...listeners]) {
-      try {
-        listener(hint)
-      } catch {
-        // Who watches must not stop the others.
-      }
+      // Who watches must not stop the others, neither by throwing nor by rejecting.
+      ;(async () => listener(hint))().catch(() => {})
     }
   }
 
   function close(): void {
     stop?.()
     stop = undefined
-    before = false
   }
 
   return {
@@ -38,11 +33,8 @@ export function hints(listen: NonNullable<Connection['listen']>, channel: string
         stop ??= listen(
           channel,
           (text) => tell(hintFrom(text)),
-          () => {
-            // Of what happened while nobody listened there is no word.
-            if (before) tell({ about: 'everything' })
-            before = true
-          },
+          // Of what happened while nobody listened there is no word.
+          () => tell({ about: 'everything' }),
         )
       } catch {
         // Without hints all goes on: everybody looks for himself from time to time.

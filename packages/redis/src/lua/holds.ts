@@ -5,8 +5,8 @@
 
 export const HOLDS: string = `
 local function holdOf(call)
-  if not redis.call('HGET', base .. 'h:' .. call, 'state') then return nil end
   local found = redis.call('HMGET', base .. 'h:' .. call, 'session', 'state', 'lease', 'parts', 'once')
+  if not found[2] then return nil end
   return { session = found[1], state = found[2], lease = tonumber(found[3]), parts = found[4], once = found[5] }
 end
 `
@@ -76,24 +76,34 @@ local function refusedBy(life)
 end
 `
 
-/** A window's name holds from ARGV[from] to the next argument; outside, the verb has to be sent again. */
+/** Windows' names hold from a time to another; outside, the verb has to be sent again. Nothing: there is no name. */
 export const EDGE: string = `
-local function outside(from)
-  return now < tonumber(ARGV[from]) or now >= tonumber(ARGV[from + 1])
+local function outside(window)
+  if window == '' then return false end
+  local from, to = string.match(window, '^(%d+) (%d+)$')
+  return now < tonumber(from) or now >= tonumber(to)
 end
 `
 
-/** Arguments: state, call, session, lease, once, memo, consent (id, binding, grant), rates?, window (from, to), charges. */
+/**
+ * What few admits have, as JSON or nothing: `once`, `memo`, a consent (`id`, `binding`, `grant`), and whether there are
+ * rates among the charges.
+ */
+export const MORE: string = `
+local more = ARGV[6] == '' and {} or cjson.decode(ARGV[6])
+`
+
+/** Arguments: state, call, session, lease, more, window, charges. Admitted: the answer is the time alone. */
 export const ADMIT: string = `
-if outside(12) then return { 'edge', whole(now) } end
-local state, call, session, lease, once = ARGV[2], ARGV[3], ARGV[4], now + ARGV[5], ARGV[6]
+if outside(ARGV[7]) then return { 'edge', whole(now) } end
+local state, call, session, lease, once = ARGV[2], ARGV[3], ARGV[4], now + ARGV[5], more.once
 
 local function no(refusal)
   table.insert(refusal, 1, whole(now))
   table.insert(refusal, 1, 'no')
   return refusal
 end
-local yes = { 'ok', whole(now) }
+local yes = now
 
 if now >= open then
   local over = refusedBy(lifeOf(session))
@@ -101,16 +111,16 @@ if now >= open then
 end
 -- Invariant: an approval is used by one call, and only by one that is admitted: it is marked when nothing else refuses.
 local consent
-if state == 'running' and ARGV[8] ~= '' then
-  consent = approvalOf(string.sub(ARGV[8], 2))
-  local refused = consentRefusal(consent, ARGV[9], ARGV[10] == '1', call, session)
+if state == 'running' and more.id then
+  consent = approvalOf(more.id)
+  local refused = consentRefusal(consent, more.binding, more.grant, call, session)
   if refused then return no({ refused }) end
-  if ARGV[10] == '1' or consent.usedBy then consent = nil end
+  if more.grant or consent.usedBy then consent = nil end
 end
 local function use() if consent then mark(consent, call) end end
 
 -- The same call again: a repeated verb is the same hold, and an admit lets a reserved one run.
-local before = holdOf(call)
+local before = redis.call('EXISTS', base .. 'h:' .. call) == 1 and holdOf(call)
 if before then
   local live = before.state == 'running' or (before.state == 'reserved' and before.lease > now)
   if not live or before.session ~= session then return no({ 'unavailable' }) end
@@ -122,39 +132,46 @@ if before then
   return yes
 end
 
-if once ~= '' and taken(string.sub(once, 2)) then return no({ 'duplicate-call' }) end
-if state == 'running' and #ARGV < 14 and once == '' then
+if once and taken(once) then return no({ 'duplicate-call' }) end
+if state == 'running' and #ARGV < 8 and not once then
   use()
   return yes
 end
 -- Invariant: a call takes from all its meters or from none: nothing is written before the last has room.
-local refusal, parts = take(14)
+local refusal, parts = take(8)
 if refusal then return no(refusal) end
 flush()
 local key = base .. 'h:' .. call
 local over = whole(lease)
 redis.call('HSET', key, 'session', session, 'state', state, 'lease', over, 'parts', parts)
 redis.call('ZADD', base .. 'leases', over, call)
-if once ~= '' then
-  local name = string.sub(once, 2)
-  redis.call('HSET', key, 'once', name)
-  redis.call('SADD', base .. 'o:' .. name, call)
-  redis.call('PERSIST', base .. 'o:' .. name)
+if once then
+  redis.call('HSET', key, 'once', once)
+  redis.call('SADD', base .. 'o:' .. once, call)
+  redis.call('PERSIST', base .. 'o:' .. once)
 end
-if ARGV[7] ~= '' then redis.call('HSET', key, 'memo', string.sub(ARGV[7], 2)) end
+if more.memo then redis.call('HSET', key, 'memo', more.memo) end
 use()
 return yes
 `
 
-/** Arguments: call, whether a call that is not known here is counted, whether it is said what was spent, window, charges. */
+/** Whether there are rates among the charges. */
+export const RATED: string = `
+local rated = ARGV[4] == 'rates'
+`
+
+/**
+ * Arguments: call, whether a call that is not known here is counted, what is said of what was spent (`nothing`, `all`, or
+ * that there are `rates` in it), window, charges.
+ */
 export const SETTLE: string = `
-if outside(5) then return { 'edge', whole(now) } end
-local call, spent = ARGV[2], ARGV[4] == '1'
+if outside(ARGV[5]) then return { 'edge', whole(now) } end
+local call, spent = ARGV[2], ARGV[4] ~= 'nothing'
 local hold = holdOf(call)
-if not hold and (ARGV[3] == '0' or #ARGV < 7) then return { 'ok', whole(now), 'unknown', 0 } end
+if not hold and (ARGV[3] == '0' or #ARGV < 6) then return { 'ok', whole(now), 'unknown', 0 } end
 -- What has not begun to run has spent nothing.
 if hold and (hold.state == 'reserved' or isEnded(hold.state)) then return { 'ok', whole(now), hold.state, 0 } end
-local over = count(hold, spent, 7)
+local over = count(hold, spent, 6)
 flush()
 if hold then finish(call, hold, 'settled') else bury(call, 'settled') end
 return { 'ok', whole(now), 'settled', over and 1 or 0 }
@@ -222,15 +239,15 @@ return { 'ok', whole(now), found[1], found[2], found[3] }
 
 /** Arguments: window, meters. Of each: whether its row is here, its limit, what is used and held. */
 export const READ: string = `
-if outside(2) then return { 'edge', whole(now) } end
+if outside(ARGV[2]) then return { 'edge', whole(now) } end
 local states = {}
-for index = 4, #ARGV, 6 do
-  local kind, name, limit = ARGV[index], ARGV[index + 1], ARGV[index + 3]
+for index = 3, #ARGV do
+  local kind, name, _, limit, period, burst = charge(index)
   local state = {}
   if kind == 'rate' then
     local bucket = bucketOf(name)
-    local level = leaked(bucket.level, bucket.at, limit, ARGV[index + 4])
-    state = { bucket.at > 0 and 1 or 0, ARGV[index + 5], level, '0' }
+    local level = leaked(bucket.level, bucket.at, limit, period)
+    state = { bucket.at > 0 and 1 or 0, burst, level, '0' }
   else
     local one = own(name)
     local cap = one and one.cap

@@ -38,26 +38,43 @@ local function flush()
       local text = one.cap .. ' ' .. one.used .. ' ' .. one.held
       if not one.fresh then redis.call('SET', base .. 'm:' .. name, text, 'KEEPTTL')
       elseif one.lasts ~= '' then redis.call('SET', base .. 'm:' .. name, text, 'PX', one.lasts)
-      else redis.call('SET', base .. 'm:' .. name, text) end
+      else
+        redis.call('SET', base .. 'm:' .. name, text)
+        -- A standing meter that counts per session goes with its session, as the session's own do.
+        local id = string.match(name, '^|[^|]*|session:([^|]*)|')
+        local found = id and redis.call('HMGET', base .. 's:' .. id, 'expires', 'meters')
+        if found and found[1] then
+          local names = cjson.decode(found[2])
+          names[#names + 1] = meterOf(name)
+          redis.call('HSET', base .. 's:' .. id, 'meters', cjson.encode(names))
+          lapse(base .. 'm:' .. name, math.max(found[1], now) + KEEP)
+        end
+      end
     end
   end
 end
 `
 
 /**
- * Charges are six arguments each: `own|standing|rate`, the row, the amount, and then: nothing, or the limit; how long
- * the row of a window is kept at least; or of a rate its limit, period and burst.
+ * A charge: `own|standing|rate`, the amount, and then: nothing, or the limit; how long the row of a window is kept at
+ * least; or of a rate its limit, period and burst; and the row.
  */
+export const CHARGE: string = `
+local function charge(index)
+  local kind, micros, a, b, c, name = string.match(ARGV[index], '^(%a+) (%d+) (%d*) (%d*) (%d*) (.*)$')
+  return kind, name, micros, a, b, c
+end
+`
+
 export const TAKE: string = `
 -- Why these charges can't be taken: the reason, the number of the charge, and of a rate the bucket as it is kept.
 -- Nothing: then they are taken, and what the hold keeps of them is answered second.
 local function take(first)
   local parts, filled, sums = {}, {}, {}
-  for index = first, #ARGV, 6 do
-    local kind, name, micros = ARGV[index], ARGV[index + 1], ARGV[index + 2]
-    local number = (index - first) / 6
+  for index = first, #ARGV do
+    local kind, name, micros, limit, period, burst = charge(index)
+    local number = index - first
     if kind == 'rate' then
-      local limit, period, burst = ARGV[index + 3], ARGV[index + 4], ARGV[index + 5]
       local bucket = bucketOf(name)
       local level, at = leaked(bucket.level, bucket.at, limit, period)
       sums[name] = add(sums[name] or '0', micros)
@@ -67,11 +84,11 @@ local function take(first)
     else
       local one = kind == 'own' and own(name) or kind == 'standing' and (row(name) or { used = '0', held = '0', fresh = true })
       if not one then return { 'unavailable', number } end
-      local cap = kind == 'own' and one.cap or ARGV[index + 3]
+      local cap = kind == 'own' and one.cap or limit
       -- Invariant: held + used never exceeds the limit: the check and the change are one script.
       local held = add(one.held, micros)
       if less(cap, add(one.used, held)) then return { 'budget-exceeded', number } end
-      one.cap, one.held, one.changed, one.lasts = cap, held, true, ARGV[index + 4]
+      one.cap, one.held, one.changed, one.lasts = cap, held, true, period
       rows[name] = one
       parts[#parts + 1] = name
       parts[#parts + 1] = micros
@@ -124,7 +141,7 @@ local function standing(name, limit)
 end
 
 local function count(hold, spent, first)
-  local over, moved = false, {}
+  local over, moved, filled = false, {}, {}
   local parts = hold and partsOf(hold) or {}
   for place = 1, #parts, 2 do
     local name, micros = parts[place], parts[place + 1]
@@ -135,16 +152,16 @@ local function count(hold, spent, first)
       moved[name] = one
     elseif not spent and micros ~= '0' then over = true end
   end
-  for index = first, #ARGV, 6 do
-    local kind, name, micros = ARGV[index], ARGV[index + 1], ARGV[index + 2]
+  for index = first, #ARGV do
+    local kind, name, micros, limit, period, burst = charge(index)
     if kind == 'rate' then
       -- What was admitted has been counted by its rates.
       if not hold then
         local bucket = bucketOf(name)
-        local level, at = leaked(bucket.level, bucket.at, ARGV[index + 3], ARGV[index + 4])
+        local level, at = leaked(bucket.level, bucket.at, limit, period)
         bucket.level, bucket.at = add(level, micros), at
-        bucket.limit, bucket.period = ARGV[index + 3], ARGV[index + 4]
-        if less(ARGV[index + 5], bucket.level) then over = true end
+        filled[name] = { limit, period }
+        if less(burst, bucket.level) then over = true end
       end
     else
       -- A hold settles in the window it was admitted in.
@@ -154,9 +171,9 @@ local function count(hold, spent, first)
           break
         end
       end
-      local one = kind == 'standing' and standing(name, ARGV[index + 3]) or kind == 'own' and own(name)
+      local one = kind == 'standing' and standing(name, limit) or kind == 'own' and own(name)
       if one then
-        one.used, one.lasts = add(one.used, micros), ARGV[index + 4]
+        one.used, one.lasts = add(one.used, micros), period
         moved[name] = one
       -- What a missing meter can't count is beyond it.
       elseif micros ~= '0' then over = true end
@@ -166,7 +183,7 @@ local function count(hold, spent, first)
     one.changed = true
     if less(one.cap, add(one.used, one.held)) then over = true end
   end
-  for key, bucket in pairs(buckets) do fill(key, bucket.level, bucket.at, bucket.limit, bucket.period) end
+  for name, by in pairs(filled) do fill(name, bucketOf(name).level, bucketOf(name).at, by[1], by[2]) end
   return over
 end
 `

@@ -12,6 +12,12 @@ redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return false
 `
 
+/** Keeps an index key at least so long. Arguments: value, how long. */
+export const HOLD_ON: string = `
+if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[2]) then redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2]) end
+return false
+`
+
 export const LOOK: string = `
 return redis.call('GET', KEYS[1])
 `

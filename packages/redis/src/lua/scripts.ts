@@ -2,9 +2,25 @@
 import { createHash } from 'node:crypto'
 import { APPROVAL, APPROVALS, CHANGE, CONSENT, END, REQUEST, USE } from './approvals.ts'
 import { DECIMAL, MINUS, RATES, TIME } from './ground.ts'
-import { ADMIT, CANCEL, EDGE, ENDING, EXPIRE, HOLD, HOLDS, LIFE, ONCE, OPEN, READ, RENEW, SETTLE } from './holds.ts'
-import { COUNT, MOVE, PARTS, ROWS, TAKE } from './meters.ts'
-import { CLAIM, HELLO, LOOK, PUT_WRITER, TENANTS, TOUCH, UNCLAIM, WRITE, WRITERS } from './plain.ts'
+import {
+  ADMIT,
+  CANCEL,
+  EDGE,
+  ENDING,
+  EXPIRE,
+  HOLD,
+  HOLDS,
+  LIFE,
+  MORE,
+  ONCE,
+  OPEN,
+  RATED,
+  READ,
+  RENEW,
+  SETTLE,
+} from './holds.ts'
+import { CHARGE, COUNT, MOVE, PARTS, ROWS, TAKE } from './meters.ts'
+import { CLAIM, HELLO, HOLD_ON, LOOK, PUT_WRITER, TENANTS, TOUCH, UNCLAIM, WRITE, WRITERS } from './plain.ts'
 import { DELETE, NEWEST, PUT, REWRAP, SECRETS, USED, VERSIONS } from './secrets.ts'
 import { CREATE, EXTEND, RESUME, REVOKE, SESSION, SUSPEND, TELL, TREE } from './sessions.ts'
 import { DUE, FIND, LATER, LIST, NOTE, SHOWN, SINCE } from './telling.ts'
@@ -49,6 +65,7 @@ export type ScriptName =
   | 'delete'
   | 'claim'
   | 'write'
+  | 'holdOn'
   | 'look'
   | 'unclaim'
   | 'touch'
@@ -83,22 +100,24 @@ const approvals = [TIME, TELL, CONSENT, APPROVALS]
 export const SCRIPTS: Readonly<Record<ScriptName, Script>> = {
   admit: script(
     ...amounts,
-    when("ARGV[11] == '1'", MINUS, RATES),
+    MORE,
+    when('more.rates', MINUS, RATES),
+    CHARGE,
     TAKE,
     HOLDS,
-    when("ARGV[6] ~= ''", ONCE),
+    when('more.once', ONCE),
     OPEN,
     when('now >= open', LIFE),
     EDGE,
-    when("ARGV[8] ~= ''", TELL, CONSENT),
+    when('more.id', TELL, CONSENT),
     ADMIT,
   ),
-  settle: script(...ending, RATES, EDGE, COUNT, SETTLE),
+  settle: script(...ending, RATED, when('rated', RATES), CHARGE, EDGE, COUNT, SETTLE),
   cancel: script(...ending, MOVE, CANCEL),
   renew: script(TIME, HOLDS, RENEW),
   expire: script(...ending, MOVE, EXPIRE),
   hold: script(TIME, HOLD),
-  read: script(...amounts, MINUS, RATES, EDGE, READ),
+  read: script(...amounts, MINUS, RATES, CHARGE, EDGE, READ),
 
   create: script(...sessions, CREATE),
   session: script(...sessions, SESSION),
@@ -129,6 +148,7 @@ export const SCRIPTS: Readonly<Record<ScriptName, Script>> = {
 
   claim: script(CLAIM),
   write: script(WRITE),
+  holdOn: script(HOLD_ON),
   look: script(LOOK),
   unclaim: script(UNCLAIM),
   touch: script(TOUCH),
