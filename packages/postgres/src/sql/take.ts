@@ -66,6 +66,7 @@ export const TAKE: string = `
     -- Invariant: an approval is used by one call, and only by one that is admitted.
     IF _runs AND _op ? 'consent' AND NOT coalesce((_op #>> '{consent,grant}')::boolean, false) THEN
       UPDATE haldir.approvals SET used_by = _call, used_at = _at WHERE id = _op #>> '{consent,id}' AND used_by IS NULL;
+      IF FOUND THEN PERFORM haldir.tell('approvals', ARRAY[_op #>> '{consent,id}']); END IF;
     END IF;
     RETURN '{"ok":true}';
   END $$;
