@@ -43,7 +43,7 @@ export class Lane {
     try {
       const plain = all.length === 1 ? plainly((all[0] as Waiting).operation) : undefined
       const { at, answers } = plain
-        ? await this.#verbs.callWith('admit_one', plain)
+        ? await this.#verbs.admitOne(plain)
         : await this.#verbs.call('act', { ops: all.map(({ operation }) => operation) })
       for (const [index, { resolve }] of all.entries()) resolve({ ...(answers as Answer[])[index], at })
     } catch (error) {

@@ -9,8 +9,8 @@ export type Answer = Readonly<Record<string, unknown>>
 /** What is common to all verbs of a store. */
 export interface Verbs {
   call(verb: string, body: Readonly<Record<string, unknown>>): Promise<Answer>
-  /** A verb whose parameters are named one by one, before the time. */
-  callWith(verb: string, values: readonly unknown[]): Promise<Answer>
+  /** `admit_one`, whose parameters are named one by one before the time. It answers the time alone when all is well. */
+  admitOne(values: readonly unknown[]): Promise<Answer>
 }
 
 export interface VerbOptions {
@@ -50,9 +50,10 @@ export function verbs({ client, schema, clock, migrate, timeoutMs, random }: Ver
   async function once(text: string, valuesAt: (time: Time) => unknown[]): Promise<Answer> {
     const time = { ...(sent && { sent: sent() }), ...(seen && { seen: least() }) }
     const [row] = await ask(client, text, valuesAt(time), timeoutMs, own)
-    const answer = (row as { answer: Answer }).answer
-    learn(answer.at)
-    return answer
+    const { answer } = row as { answer: Answer | number }
+    const told = typeof answer === 'number' ? { at: answer, answers: [{ ok: true }] } : answer
+    learn(told.at)
+    return told
   }
 
   async function patiently(text: string, valuesAt: (time: Time) => unknown[]): Promise<Answer> {
@@ -83,9 +84,9 @@ export function verbs({ client, schema, clock, migrate, timeoutMs, random }: Ver
       patiently(inSchema(`SELECT haldir.${verb}($1::text::jsonb) AS answer`, schema), (time) => [
         JSON.stringify({ ...body, ...time }),
       ]),
-    callWith(verb, values) {
+    admitOne(values) {
       const places = [...values, 0, 0].map((_, index) => `$${index + 1}`)
-      return patiently(inSchema(`SELECT haldir.${verb}(${places.join(', ')}) AS answer`, schema), (time) => [
+      return patiently(inSchema(`SELECT haldir.admit_one(${places.join(', ')}) AS answer`, schema), (time) => [
         ...values,
         time.sent ?? null,
         time.seen ?? null,
