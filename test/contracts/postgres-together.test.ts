@@ -85,7 +85,15 @@ describe.skipIf(lack !== undefined)('four stores on one PostgreSQL', () => {
 
   it('ask for no more approvals than the limit, and make no more sessions than the cap', async () => {
     await first().session.create({ ...row('limited'), ttlMs: 3_600_000 }, [])
-    const about = { tenant: 'limited', session: 'limited', agent: 'a', tool: 'x', binding: 'b', data: {}, ttlMs: 60_000 }
+    const about = {
+      tenant: 'limited',
+      session: 'limited',
+      agent: 'a',
+      tool: 'x',
+      binding: 'b',
+      data: {},
+      ttlMs: 60_000,
+    }
     const asked = await rounds(10, async (store, id) => {
       return (await store.approval.request({ ...about, id }, { session: 7, agent: 9 }, [])).ok
     })
@@ -96,6 +104,22 @@ describe.skipIf(lack !== undefined)('four stores on one PostgreSQL', () => {
       return !('refused' in created)
     })
     expect(capped.reduce((sum, n) => sum + n)).toBe(9)
+  })
+
+  it('share one budget to the last unit, by as many calls at once as there are, the same call twice among them', async () => {
+    const meter = total('hot')
+    await first().session.create({ ...row('hot'), ttlMs: 3_600_000 }, [{ ...meter, limit: 500n }])
+    const charges = [{ meter, micros: 1n }]
+    const all = stores.flatMap((store, which) =>
+      Array.from({ length: 200 }, async (_, n) => {
+        // Every tenth is a call that another process asks for as well.
+        const call = n % 10 === 0 ? `hot ${n}` : `hot ${which} ${n}`
+        return [call, (await store.admit({ call, session: 'hot', charges, leaseMs: 60_000 })).ok] as const
+      }),
+    )
+    const admitted = new Set((await Promise.all(all)).flatMap(([call, ok]) => (ok ? [call] : [])))
+    expect(admitted.size).toBe(500)
+    expect(await first().meters.read([meter])).toEqual([{ limit: 500n, used: 0n, held: 500n }])
   })
 
   it('share budgets to the last unit, whichever order calls name them in, and no two wait for each other', async () => {

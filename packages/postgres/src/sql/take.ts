@@ -164,37 +164,4 @@ export const TAKE: string = `
         WHERE slot = _slot;
     END IF;
   END $$;
-
-  -- The most frequent of all: one call, alone, with one charge on a total of its session. As few statements as can be,
-  -- since each costs; it answers the time alone. Whatever is otherwise is left to act.
-  CREATE FUNCTION haldir.admit_one(_call text, _session text, _slot text, _micros bigint, _lease bigint, _memo text,
-    _sent bigint, _seen bigint) RETURNS jsonb LANGUAGE plpgsql SET enable_seqscan = off AS $$
-  DECLARE
-    _at bigint;
-    _mark bigint;
-    _ends bigint;
-  BEGIN
-    PERFORM pg_advisory_xact_lock_shared(@lock@ + 1, hashtext(_session) & 1023);
-    SELECT value, greatest(coalesce(_sent, floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint), _seen, value),
-      expires_at INTO _mark, _at, _ends FROM haldir.clock, haldir.sessions
-      WHERE id = _session AND revoked_at IS NULL AND suspended_by IS NULL
-        AND current_setting('transaction_isolation') = 'read committed';
-    IF _at < _ends THEN
-      -- Invariant: held + used never exceeds the limit: the check and the change are one statement.
-      UPDATE haldir.meters SET held = held + _micros WHERE slot = _slot AND _micros <= cap - used - held;
-      IF FOUND THEN
-        INSERT INTO haldir.holds (call, session, state, lease, slots, amounts, memo)
-          VALUES (_call, _session, 'running', _at + _lease, ARRAY[_slot], ARRAY[_micros], _memo) ON CONFLICT DO NOTHING;
-        IF FOUND THEN
-          IF _at > _mark + 200 THEN PERFORM haldir.mark(_at); END IF;
-          RETURN to_jsonb(_at);
-        END IF;
-        -- The same call again: it has taken what it needs.
-        UPDATE haldir.meters SET held = held - _micros WHERE slot = _slot;
-      END IF;
-    END IF;
-    RETURN haldir.act(jsonb_strip_nulls(jsonb_build_object('sent', _sent, 'seen', _seen, 'ops', jsonb_build_array(
-      jsonb_build_object('do', 'admit', 'call', _call, 'session', _session, 'lease', _lease, 'memo', _memo,
-        'charges', jsonb_build_array(jsonb_build_object('s', _slot, 'm', _micros::text)))))));
-  END $$;
 `
