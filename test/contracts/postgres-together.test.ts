@@ -122,6 +122,45 @@ describe.skipIf(lack !== undefined)('four stores on one PostgreSQL', () => {
     expect(await first().meters.read([meter])).toEqual([{ limit: 500n, used: 0n, held: 500n }])
   })
 
+  it.each([1, 3, 5])('share many small budgets, each of %i calls at once from each of them', async (width) => {
+    for (let round = 0; round < 60; round++) {
+      const id = `small ${width} ${round}`
+      const limit = BigInt(width * 3)
+      await first().session.create({ ...row(id), ttlMs: 3_600_000 }, [{ ...total(id), limit }])
+      const charges = [{ meter: total(id), micros: 1n }]
+      const all = stores.flatMap((store, which) =>
+        Array.from({ length: width }, async (_, n) => {
+          return (await store.admit({ call: `${id} ${which} ${n}`, session: id, charges, leaseMs: 60_000 })).ok
+        }),
+      )
+      expect((await Promise.all(all)).filter(Boolean)).toHaveLength(width * 3)
+    }
+  })
+
+  it.each([1, 3])('admit nothing after a revoke has returned, of %i calls at once from each', async (width) => {
+    for (let round = 0; round < 60; round++) {
+      const id = `revoked ${width} ${round}`
+      await first().session.create({ ...row(id), ttlMs: 3_600_000 }, [{ ...total(id), limit: 1_000_000n }])
+      const charges = [{ meter: total(id), micros: 1n }]
+      let over = false
+      const storm = stores.flatMap((store, which) =>
+        Array.from({ length: width }, async (_, n) => {
+          for (let turn = 0; !over; turn++) {
+            const call = `${id} ${which} ${n} ${turn}`
+            if (!(await store.admit({ call, session: id, charges, leaseMs: 60_000 })).ok) return
+          }
+        }),
+      )
+      await new Promise((wake) => setTimeout(wake, 10 + (round % 7)))
+      await first().session.revokeTree(id)
+      const held = async () => (await first().meters.read([total(id)]))[0]?.held
+      const then = await held()
+      over = true
+      await Promise.all(storm)
+      expect(await held()).toBe(then)
+    }
+  })
+
   it('share budgets to the last unit, whichever order calls name them in, and no two wait for each other', async () => {
     const keys = Array.from({ length: 6 }, (_, n) => `m${n}`)
     const limit = 60n
