@@ -2,6 +2,7 @@
  * The one way of a process to its meters: what arrives while a statement is under way goes with the next one, all of it
  * together. So a commit serves many calls, and what a process has settled is known before what it admits later.
  */
+import { Unavailable } from '@haldir/core/store'
 import { isConflict, stateOf } from './client.ts'
 import { type Operation, plainly } from './meters.ts'
 import { type Answer, unavailable, type Verbs } from './verbs.ts'
@@ -59,7 +60,10 @@ export class Lane {
         return
       }
       // Nobody knows what was carried out. Each is known by its call, so it may be sent again.
-      for (const { reject } of all) reject(unavailable(error))
+      const reason = unavailable(error)
+      // When the database says nothing, those behind do not wait as long once more, each batch after the other.
+      const behind = error instanceof Unavailable ? this.#waiting.splice(0) : []
+      for (const { reject } of [...all, ...behind]) reject(reason)
     }
   }
 }
