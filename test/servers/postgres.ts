@@ -67,10 +67,11 @@ function childrenOf(pid: number | undefined): number[] {
   }
 }
 
-/** Whether there was such a process. */
+/** Whether there was such a process, that was not over already and only waits to be forgotten. */
 function kill(pid: number): boolean {
   try {
-    return process.kill(pid, 'SIGKILL')
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    return !stat.includes(') Z ') && process.kill(pid, 'SIGKILL')
   } catch {
     return false
   }

@@ -46,4 +46,5 @@ export type {
   WriterRow,
   WriterVerbs,
 } from './stores/store.ts'
+export { Watchers } from './stores/watchers.ts'
 export { type Window, windowOf } from './stores/window.ts'

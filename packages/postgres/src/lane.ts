@@ -2,6 +2,7 @@
  * The one way of a process to its meters: what arrives while a statement is under way goes with the next one, all of it
  * together. So a commit serves many calls, and what a process has settled is known before what it admits later.
  */
+import { Unavailable } from '@haldir/core/store'
 import { isConflict, stateOf } from './client.ts'
 import { type Operation, plainly } from './meters.ts'
 import { type Answer, unavailable, type Verbs } from './verbs.ts'
@@ -39,13 +40,19 @@ export class Lane {
     this.#running = false
   }
 
+  /** The shorter way for what is most frequent, where all of it is. */
+  #ask(ops: readonly Operation[]): Promise<Answer> {
+    const plain = ops.map(plainly)
+    const [first] = plain
+    if (plain.includes(undefined) || !first) return this.#verbs.call('act', { ops })
+    return ops.length === 1 ? this.#verbs.admitOne(first) : this.#verbs.call('admit_many', { ops })
+  }
+
   async #carry(all: readonly Waiting[]): Promise<void> {
     try {
-      const plain = all.length === 1 ? plainly((all[0] as Waiting).operation) : undefined
-      const { at, answers } = plain
-        ? await this.#verbs.callWith('admit_one', plain)
-        : await this.#verbs.call('act', { ops: all.map(({ operation }) => operation) })
-      for (const [index, { resolve }] of all.entries()) resolve({ ...(answers as Answer[])[index], at })
+      const { at, answers } = await this.#ask(all.map(({ operation }) => operation))
+      for (const [index, { resolve }] of all.entries())
+        resolve(answers ? { ...(answers as Answer[])[index], at } : { ok: true, at })
     } catch (error) {
       // The server has refused the whole for what one of them said: each is asked for alone, so that none suffers for it.
       if (all.length > 1 && stateOf(error) !== undefined && !isConflict(error) && !isClosing(error)) {
@@ -53,7 +60,10 @@ export class Lane {
         return
       }
       // Nobody knows what was carried out. Each is known by its call, so it may be sent again.
-      for (const { reject } of all) reject(unavailable(error))
+      const reason = unavailable(error)
+      // When the database says nothing, those behind do not wait as long once more, each batch after the other.
+      const behind = error instanceof Unavailable ? this.#waiting.splice(0) : []
+      for (const { reject } of [...all, ...behind]) reject(reason)
     }
   }
 }

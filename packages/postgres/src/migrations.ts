@@ -7,6 +7,7 @@ import { APPROVALS } from './sql/approvals.ts'
 import { DELIVERIES } from './sql/deliveries.ts'
 import { ENDING } from './sql/ending.ts'
 import { ENTRIES } from './sql/entries.ts'
+import { PLAIN } from './sql/plain.ts'
 import { SESSIONS } from './sql/sessions.ts'
 import { TABLES } from './sql/tables.ts'
 import { TAKE } from './sql/take.ts'
@@ -14,7 +15,7 @@ import { TIME } from './sql/time.ts'
 
 /** Never changed once published: what comes later is another one. */
 const MIGRATIONS: readonly string[] = [
-  [TABLES, TIME, ACT, TAKE, ENDING, SESSIONS, APPROVALS, DELIVERIES, ENTRIES].join(''),
+  [TABLES, TIME, ACT, TAKE, PLAIN, ENDING, SESSIONS, APPROVALS, DELIVERIES, ENTRIES].join(''),
 ]
 
 /** Of the two-part advisory locks: the first part of ours. */

@@ -9,8 +9,8 @@ export type Answer = Readonly<Record<string, unknown>>
 /** What is common to all verbs of a store. */
 export interface Verbs {
   call(verb: string, body: Readonly<Record<string, unknown>>): Promise<Answer>
-  /** A verb whose parameters are named one by one, before the time. */
-  callWith(verb: string, values: readonly unknown[]): Promise<Answer>
+  /** `admit_one`, whose parameters are named one by one before the time. It answers the time alone when all is well. */
+  admitOne(values: readonly unknown[]): Promise<Answer>
 }
 
 export interface VerbOptions {
@@ -50,9 +50,10 @@ export function verbs({ client, schema, clock, migrate, timeoutMs, random }: Ver
   async function once(text: string, valuesAt: (time: Time) => unknown[]): Promise<Answer> {
     const time = { ...(sent && { sent: sent() }), ...(seen && { seen: least() }) }
     const [row] = await ask(client, text, valuesAt(time), timeoutMs, own)
-    const answer = (row as { answer: Answer }).answer
-    learn(answer.at)
-    return answer
+    const { answer } = row as { answer: Answer | number }
+    const told = typeof answer === 'number' ? { at: answer } : answer
+    learn(told.at)
+    return told
   }
 
   async function patiently(text: string, valuesAt: (time: Time) => unknown[]): Promise<Answer> {
@@ -78,19 +79,22 @@ export function verbs({ client, schema, clock, migrate, timeoutMs, random }: Ver
     }
   }
 
+  const texts = new Map<string, string>()
+  /** The text of a call, made once for each verb. */
+  function textOf(verb: string, parameters: string): string {
+    const text = texts.get(verb) ?? inSchema(`SELECT haldir.${verb}(${parameters}) AS answer`, schema)
+    texts.set(verb, text)
+    return text
+  }
+
   return {
-    call: (verb, body) =>
-      patiently(inSchema(`SELECT haldir.${verb}($1::text::jsonb) AS answer`, schema), (time) => [
-        JSON.stringify({ ...body, ...time }),
-      ]),
-    callWith(verb, values) {
-      const places = [...values, 0, 0].map((_, index) => `$${index + 1}`)
-      return patiently(inSchema(`SELECT haldir.${verb}(${places.join(', ')}) AS answer`, schema), (time) => [
+    call: (verb, body) => patiently(textOf(verb, '$1::text::jsonb'), (time) => [JSON.stringify({ ...body, ...time })]),
+    admitOne: (values) =>
+      patiently(textOf('admit_one', '$1, $2, $3, $4, $5, $6, $7, $8'), (time) => [
         ...values,
         time.sent ?? null,
         time.seen ?? null,
-      ])
-    },
+      ]),
   }
 }
 

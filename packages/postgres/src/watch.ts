@@ -1,9 +1,7 @@
 /** Hints of what has changed, by LISTEN on a connection of its own. */
 import type { Clock } from '@haldir/core'
-import { background, type Hint } from '@haldir/core/store'
+import { background, type Hint, Watchers } from '@haldir/core/store'
 import { type Connection, connection, type PostgresClient } from './client.ts'
-
-type Listener = (hint: Hint) => void
 
 /** How long it waits before it connects again, and how often it asks whether the connection is still there. */
 const AGAIN_MS = 500
@@ -14,7 +12,7 @@ export class Watch {
   readonly #client: PostgresClient
   readonly #channel: string
   readonly #clock: Clock
-  readonly #listeners = new Set<Listener>()
+  readonly #watchers = new Watchers()
   #stop: (() => void) | undefined
 
   constructor(client: PostgresClient, schema: string, clock: Clock) {
@@ -23,37 +21,26 @@ export class Watch {
     this.#clock = clock
   }
 
-  add(listener: Listener): () => void {
-    const own: Listener = (hint) => listener(hint)
-    this.#listeners.add(own)
+  add(listener: (hint: Hint) => void): () => void {
+    const leave = this.#watchers.add(listener)
     this.#stop ??= this.#client.listen ? this.#subscribe() : this.#listen()
     return () => {
-      this.#listeners.delete(own)
-      if (this.#listeners.size === 0) this.close()
+      leave()
+      if (!this.#watchers.any) this.close()
     }
   }
 
   close(): void {
     this.#stop?.()
     this.#stop = undefined
-    this.#listeners.clear()
-  }
-
-  #tell(hint: Hint): void {
-    for (const listener of this.#listeners) {
-      try {
-        listener(hint)
-      } catch {
-        // One who fails to listen does not keep it from the others.
-      }
-    }
+    this.#watchers.clear()
   }
 
   #hear(payload: string | undefined): void {
     try {
-      this.#tell(JSON.parse(payload ?? '') as Hint)
+      this.#watchers.tell(JSON.parse(payload ?? '') as Hint)
     } catch {
-      this.#tell({ about: 'everything' })
+      this.#watchers.tell({ about: 'everything' })
     }
   }
 
@@ -97,7 +84,7 @@ export class Watch {
         got.unref?.()
         await got.query(`LISTEN "${this.#channel}"`)
         // What was told before this connection listened is lost.
-        if (own === mine) this.#tell({ about: 'everything' })
+        if (own === mine) this.#watchers.tell({ about: 'everything' })
         ask(mine)
       } catch {
         if (own === got) lose(got)

@@ -5,7 +5,8 @@
  * all, so that nobody waits in a circle. A refused one changes nothing: all of it is looked at before anything is changed.
  */
 export const ACT: string = `
-  CREATE FUNCTION haldir.act(body jsonb) RETURNS jsonb LANGUAGE plpgsql SET enable_seqscan = off AS $$
+  CREATE FUNCTION haldir.act(body jsonb) RETURNS jsonb LANGUAGE plpgsql
+    SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
   DECLARE
     _at bigint := haldir.now_at(body);
     _ops jsonb := body -> 'ops';

@@ -66,6 +66,7 @@ export const TAKE: string = `
     -- Invariant: an approval is used by one call, and only by one that is admitted.
     IF _runs AND _op ? 'consent' AND NOT coalesce((_op #>> '{consent,grant}')::boolean, false) THEN
       UPDATE haldir.approvals SET used_by = _call, used_at = _at WHERE id = _op #>> '{consent,id}' AND used_by IS NULL;
+      IF FOUND THEN PERFORM haldir.tell('approvals', ARRAY[_op #>> '{consent,id}']); END IF;
     END IF;
     RETURN '{"ok":true}';
   END $$;
@@ -162,43 +163,5 @@ export const TAKE: string = `
         cap = CASE WHEN _c ? 'limit' THEN least((_c ->> 'limit')::numeric, 9223372036854775807)::bigint ELSE cap END
         WHERE slot = _slot;
     END IF;
-  END $$;
-
-  -- The most frequent of all: one call, alone, with one charge on a total of its session. One statement looks at all
-  -- that may refuse it and changes what there is to change; whatever is otherwise is left to act.
-  CREATE FUNCTION haldir.admit_one(_call text, _session text, _slot text, _micros bigint, _lease bigint, _memo text,
-    _sent bigint, _seen bigint) RETURNS jsonb LANGUAGE plpgsql SET enable_seqscan = off AS $$
-  DECLARE
-    _at bigint;
-    _mark bigint;
-    _charged boolean;
-    _held boolean;
-  BEGIN
-    PERFORM pg_advisory_xact_lock_shared(@lock@ + 1, hashtext(_session) & 1023);
-    WITH t AS MATERIALIZED (
-      SELECT value, greatest(coalesce(_sent, floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint), _seen, value)
-        AS at FROM haldir.clock WHERE current_setting('transaction_isolation') = 'read committed'
-    ), m AS (
-      UPDATE haldir.meters SET held = held + _micros
-      WHERE slot = _slot AND used::numeric + held + _micros <= cap
-        AND (SELECT true FROM haldir.sessions, t WHERE id = _session AND revoked_at IS NULL AND suspended_by IS NULL
-          AND expires_at > t.at)
-        AND NOT EXISTS (SELECT FROM haldir.holds WHERE call = _call)
-      RETURNING true AS done
-    ), h AS (
-      INSERT INTO haldir.holds (call, session, state, lease, slots, amounts, memo)
-      SELECT _call, _session, 'running', t.at + _lease, ARRAY[_slot], ARRAY[_micros], _memo FROM m, t
-      ON CONFLICT DO NOTHING RETURNING true AS done
-    )
-    SELECT t.at, t.value, (SELECT done FROM m), (SELECT done FROM h) INTO _at, _mark, _charged, _held FROM t;
-    IF _held THEN
-      IF _at > _mark + 200 THEN PERFORM haldir.mark(_at); END IF;
-      RETURN jsonb_build_object('at', _at, 'answers', '[{"ok":true}]'::jsonb);
-    END IF;
-    -- Somebody has made it since we looked.
-    IF _charged THEN RAISE EXCEPTION 'haldir: the same call at once' USING ERRCODE = 'serialization_failure'; END IF;
-    RETURN haldir.act(jsonb_strip_nulls(jsonb_build_object('sent', _sent, 'seen', _seen, 'ops', jsonb_build_array(
-      jsonb_build_object('do', 'admit', 'call', _call, 'session', _session, 'lease', _lease, 'memo', _memo,
-        'charges', jsonb_build_array(jsonb_build_object('s', _slot, 'm', _micros::text)))))));
   END $$;
 `

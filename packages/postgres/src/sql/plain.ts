@@ -1,0 +1,79 @@
+/**
+ * The most frequent of all by a shorter way: calls with one charge each on a total of their session, and nothing else. Both
+ * answer the time alone when all are admitted, and leave everything else to `act`.
+ */
+export const PLAIN: string = `
+  -- One call alone: as few statements as can be, since each costs.
+  CREATE FUNCTION haldir.admit_one(_call text, _session text, _slot text, _micros bigint, _lease bigint, _memo text,
+    _sent bigint, _seen bigint) RETURNS jsonb LANGUAGE plpgsql SET enable_seqscan = off AS $$
+  DECLARE
+    _at bigint;
+    _mark bigint;
+    _ends bigint;
+  BEGIN
+    PERFORM pg_advisory_xact_lock_shared(@lock@ + 1, hashtext(_session) & 1023);
+    SELECT value, greatest(coalesce(_sent, floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint), _seen, value),
+      expires_at INTO _mark, _at, _ends FROM haldir.clock, haldir.sessions
+      WHERE id = _session AND revoked_at IS NULL AND suspended_by IS NULL
+        AND current_setting('transaction_isolation') = 'read committed';
+    IF _at < _ends THEN
+      -- Invariant: held + used never exceeds the limit: the check and the change are one statement.
+      UPDATE haldir.meters SET held = held + _micros WHERE slot = _slot AND _micros <= cap - used - held;
+      IF FOUND THEN
+        INSERT INTO haldir.holds (call, session, state, lease, slots, amounts, memo)
+          VALUES (_call, _session, 'running', _at + _lease, ARRAY[_slot], ARRAY[_micros], _memo) ON CONFLICT DO NOTHING;
+        IF FOUND THEN
+          IF _at > _mark + 200 THEN PERFORM haldir.mark(_at); END IF;
+          RETURN to_jsonb(_at);
+        END IF;
+        -- The same call again: it has taken what it needs.
+        UPDATE haldir.meters SET held = held - _micros WHERE slot = _slot;
+      END IF;
+    END IF;
+    RETURN haldir.act(jsonb_strip_nulls(jsonb_build_object('sent', _sent, 'seen', _seen, 'ops', jsonb_build_array(
+      jsonb_build_object('do', 'admit', 'call', _call, 'session', _session, 'lease', _lease, 'memo', _memo,
+        'charges', jsonb_build_array(jsonb_build_object('s', _slot, 'm', _micros::text)))))));
+  END $$;
+
+  -- Several, as one set: looked at together, and either all of them fit or act looks at each.
+  CREATE FUNCTION haldir.admit_many(body jsonb) RETURNS jsonb LANGUAGE plpgsql
+    SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
+  DECLARE
+    _at bigint := haldir.now_at(body);
+    _calls text[];
+    _sessions text[];
+    _slots text[];
+    _micros bigint[];
+    _leases bigint[];
+    _memos text[];
+    _n bigint;
+  BEGIN
+    SELECT array_agg(o ->> 'call' ORDER BY k), array_agg(o ->> 'session' ORDER BY k),
+      array_agg(o #>> '{charges,0,s}' ORDER BY k), array_agg((o #>> '{charges,0,m}')::bigint ORDER BY k),
+      array_agg((o ->> 'lease')::bigint ORDER BY k), array_agg(o ->> 'memo' ORDER BY k)
+      INTO _calls, _sessions, _slots, _micros, _leases, _memos
+      FROM jsonb_array_elements(body -> 'ops') WITH ORDINALITY e (o, k);
+    PERFORM haldir.share(_sessions);
+    PERFORM 1 FROM haldir.meters WHERE slot = ANY (_slots) ORDER BY slot FOR NO KEY UPDATE;
+    IF EXISTS (SELECT FROM (SELECT DISTINCT i FROM unnest(_sessions) i) w LEFT JOIN haldir.sessions s ON s.id = w.i
+        WHERE s.expires_at IS NULL OR s.expires_at <= _at OR s.revoked_at IS NOT NULL OR s.suspended_by IS NOT NULL)
+      OR EXISTS (SELECT FROM haldir.holds WHERE call = ANY (_calls))
+      OR EXISTS (SELECT FROM unnest(_calls) c GROUP BY c HAVING count(*) > 1)
+      -- Invariant: held + used never exceeds the limit: what all of them take together fits, and the rows are locked.
+      OR EXISTS (SELECT FROM (SELECT i, sum(m) AS m FROM unnest(_slots, _micros) p (i, m) GROUP BY i) w
+        LEFT JOIN haldir.meters x ON x.slot = w.i WHERE x.cap IS NULL OR w.m > x.cap - x.used - x.held) THEN
+      RETURN haldir.act(body);
+    END IF;
+    UPDATE haldir.meters x SET held = x.held + w.m::bigint
+      FROM (SELECT i, sum(m) AS m FROM unnest(_slots, _micros) p (i, m) GROUP BY i) w WHERE x.slot = w.i;
+    INSERT INTO haldir.holds (call, session, state, lease, slots, amounts, memo)
+      SELECT c, s, 'running', _at + l, ARRAY[i], ARRAY[m], t
+      FROM unnest(_calls, _sessions, _leases, _slots, _micros, _memos) p (c, s, l, i, m, t) ON CONFLICT DO NOTHING;
+    GET DIAGNOSTICS _n = ROW_COUNT;
+    IF _n < cardinality(_calls) THEN
+      RAISE EXCEPTION 'haldir: the same call at once' USING ERRCODE = 'serialization_failure';
+    END IF;
+    PERFORM haldir.mark(_at);
+    RETURN to_jsonb(_at);
+  END $$;
+`
