@@ -9,7 +9,7 @@ export interface PostgresClient {
   connect?(): PromiseLike<unknown>
   /** As PGlite has it; answers how to stop. */
   listen?(channel: string, callback: (payload: string) => void): PromiseLike<(...args: never[]) => PromiseLike<void>>
-  on?(event: 'error', listener: (error: Error) => void): unknown
+  on?(event: 'error' | 'acquire', listener: (...told: never[]) => void): unknown
 }
 
 /** A connection of a pool. */
@@ -21,16 +21,10 @@ export interface Connection {
   unref?(): void
 }
 
-const met = new WeakSet<Connection>()
-
 /** A connection from the pool; `undefined`: this client has no pool. */
 export async function connection(client: PostgresClient): Promise<Connection | undefined> {
   const got = (await client.connect?.()) as Connection | undefined
-  if (typeof got?.release !== 'function') return undefined
-  // The pool hears of errors only while it has the connection itself; unheard, one would end the process.
-  if (!met.has(got)) got.on('error', () => {})
-  met.add(got)
-  return got
+  return typeof got?.release === 'function' ? got : undefined
 }
 
 /** The SQLSTATE of an error that the server has answered: then nothing of the statement is kept. */
@@ -95,11 +89,19 @@ export async function ask(
   }
 }
 
-const heard = new WeakSet<PostgresClient>()
+const heard = new WeakSet<object>()
 
-/** A connection of a pool that dies while nobody uses it is replaced; unheard, its error would end the process. */
+/**
+ * A connection that dies is replaced; unheard, its error would end the process. The pool hears of it only while it has
+ * the connection itself, and is listened to instead at the moment it hands it out: its death may be the next it says.
+ */
 export function hear(client: PostgresClient): void {
   if (client.on === undefined || heard.has(client)) return
   heard.add(client)
   client.on('error', () => {})
+  client.on('acquire', (connection: Connection) => {
+    if (heard.has(connection)) return
+    heard.add(connection)
+    connection.on('error', () => {})
+  })
 }
