@@ -317,6 +317,33 @@ describe('a store whose hints are not to be trusted', () => {
     expect(await call.ended).toBe('session-revoked')
   })
 
+  it('is asked again also while no call runs, after one second, two, four', async () => {
+    let failing = false
+    const tries: number[] = []
+    const { clock, session, call, tell, here } = await housed((store) => ({
+      session: {
+        ...store.session,
+        get(by) {
+          if (failing) tries.push(clock.monotonic())
+          if (failing) throw new Error('boom')
+          return store.session.get(by)
+        },
+      },
+    }))
+    call.release()
+    await call.ended
+    await clock.advance(5_000)
+    failing = true
+    await here.store.session.revokeTree(session.id)
+    tell({ about: 'sessions', ids: [session.id] })
+    await clock.advance(10_000)
+    expect(tries.map((at) => at - (tries[0] as number))).toEqual([0, 1_000, 3_000, 7_000])
+    expect(session.signal.aborted).toBe(false)
+    failing = false
+    await clock.advance(5_000)
+    expect(session.signal.aborted).toBe(true)
+  })
+
   it('is asked about all sessions at most once a second, however often it says that anything may have changed', async () => {
     const { here, clock, tell, reads, session } = await housed()
     const others: Session[] = []

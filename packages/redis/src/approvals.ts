@@ -105,11 +105,8 @@ export function redisApprovals(engine: Engine, tenants: Tenants): ApprovalVerbs 
 
     async expire(limit) {
       const shares = await spread(engine, tenants, ['pending'], limit)
-      // What may be forgotten is looked for everywhere, also where nothing is over.
-      const counts = new Map((await tenants.all()).map((tenant) => [tenant, 0]))
-      for (const { tenant, count } of shares) counts.set(tenant, count)
       const ended = await Promise.all(
-        [...counts].map(async ([tenant, count]) => {
+        shares.map(async ({ tenant, count }) => {
           const { rest } = await engine.ask('end', tenant, [String(count)])
           return list(rest[0]).map(known)
         }),
@@ -124,6 +121,7 @@ export function redisApprovals(engine: Engine, tenants: Tenants): ApprovalVerbs 
       const shares = await spread(engine, tenants, sets, limit)
       const handed = await Promise.all(
         shares.map(async ({ tenant, count }) => {
+          if (count === 0) return []
           const { rest } = await engine.ask('due', tenant, [String(count), String(leaseMs), ...named])
           return list(rest[0]).map((one) => deliveryFrom(one))
         }),

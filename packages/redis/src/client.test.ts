@@ -112,13 +112,24 @@ describe.skipIf(!program)('a connection', () => {
   })
 
   it('sends a settle before the admit that was asked for after it, without waiting', async () => {
-    const store = redisStore(connect(), { prefix: server.prefix() })
+    const client = connect()
+    await client.script('FLUSH')
+    const store = redisStore(client, { prefix: server.prefix() })
     await store.session.create(row, [{ ...usd, limit: 1n }])
     await store.admit(request('c'))
     // The script of the settle is new to the server, that of the admit is not.
     const settled = store.settle({ call: 'c', spent: [] })
     const admitted = store.admit(request('d'))
     expect([await settled, await admitted]).toMatchObject([{ state: 'settled' }, { ok: true }])
+  })
+
+  it('sends what waited to hear whether the server may be used in the order in which it was asked for', async () => {
+    const store = redisStore(connect(), { prefix: server.prefix() })
+    const writer = { id: 'w', genesis: 'g', head: 'h', closed: false }
+    const puts = Array.from({ length: 20 }, (_, entries) => store.writer.put({ ...writer, entries }))
+    const listed = store.writer.list()
+    await Promise.all(puts)
+    expect(await listed).toEqual([{ ...writer, entries: 19 }])
   })
 
   it('goes on when the server has lost its scripts', async () => {

@@ -79,8 +79,8 @@ function overAny(client: RedisClient): Connection {
   }
 }
 
-/** A connection is there again; a cluster has found another server. */
-const RENEWED = ['ready', '+node']
+/** A connection is lost, or there again; a cluster has found another server. */
+const RENEWED = ['close', 'ready', '+node']
 
 function overIoredis(client: IoredisClient): Connection {
   if (client.options?.keyPrefix) {

@@ -180,6 +180,7 @@ export function redisHolds(engine: Engine, tenants: Tenants): Holds {
       const released: string[] = []
       const orphaned: string[] = []
       for (const { tenant, count } of await spread(engine, tenants, ['leases'], limit)) {
+        if (count === 0) continue
         const { rest } = await engine.ask('expire', tenant, [String(count)])
         released.push(...texts(rest[0]))
         orphaned.push(...texts(rest[1]))

@@ -25,6 +25,7 @@ class Recent<T> {
   }
 
   set(id: string, value: T): void {
+    if (this.#new.get(id) === value) return
     this.#new.set(id, value)
     if (this.#new.size < MOST / 2) return
     this.#old = this.#new

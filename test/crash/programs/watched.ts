@@ -1,18 +1,18 @@
 /** Runs a call for as long as nobody stops it, or one that waits for a person; says when it ended, and what came next. */
 import { createHaldir, currentCall, Denied, governed } from '@haldir/core'
 import { memorySink } from '@haldir/core/sinks/memory'
-import { sqliteStore } from '@haldir/core/stores/sqlite'
 import { input, say } from './speak.ts'
+import { openStore, type StoreSpec } from './store.ts'
 
 export interface WatchedInput {
-  readonly path: string
+  readonly store: StoreSpec
   readonly token: string
   readonly does: 'run' | 'wait'
 }
 
-const { path, token, does } = input<WatchedInput>()
+const { store, token, does } = input<WatchedInput>()
 const haldir = createHaldir({
-  store: sqliteStore(path),
+  store: await openStore(store),
   sinks: [memorySink()],
   ...(does === 'wait' ? { policy: { default: 'ask', rules: [] }, approvals: {} } : {}),
 })

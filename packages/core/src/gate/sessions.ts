@@ -141,8 +141,7 @@ export class Session {
 
   /**
    * Ends the session and everything delegated from it. When this resolves no call of theirs is admitted any more, in
-   * any process on the same store. Calls that run are told through their signals: in this process before anything else,
-   * in others as soon as the store tells of it, and within seconds where it does not.
+   * any process on the same store; calls that run are told through their signals, in others within seconds.
    */
   async revoke(reason = 'revoked'): Promise<void> {
     this.end('session-revoked')
@@ -160,8 +159,7 @@ export class Session {
 
   /**
    * Lets the session live for `ttl` from now, if that is longer than it would have: no longer than the sessions it was
-   * delegated from. Handles in other processes learn of it as they do of a revoke, or when they attach again. Throws
-   * `Denied` when it is over.
+   * delegated from. Other processes learn of it as of a revoke, or when they attach. Throws `Denied` when it is over.
    */
   extend(ttl: Duration): Promise<void> {
     return this.#parts.acts.extend(this, ttl)

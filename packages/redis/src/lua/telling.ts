@@ -48,7 +48,10 @@ end
 return { 'ok', whole(now), found }
 `
 
-/** Arguments: how many, sets. Since when what is due now has been due, the longest first. */
+/**
+ * Arguments: how many, sets. Since when what is due now has been due, the longest first; and whether there are approvals
+ * to be forgotten.
+ */
 export const SINCE: string = `
 local since = {}
 for index = 3, #ARGV do
@@ -56,7 +59,7 @@ for index = 3, #ARGV do
   for place = 2, #found, 2 do since[#since + 1] = found[place] end
 end
 table.sort(since, function(a, b) return tonumber(a) < tonumber(b) end)
-return { 'ok', whole(now), since }
+return { 'ok', whole(now), since, redis.call('ZCOUNT', base .. 'forget', '-inf', '(' .. whole(now)) }
 `
 
 /** Arguments: how many, lease, channels. */
