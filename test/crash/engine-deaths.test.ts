@@ -10,7 +10,11 @@ import { openStore } from './programs/store.ts'
 import { callsWith, missing, recorded } from './records.ts'
 
 const DEATHS = 50
-const WORKERS = 2
+/** Workers that die together, and those that live through the deaths of the engine. */
+const DYING = 5
+const LIVING = 2
+/** Calls of one worker at a time. */
+const LANES = 4
 const HOLD_MS = 60
 
 const cleanup: (() => unknown)[] = []
@@ -43,7 +47,7 @@ describe.each([REDIS, POSTGRES])('deaths around $name', { timeout: 240_000 }, ({
     const session = await haldir.createSession({ agent: 'worker', scopes: [`spend:${limit}`] })
     const audit = folder.path('audit')
     const hire = (holdFor: string) => {
-      const worker = new Program('work', { store: place, audit, token: session.token, holdFor })
+      const worker = new Program('work', { store: place, audit, token: session.token, holdFor, lanes: LANES })
       cleanup.push(() => worker.kill())
       return worker
     }
@@ -55,8 +59,8 @@ describe.each([REDIS, POSTGRES])('deaths around $name', { timeout: 240_000 }, ({
     const limit = 10_000
     const { haldir, session, audit, hire } = await scene(limit)
     const workers: Program[] = []
-    for (let round = 0; round < DEATHS / WORKERS; round++) {
-      const hired = Array.from({ length: WORKERS }, () => hire(`${HOLD_MS}ms`))
+    for (let round = 0; round < DEATHS / DYING; round++) {
+      const hired = Array.from({ length: DYING }, () => hire(`${HOLD_MS}ms`))
       workers.push(...hired)
       await Promise.all(
         hired.map(async (worker) => {
@@ -80,7 +84,7 @@ describe.each([REDIS, POSTGRES])('deaths around $name', { timeout: 240_000 }, ({
     expect(used).toBeGreaterThanOrEqual(callsWith(entries, 'intent').size)
     expect(begun).toBeGreaterThan(DEATHS)
     // Counted once each: a call is 1, and what was admitted without an intent is at most what each had in flight.
-    expect(used).toBeLessThanOrEqual(callsWith(entries, 'intent').size + DEATHS * 8)
+    expect(used).toBeLessThanOrEqual(callsWith(entries, 'intent').size + DEATHS * LANES)
     // What nobody can tell the end of was found by those who came after, or just now; all else was settled. Some of that
     // had no time left to put its outcome on record.
     const ended = callsWith(entries, 'outcome').size
@@ -93,7 +97,7 @@ describe.each([REDIS, POSTGRES])('deaths around $name', { timeout: 240_000 }, ({
   it.skipIf(unable)('of the engine, fifty times: what ran is counted, once, and work goes on', async () => {
     proves('invariant-3', 'invariant-4', 'invariant-6')
     const { session, haldir, audit, hire } = await scene(1_000_000)
-    const workers = Array.from({ length: WORKERS }, () => hire('1m'))
+    const workers = Array.from({ length: LIVING }, () => hire('1m'))
     await Promise.all(workers.map((worker) => worker.said('ready')))
     for (let death = 0; death < DEATHS; death++) {
       const before = said(workers, 'done').length
@@ -107,7 +111,7 @@ describe.each([REDIS, POSTGRES])('deaths around $name', { timeout: 240_000 }, ({
       }
     }
     for (const worker of workers) worker.tell('stop')
-    expect(await Promise.all(workers.map(({ ended }) => ended))).toEqual(Array(WORKERS).fill(0))
+    expect(await Promise.all(workers.map(({ ended }) => ended))).toEqual(Array(LIVING).fill(0))
     const ran = said(workers, 'begun').length
     const refused = said(workers, 'denied').map((line) => line.split(' ')[2])
     console.info(`${name}: ${JSON.stringify({ deaths: DEATHS, ran, refused: refused.length })}`)

@@ -4,7 +4,13 @@ import { fileSink } from '@haldir/core/sinks/file'
 import { input, pause, say, told } from './speak.ts'
 import { openStore, type StoreSpec } from './store.ts'
 
-const { store, audit, token, holdFor } = input<{ store: StoreSpec; audit: string; token: string; holdFor: string }>()
+const {
+  store,
+  audit,
+  token,
+  holdFor,
+  lanes = 8,
+} = input<{ store: StoreSpec; audit: string; token: string; holdFor: string; lanes?: number }>()
 
 const haldir = createHaldir({ store: await openStore(store), sinks: [fileSink(audit)], holdFor })
 const session = await haldir.attach(token)
@@ -50,7 +56,7 @@ say(orphaned.length > 0 ? `ready, after ${orphaned.length} orphans` : 'ready')
 void told('stop').then(() => {
   stopping = true
 })
-await Promise.all(Array.from({ length: 8 }, lane))
+await Promise.all(Array.from({ length: lanes }, lane))
 while (haldir.health().owed > 0) await haldir.flush().catch(() => pause(5))
 await haldir.close()
 process.exit(0)
