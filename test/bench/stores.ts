@@ -8,6 +8,7 @@ import { redisStore } from '@haldir/redis'
 import { Redis } from 'ioredis'
 import pg from 'pg'
 import { lacking, startPostgres } from '../servers/postgres.ts'
+import { wireTo } from '../servers/proxy.ts'
 import { NO_REDIS, startRedis } from '../servers/redis.ts'
 import { above, compare, type Figures, percentile, ratio } from './measure.ts'
 import { type Claim, columnNames, note, number, progressOf, row } from './table.ts'
@@ -21,7 +22,8 @@ const CONNECTIONS = 16
 const NOTES = `
 An admit holds an amount on one meter of a session, as a governed call does. Serial: one after the other on
 one connection. In flight: that many lanes, each of which waits for its answer. Naive: read the session, read
-the budget, add to it: three commands, each awaited, and a race. Hot: all lanes on one budget. Bytes: what
+the budget, add to it: three commands, each awaited, and a race; beside it on loopback, where a round trip
+costs next to nothing once many are under way, and through a wire. Hot: all lanes on one budget. Bytes: what
 the engine says it holds more (Redis: used_memory; PostgreSQL: tables and indexes), over the rows made.`
 
 export async function stores(quick: boolean, judge: Judge): Promise<void> {
@@ -49,37 +51,39 @@ async function redis(quick: boolean, judge: Judge): Promise<void> {
   const client = new Redis(server.url)
   try {
     const admit = await admits(redisStore(client))
+    const naive = await naively(client)
     const plan = { rounds: quick ? 20 : 80, size: 250, warmUp: 2_000 }
     const { at, end } = progressOf('admits on Redis')
-    const [ping, one] = await compare(
+    const [ping, three, one] = (await compare(
       [
         { name: 'Redis: PING', call: () => client.ping() },
-        { name: 'Redis: admit, serial', call: admit },
+        { name: 'Redis: naive, three commands', call: naive },
+        { name: 'Redis: admit', call: admit },
       ],
       plan,
       at,
-    )
+    )) as [Figures, Figures, Figures]
     end()
-    show(ping as Figures)
-    const more = above(one as Figures, ping)
-    show(one as Figures, [judge(`PING + ${number(more)} µs`, '≤ + 30', more <= 30)])
+    show(ping)
+    show(three)
+    const more = above(one, ping)
+    show(one, [
+      judge(`PING + ${number(more)} µs`, '≤ + 30', more <= 30),
+      { found: `${(1 / ratio(one, three)).toFixed(2)} × naive` },
+    ])
+    await inFlight('Redis', [naive, admit], quick)
 
-    await client.set('naive:session', 'live')
-    await client.set('naive:budget', '0')
-    const naive = async () => {
-      const session = await client.get('naive:session')
-      const used = Number(await client.get('naive:budget'))
-      if (session !== 'live' || used > 1e15) throw new Error('refused')
-      await client.incrby('naive:budget', 1)
+    // Where a round trip is what a call waits for, as between machines.
+    const wire = await wireTo(server.port)
+    wire.delayMs = 1
+    const far = new Redis(wire.port, '127.0.0.1')
+    try {
+      const away = await admits(redisStore(far, { prefix: 'away:' }))
+      await inFlight('Redis, 1 ms away each way', [await naively(far), away], quick, judge)
+    } finally {
+      far.disconnect()
+      await wire.close()
     }
-    const [slow, fast] = await throughput('admits in flight on Redis', [naive, admit], FLIGHT, quick ? 8 : 40)
-    row(`Redis: naive, three commands, ${FLIGHT} in flight`, ['', '', number(slow)])
-    const times = fast / slow
-    row(
-      `Redis: admit, ${FLIGHT} in flight`,
-      ['', '', number(fast)],
-      [judge(`${times.toFixed(2)} × naive`, '≥ 2', times >= 2)],
-    )
     await sizes('Redis', redisStore(client, { prefix: 'sizes:' }), quick, async () => {
       const [, used] = /used_memory:(\d+)/.exec(await client.info('memory')) ?? []
       return Number(used)
@@ -88,6 +92,35 @@ async function redis(quick: boolean, judge: Judge): Promise<void> {
     client.disconnect()
     await server.stop()
   }
+}
+
+/** What one would write at first: read the session, read the budget, add to it. Three round trips, and a race. */
+async function naively(client: Redis): Promise<() => Promise<void>> {
+  await client.set('naive:session', 'live')
+  await client.set('naive:budget', '0')
+  return async () => {
+    const session = await client.get('naive:session')
+    const used = Number(await client.get('naive:budget'))
+    if (session !== 'live' || used > 1e15) throw new Error('refused')
+    await client.incrby('naive:budget', 1)
+  }
+}
+
+/** With many lanes. `judge`: there is a bar. */
+async function inFlight(
+  where: string,
+  calls: readonly [naive: () => Promise<unknown>, admit: () => Promise<unknown>],
+  quick: boolean,
+  judge?: Judge,
+): Promise<void> {
+  const [slow, fast] = await throughput(`admits in flight: ${where}`, calls, FLIGHT, quick ? 8 : 40)
+  row(`${where}: naive, ${FLIGHT} in flight`, ['', '', number(slow)])
+  const found = `${(fast / slow).toFixed(2)} × naive`
+  row(
+    `${where}: admit, ${FLIGHT} in flight`,
+    ['', '', number(fast)],
+    [judge ? judge(found, '≥ 2', fast >= slow * 2) : { found }],
+  )
 }
 
 async function postgres(quick: boolean, judge: Judge): Promise<void> {
