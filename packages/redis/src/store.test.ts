@@ -215,6 +215,16 @@ describe.skipIf(!server)('keys', () => {
     }
   })
 
+  it('of what is counted per session go with it, though only watched: then the tenant has a bar in its name', async () => {
+    const own = prefix()
+    const store = redisStore(client, { prefix: own })
+    await session(store, { id: 's', tenant: 'shadow|t' })
+    const meter = { key: 'shadow|t|session:s|calls|total|quota', window: 'total', limit: 9n } as const
+    await store.admit({ call: 'c', session: 's', leaseMs: HOUR, charges: [{ meter, micros: 1n }] })
+    const lives = (await keysOf(own)).get(`{shadow%7Ct}:m:|${meter.key}`) as number
+    expect(Math.abs(lives - HOUR - 7 * DAY)).toBeLessThan(60_000)
+  })
+
   it('that went although their session lives are missed: the call is refused, and nothing begins at zero', async () => {
     const own = prefix()
     const store = redisStore(client, { prefix: own })
