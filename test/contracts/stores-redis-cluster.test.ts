@@ -61,6 +61,36 @@ if (cluster && client) {
       expect(await other.settle({ call: tenants[7] as string })).toEqual({ state: 'settled', overrun: false })
     })
 
+    it('refuses while a slot is on its way to another server, and counts nothing anew', async () => {
+      const store = redisStore(client, { prefix: 'moving:' })
+      const about = { tenant: 'moving', agent: 'a', scopes: [], attributes: {}, chain: [], ttlMs: 60_000 }
+      await store.session.create({ id: 's', tokenHash: 'moved', ...about }, [])
+      const meter = { key: 'moving|tenant:moving|USD|total|standing:quota', window: 'total', limit: 5n } as const
+      const admit = (call: string) =>
+        (async () => store.admit({ call, session: 's', leaseMs: 60_000, charges: [{ meter, micros: 3n }] }))()
+      expect(await admit('a')).toMatchObject({ ok: true })
+      const servers = client.nodes('master')
+      const slot = await (servers[0] as Redis).cluster('KEYSLOT', 'moving:{moving}')
+      const counts = await Promise.all(servers.map((server) => server.cluster('COUNTKEYSINSLOT', slot)))
+      const place = counts.findIndex((count) => Number(count) > 0)
+      const [from, to] = [servers[place], servers[(place + 1) % 3]] as [Redis, Redis]
+      const [source, target] = await Promise.all([from.cluster('MYID'), to.cluster('MYID')])
+      await to.cluster('SETSLOT', slot, 'IMPORTING', source)
+      await from.cluster('SETSLOT', slot, 'MIGRATING', target)
+      const keys = (await from.cluster('GETKEYSINSLOT', slot, 100)) as string[]
+      const move = (some: readonly string[]) =>
+        from.call('MIGRATE', '127.0.0.1', String(to.options.port), '', '0', '5000', 'KEYS', ...some)
+      // The worst order: first what says that the session lives, and last what was spent.
+      const first = keys.filter((key) => /:(clock|s:s)$/.test(key))
+      expect(first).toHaveLength(2)
+      await move(first)
+      await expect(admit('b')).rejects.toMatchObject({ code: 'unavailable' })
+      await move(keys.filter((key) => !first.includes(key)))
+      for (const server of [to, from]) await server.cluster('SETSLOT', slot, 'NODE', target)
+      expect(await admit('c')).toEqual({ ok: false, refused: 'budget-exceeded', meter: meter.key })
+      expect(await store.meters.read([meter])).toEqual([{ limit: 5n, used: 0n, held: 3n }])
+    })
+
     it('is refused when one of its servers may evict', async () => {
       const [node] = client.nodes('master')
       await node?.config('SET', 'maxmemory-policy', 'allkeys-lru')

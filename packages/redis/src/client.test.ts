@@ -254,6 +254,19 @@ describe.skipIf(!program)('a server', () => {
     }
   })
 
+  it('that lets nothing be told of what changes is refused before anything has changed', async () => {
+    const admin = connect()
+    await admin.call('ACL', 'SETUSER', 'mute', 'reset', 'on', '>word', '~*', '+@all', 'resetchannels')
+    const mute = new Redis({ port: Number(new URL(server.url).port), username: 'mute', password: 'word' })
+    const prefix = server.prefix()
+    const one = redisStore(admin, { prefix })
+    await one.session.create({ ...row, ttlMs: 60_000 }, [])
+    expect((await rejection(redisStore(mute, { prefix }).session.revokeTree(row.id))).code).toBe('unavailable')
+    expect(await one.session.get({ id: row.id })).not.toHaveProperty('revokedAt')
+    mute.disconnect()
+    await admin.call('ACL', 'DELUSER', 'mute')
+  })
+
   it('that can only be read is refused', async () => {
     const replica = (await startRedis({ replicaof: `127.0.0.1 ${server.port}` })) as RedisServer
     try {

@@ -44,7 +44,7 @@ export function redisSessions(engine: Engine, tenants: Tenants): SessionVerbs {
     if (tenant === undefined || id === undefined) throw unexpected()
     const row = await sessionIn(tenant, id)
     if (row?.tokenHash !== hash) return undefined
-    tenants.sessions.set(id, tenant)
+    tenants.found(id, tenant)
     return row
   }
 
@@ -69,7 +69,7 @@ export function redisSessions(engine: Engine, tenants: Tenants): SessionVerbs {
         ? await engine.ask('create', tenant, [id, tokenHash, agent, String(ttlMs), ...body])
         : { said: 'taken', rest: [] }
     if (said === 'ok') {
-      tenants.sessions.set(id, tenant)
+      tenants.found(id, tenant)
       for (const meter of meters) tenants.meters.set(meter.key, tenant)
       return sessionFrom(rest[0])
     }

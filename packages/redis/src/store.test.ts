@@ -79,6 +79,29 @@ describe.skipIf(!server)('tenants', () => {
     expect(tags).not.toContain('')
   })
 
+  it('have their meters read as theirs by everybody, when the name of one begins with that of another', async () => {
+    const own = prefix()
+    const store = redisStore(client, { prefix: own })
+    const quota = (tenant: string) =>
+      ({ key: `${tenant}|tenant:x|calls|total|quota`, window: 'total', limit: 9n }) as const
+    for (const [id, tenant] of ['', 'a', 'a|b', 'a|b|c'].entries()) {
+      await session(store, { id: `${id}`, tenant, meters: [{ ...budget(tenant, `${id}`), limit: 9n }] })
+      const charges = [budget(tenant, `${id}`), quota(tenant)].map((meter) => ({ meter, micros: BigInt(id + 1) }))
+      await store.admit({ call: `c${id}`, session: `${id}`, leaseMs: 60_000, charges })
+    }
+    for (const [id, tenant] of ['', 'a', 'a|b', 'a|b|c'].entries()) {
+      const other = redisStore(client, { prefix: own })
+      const state = { limit: 9n, used: 0n, held: BigInt(id + 1) }
+      expect(await other.meters.read([budget(tenant, `${id}`), quota(tenant)])).toEqual([state, state])
+    }
+    // One that was made since this store saw which tenants there are, and was attached here.
+    const other = redisStore(client, { prefix: own })
+    await other.meters.read([quota('a')])
+    await session(store, { id: 'later', tenant: 'a|later', meters: [{ ...budget('a|later', 'later'), limit: 9n }] })
+    expect(await other.session.get({ tokenHash: hashOf('later') })).toMatchObject({ id: 'later' })
+    expect(await other.meters.read([budget('a|later', 'later')])).toEqual([{ limit: 9n, used: 0n, held: 0n }])
+  })
+
   it('need not be known to a process that ends, renews, reads or sweeps what others have taken', async () => {
     const own = prefix()
     const store = redisStore(client, { prefix: own })
@@ -190,6 +213,16 @@ describe.skipIf(!server)('keys', () => {
     ]) {
       expect(Math.abs((later.get(key) as number) - 67 * DAY), key).toBeLessThan(60_000)
     }
+  })
+
+  it('of what is counted per session go with it, though only watched: then the tenant has a bar in its name', async () => {
+    const own = prefix()
+    const store = redisStore(client, { prefix: own })
+    await session(store, { id: 's', tenant: 'shadow|t' })
+    const meter = { key: 'shadow|t|session:s|calls|total|quota', window: 'total', limit: 9n } as const
+    await store.admit({ call: 'c', session: 's', leaseMs: HOUR, charges: [{ meter, micros: 1n }] })
+    const lives = (await keysOf(own)).get(`{shadow%7Ct}:m:|${meter.key}`) as number
+    expect(Math.abs(lives - HOUR - 7 * DAY)).toBeLessThan(60_000)
   })
 
   it('that went although their session lives are missed: the call is refused, and nothing begins at zero', async () => {

@@ -40,7 +40,7 @@ export class Tenants {
   readonly approvals: Recent<string> = new Recent()
   readonly #engine: Engine
   readonly #active = new Recent<number>()
-  #known: ReadonlySet<string> = new Set()
+  #known: Set<string> = new Set()
 
   constructor(engine: Engine) {
     this.#engine = engine
@@ -49,6 +49,7 @@ export class Tenants {
   /** Writes down that a tenant is there. Before anything of a tenant is made, this has to be waited for. */
   async touch(tenant: string): Promise<void> {
     await this.#engine.plain('touch', tenantsKey(this.#engine.prefix), [tenant])
+    this.#known.add(tenant)
     this.#active.set(tenant, this.#engine.moments.estimate())
   }
 
@@ -71,8 +72,14 @@ export class Tenants {
 
   async ofSession(id: string): Promise<string | undefined> {
     const tenant = this.sessions.get(id) ?? (await this.look('session', id))
-    if (tenant !== undefined) this.sessions.set(id, tenant)
+    if (tenant !== undefined) this.found(id, tenant)
     return tenant
+  }
+
+  /** Whose a session is. */
+  found(session: string, tenant: string): void {
+    this.sessions.set(session, tenant)
+    this.#known.add(tenant)
   }
 
   /** What an index says. */
@@ -95,11 +102,20 @@ export class Tenants {
    * The tenant of a meter, as its key says, which begins with the tenant and `|`. Undefined: it has to be looked for.
    */
   async ofMeter(key: string): Promise<string | undefined> {
-    const said = key.includes('|') ? key.slice(0, key.indexOf('|')) : undefined
-    const known = this.meters.get(key)
-    if (known !== undefined || said === undefined) return known
-    if (!this.#known.has(said)) await this.all()
-    return this.#known.has(said) ? said : undefined
+    const known = this.meters.get(key) ?? this.#saidBy(key)
+    if (known !== undefined || !key.includes('|')) return known
+    await this.all()
+    return this.#saidBy(key)
+  }
+
+  /** The longest name that fits: that of one tenant may begin with another's and `|`. */
+  #saidBy(key: string): string | undefined {
+    const parts = key.split('|')
+    for (let count = parts.length - 1; count > 0; count--) {
+      const name = parts.slice(0, count).join('|')
+      if (this.#known.has(name)) return name
+    }
+    return undefined
   }
 
   /** Where a meter counts that no slot has a row of. */

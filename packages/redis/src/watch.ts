@@ -13,6 +13,8 @@ export function hints(listen: NonNullable<Connection['listen']>, channel: string
   let stop: (() => void) | undefined
 
   function tell(hint: Hint): void {
+    // Each connection tells of nobody first, to see whether it may.
+    if (hint.about !== 'everything' && hint.ids.length === 0) return
     for (const listener of [...listeners]) {
       // Who watches must not stop the others, neither by throwing nor by rejecting.
       ;(async () => listener(hint))().catch(() => {})

@@ -12,8 +12,11 @@ local base = string.sub(KEYS[1], 1, -6)
 
 local function whole(number) return string.format('%.0f', number) end
 
+-- Invariant: no script runs while its keys are on their way to another server of a cluster: those that are there already
+-- would look as if the others had never been. A server of which one key is here and one is not refuses, in such a slot, to
+-- read both at once; nothing is ever kept in the second.
 -- Invariant: a clock going backwards never extends or refills anything. The highest time seen is kept with the tenant.
-local seen = tonumber(redis.call('GET', KEYS[1]) or '0')
+local seen = tonumber(redis.call('MGET', KEYS[1], base .. 'none')[1] or '0')
 local now = tonumber(ARGV[1])
 if not now then
   local time = redis.call('TIME')

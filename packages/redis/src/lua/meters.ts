@@ -41,7 +41,7 @@ local function flush()
       else
         redis.call('SET', base .. 'm:' .. name, text)
         -- A standing meter that counts per session goes with its session, as the session's own do.
-        local id = string.match(name, '^|[^|]*|session:([^|]*)|')
+        local id = string.match(name, '|session:([^|]*)|')
         local found = id and redis.call('HMGET', base .. 's:' .. id, 'expires', 'meters')
         if found and found[1] then
           local names = cjson.decode(found[2])

@@ -49,9 +49,13 @@ export const WRITERS: string = `
 return redis.call('HGETALL', KEYS[1])
 `
 
-/** What the server's clock says, in milliseconds; fails where nothing can be written. It changes nothing. */
+/**
+ * What the server's clock says, in milliseconds; fails where nothing can be written, or where hints can't be published:
+ * there a revoke would be done and then fail. It changes nothing, and the hint is of nobody.
+ */
 export const HELLO: string = `
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', '(0')
+redis.call('PUBLISH', string.sub(KEYS[1], 1, -8) .. 'hints', '{"about":"sessions","ids":[]}')
 local time = redis.call('TIME')
 return string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
 `
