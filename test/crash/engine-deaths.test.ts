@@ -42,7 +42,8 @@ describe.each([REDIS, POSTGRES])('deaths around $name', { timeout: 240_000 }, ({
     const folder = scratch()
     cleanup.push(folder.remove)
     const place = engine.place()
-    const haldir = createHaldir({ store: await openStore(place), sinks: [memorySink()] })
+    // A client may wait ten seconds for a server that reads its file, before it believes that it is there.
+    const haldir = createHaldir({ store: await openStore(place), sinks: [memorySink()], deadline: '60s' })
     cleanup.push(() => haldir.close())
     const session = await haldir.createSession({ agent: 'worker', scopes: [`spend:${limit}`] })
     const audit = folder.path('audit')
