@@ -29,7 +29,7 @@ export async function connection(client: PostgresClient): Promise<Connection | u
 
 /** The SQLSTATE of an error that the server has answered: then nothing of the statement is kept. */
 export function stateOf(error: unknown): string | undefined {
-  const { code, severity } = error as { code?: unknown; severity?: unknown }
+  const { code, severity } = (error ?? {}) as { code?: unknown; severity?: unknown }
   // Node's own errors have a `code` as well, but no severity.
   return typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code) && severity !== undefined ? code : undefined
 }
