@@ -93,6 +93,34 @@ describe.skipIf(lack !== undefined)('on a server', () => {
     await opened.close()
   })
 
+  it('takes whatever a line says: what no column can hold is in the line all the same', async () => {
+    const opened = await opener(() => pool)()
+    const hostile = ['nul \u0000 in it', 'half \ud800 a pair', 'long '.repeat(3), '\\u0000', '"; DROP TABLE x; --']
+    // Text that does not get shorter when it is packed, as an index tries to.
+    const long = Array.from({ length: 9_000 }, (_, n) => String.fromCodePoint(0x4e00 + ((n * 7_919) % 20_000))).join('')
+    const lines = [...hostile, long].map((text, seq) => {
+      const members = { type: 'refusal', tenant: text, agent: text, session: text, tool: text }
+      return `${JSON.stringify({ writer: 'w1', seq, at: `${seq === 1 ? '0000' : '2026'}-11-03T10:00:00.000Z`, ...members })}\n`
+    })
+    for (const line of lines) await opened.sink.write(line)
+    await opened.sink.write(lines.join(''))
+    const { rows } = await pool.query(`SELECT line, tool FROM ${schema}.entries ORDER BY seq`)
+    expect(rows.map(({ line }) => `${line}\n`).join('')).toBe(lines.join(''))
+    expect(rows[3].tool).toBe(hostile[3])
+    expect(rows[0].tool).toBe('nul \ufffd in it')
+    await opened.close()
+  })
+
+  it('takes lines of a megabyte, several at once', async () => {
+    const opened = await opener(() => pool)()
+    const lines = new Pen('w1').lines(4, 'x'.repeat(1_000_000))
+    await opened.sink.write(lines.join(''))
+    const read: string[] = []
+    for await (const { line } of opened.sink.read?.() ?? []) read.push(`${line}\n`)
+    expect(read.join('') === lines.join('')).toBe(true)
+    await opened.close()
+  })
+
   it('needs no right but to insert and to select', async () => {
     const opened = await opener(() => pool)()
     await opened.sink.open?.('w0')
