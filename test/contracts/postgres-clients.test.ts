@@ -3,11 +3,11 @@ import { type PostgresClient, postgresStore } from '@haldir/postgres'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { proves } from '../promises.ts'
-import { lacking, type PostgresServer, startPostgres } from '../servers/postgres.ts'
+import { absent, anyPostgres, type SharedPostgres } from '../servers/postgres.ts'
 
 proves('invariant-6')
 
-const lack = lacking()
+const lack = absent()
 if (lack !== undefined) console.info(`skipped: ${lack}`)
 const UNAVAILABLE = { code: 'unavailable' }
 const row = (id: string) => ({ id, tokenHash: id, tenant: 't', agent: 'a', scopes: [], attributes: {}, chain: [] })
@@ -17,11 +17,11 @@ const request = (call: string, session: string, key: string, micros = 1n) => ({
 })
 
 describe.skipIf(lack !== undefined)('a store on PostgreSQL', () => {
-  let server: PostgresServer
+  let server: SharedPostgres
   let pool: pg.Pool
 
   beforeAll(async () => {
-    server = await startPostgres()
+    server = await anyPostgres()
     pool = new pg.Pool({ connectionString: server.url })
   })
   afterAll(async () => {
