@@ -76,7 +76,7 @@ export class Lane {
   }
 }
 
-/** The server is going away, or has no room: no operation is to blame. */
+/** The server is going away, has no room, or somebody keeps a lock: to ask for each alone would take as long once more. */
 function isClosing(error: unknown): boolean {
-  return /^(57|53|08|58|XX)/.test(stateOf(error) ?? '')
+  return /^(57|55|53|08|58|XX)/.test(stateOf(error) ?? '')
 }
