@@ -123,6 +123,23 @@ describe.skipIf(lack !== undefined)('a store on PostgreSQL', () => {
     expect(await store.meters.read([own('m')])).toEqual([{ limit: 5n, used: 0n, held: 2n }])
   })
 
+  it('answers nothing that could be undone by who left a transaction open on a connection of the pool', async () => {
+    const shared = new pg.Pool({ connectionString: server.url, max: 1 })
+    const store = postgresStore(shared, { schema: 'left' })
+    await store.session.create({ ...row('s'), ttlMs: 60_000 }, [{ ...own('m'), limit: 9n }])
+    for (const statement of ['SELECT 1', 'SELECT 1 / 0']) {
+      const left = await shared.connect()
+      await left.query('BEGIN')
+      await left.query(statement).catch(() => {})
+      left.release()
+      expect(await store.admit(request(statement, 's', 'm'))).toMatchObject({ ok: true })
+    }
+    // As whoever opened it may do at any time.
+    await shared.query('ROLLBACK')
+    expect(await store.meters.read([own('m')])).toEqual([{ limit: 9n, used: 0n, held: 2n }])
+    await shared.end()
+  })
+
   it('with one connection alone carries out whatever comes at once, and fails closed when the pool ends under it', async () => {
     const single = new pg.Pool({ connectionString: server.url, max: 1 })
     const store = postgresStore(single, { schema: 'single' })
