@@ -8,11 +8,11 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Bucket, chargedOn, leaked, tooFast } from '../../packages/core/src/stores/rate.ts'
 import { WINDOWS, windowOf } from '../../packages/core/src/stores/window.ts'
 import { proves } from '../promises.ts'
-import { lacking, type PostgresServer, startPostgres } from '../servers/postgres.ts'
+import { absent, anyPostgres, type SharedPostgres } from '../servers/postgres.ts'
 
 proves('invariant-3', 'invariant-10')
 
-const lack = lacking()
+const lack = absent()
 if (lack !== undefined) console.info(`skipped: ${lack}`)
 
 const ZONES = [
@@ -30,14 +30,14 @@ const ZONES = [
 const MOST = 9_223_372_036_854_775_807n
 
 describe.skipIf(lack !== undefined)('in PostgreSQL', () => {
-  let server: PostgresServer
+  let server: SharedPostgres
   let pool: pg.Pool
   let store: Store
   const clock = fakeClock()
   let made = 0
 
   beforeAll(async () => {
-    server = await startPostgres()
+    server = await anyPostgres()
     pool = new pg.Pool({ connectionString: server.url })
     store = postgresStore(pool, { clock })
     const row = { id: 's', tokenHash: 's', tenant: 't', agent: 'a', scopes: [], attributes: {}, chain: [] }

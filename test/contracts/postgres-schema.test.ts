@@ -81,6 +81,31 @@ describe.skipIf(lack !== undefined)('in PostgreSQL', () => {
     await own.end()
   })
 
+  it('nothing that others have made in a schema on the search path is run in place of what the database has', async () => {
+    await pool.query(`CREATE FUNCTION public.stolen(numeric, bigint) RETURNS numeric LANGUAGE plpgsql AS
+      $$ BEGIN RAISE EXCEPTION 'stolen'; END $$;
+      CREATE OPERATOR public.+ (LEFTARG = numeric, RIGHTARG = bigint, FUNCTION = public.stolen);
+      CREATE OPERATOR public.- (LEFTARG = numeric, RIGHTARG = bigint, FUNCTION = public.stolen);
+      CREATE FUNCTION public.hashtext(varchar) RETURNS int LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'stolen'; END $$`)
+    const own = new pg.Pool({ connectionString: server.url, options: '-c search_path=public,pg_catalog' })
+    try {
+      const store = postgresStore(own, { schema: 'guarded' })
+      const row = { id: 's', tokenHash: 's', tenant: 't', agent: 'a', scopes: [], attributes: {}, chain: [] }
+      await store.session.create({ ...row, ttlMs: 60_000 }, [])
+      const meter = { key: 'm', window: 'day', limit: 9n } as const
+      const admit = { session: 's', charges: [{ meter, micros: 1n }], leaseMs: 60_000 }
+      expect(await store.admit({ ...admit, call: 'c' })).toMatchObject({ ok: true })
+      expect(await store.settle({ call: 'c' })).toEqual({ state: 'settled', overrun: false })
+      const { rows } = await pool.query(`SELECT proname FROM pg_proc WHERE pronamespace = 'guarded'::regnamespace
+        AND (proargnames[1] = 'body' OR proname = 'admit_one') AND proname <> 'now_at'
+        AND NOT 'search_path=pg_catalog, pg_temp' = ANY (coalesce(proconfig, '{}'))`)
+      expect(rows).toEqual([])
+    } finally {
+      await own.end()
+      await pool.query('DROP FUNCTION public.stolen CASCADE; DROP FUNCTION public.hashtext(varchar)')
+    }
+  })
+
   it('transactions that are not read committed are refused: they would not see a revoke', async () => {
     const own = new pg.Pool({
       connectionString: server.url,

@@ -3,15 +3,15 @@ import { type PostgresStore, postgresStore } from '@haldir/postgres'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { proves } from '../promises.ts'
-import { lacking, type PostgresServer, startPostgres } from '../servers/postgres.ts'
+import { absent, anyPostgres, type SharedPostgres } from '../servers/postgres.ts'
 
 proves('invariant-3', 'invariant-8')
 
-const lack = lacking()
+const lack = absent()
 if (lack !== undefined) console.info(`skipped: ${lack}`)
 
 describe.skipIf(lack !== undefined)('four stores on one PostgreSQL', () => {
-  let server: PostgresServer
+  let server: SharedPostgres
   const pools: pg.Pool[] = []
   let stores: PostgresStore[] = []
   let made = 0
@@ -19,7 +19,7 @@ describe.skipIf(lack !== undefined)('four stores on one PostgreSQL', () => {
   let deadlocks = 0
 
   beforeAll(async () => {
-    server = await startPostgres()
+    server = await anyPostgres()
     for (let n = 0; n < 4; n++) {
       const pool = new pg.Pool({ connectionString: server.url, max: 4 })
       pool.on('connect', (client) => {

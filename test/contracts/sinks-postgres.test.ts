@@ -5,7 +5,8 @@ import { type OpenedSink, sinkContract } from '@haldir/testing'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { Pen } from '../../packages/testing/src/sink-contract/pen.ts'
-import { emptied, lacking, type PostgresServer, startPostgres } from '../servers/postgres.ts'
+import { skipped } from '../crash/process.ts'
+import { absent, anyPostgres, emptied, lacking, type SharedPostgres } from '../servers/postgres.ts'
 
 const schema = `sinks_${process.pid}`
 
@@ -53,15 +54,15 @@ function opener(client: () => PostgresClient) {
   }
 }
 
-const lack = lacking()
+const lack = absent()
 if (lack !== undefined) console.info(`skipped: ${lack}`)
 
 describe.skipIf(lack !== undefined)('on a server', () => {
-  let server: PostgresServer
+  let server: SharedPostgres
   let pool: pg.Pool
 
   beforeAll(async () => {
-    server = await startPostgres()
+    server = await anyPostgres()
     pool = new pg.Pool({ connectionString: server.url, allowExitOnIdle: true })
   })
   afterAll(async () => {
@@ -93,14 +94,45 @@ describe.skipIf(lack !== undefined)('on a server', () => {
     await opened.close()
   })
 
-  it('needs no right but to insert and to select', async () => {
+  it('takes whatever a line says: what no column can hold is in the line all the same', async () => {
+    const opened = await opener(() => pool)()
+    const hostile = ['nul \u0000 in it', 'half \ud800 a pair', 'long '.repeat(3), '\\u0000', '"; DROP TABLE x; --']
+    // Text that does not get shorter when it is packed, as an index tries to.
+    const long = Array.from({ length: 9_000 }, (_, n) => String.fromCodePoint(0x4e00 + ((n * 7_919) % 20_000))).join('')
+    const lines = [...hostile, long].map((text, seq) => {
+      const members = { type: 'refusal', tenant: text, agent: text, session: text, tool: text }
+      return `${JSON.stringify({ writer: 'w1', seq, at: `${seq === 1 ? '0000' : '2026'}-11-03T10:00:00.000Z`, ...members })}\n`
+    })
+    for (const line of lines) await opened.sink.write(line)
+    await opened.sink.write(lines.join(''))
+    const { rows } = await pool.query(`SELECT line, tool FROM ${schema}.entries ORDER BY seq`)
+    expect(rows.map(({ line }) => `${line}\n`).join('')).toBe(lines.join(''))
+    expect(rows[3].tool).toBe(hostile[3])
+    expect(rows[0].tool).toBe('nul \ufffd in it')
+    await opened.close()
+  })
+
+  it('takes lines of a megabyte, several at once', async () => {
+    const opened = await opener(() => pool)()
+    const lines = new Pen('w1').lines(4, 'x'.repeat(1_000_000))
+    await opened.sink.write(lines.join(''))
+    const read: string[] = []
+    for await (const { line } of opened.sink.read?.() ?? []) read.push(`${line}\n`)
+    expect(read.join('') === lines.join('')).toBe(true)
+    await opened.close()
+  })
+
+  it('needs no right but to insert and to select', async (context) => {
+    // Roles belong to a whole server, so they are made in our own alone.
+    const none = lacking()
+    if (none !== undefined) return skipped(context, none)
     const opened = await opener(() => pool)()
     await opened.sink.open?.('w0')
     const role = `auditor_${process.pid}`
     await pool.query(`CREATE ROLE ${role} LOGIN; GRANT USAGE ON SCHEMA ${schema} TO ${role};
       GRANT SELECT ON ${schema}.migrations TO ${role}; GRANT INSERT, SELECT ON ${schema}.entries TO ${role}`)
-    const own = new pg.Pool({ connectionString: server.url.replace('haldir@', `${role}@`) })
-    const sink = postgresSink(own, { schema })
+    const auditor = new pg.Pool({ connectionString: server.url.replace('haldir@', `${role}@`) })
+    const sink = postgresSink(auditor, { schema })
     const haldir = createHaldir({ sinks: [sink] })
     const session = await haldir.createSession({ agent: 'bot', tenant: 'acme', scopes: ['read'] })
     await session.revoke('done')
@@ -110,10 +142,10 @@ describe.skipIf(lack !== undefined)('on a server', () => {
     expect(found).toEqual(['session-created', 'session-revoked'])
     expect(await haldir.trail.verify()).toMatchObject({ ok: true, problems: [] })
     for (const forbidden of ['DELETE FROM', 'TRUNCATE', 'DROP TABLE']) {
-      await expect(own.query(`${forbidden} ${schema}.entries`)).rejects.toThrow()
+      await expect(auditor.query(`${forbidden} ${schema}.entries`)).rejects.toThrow()
     }
     await haldir.close()
-    await own.end()
+    await auditor.end()
     await opened.close()
   })
 })

@@ -5,7 +5,7 @@ import pg from 'pg'
 import { describe, it } from 'vitest'
 import { skipped } from '../crash/process.ts'
 import { proves } from '../promises.ts'
-import { emptied, lacking, startPostgres } from '../servers/postgres.ts'
+import { absent, anyPostgres, emptied } from '../servers/postgres.ts'
 import { follows, type Opened } from './store-following.ts'
 import { storeRuns } from './store-runs.ts'
 
@@ -15,9 +15,9 @@ describe('a store, against a naive reference', () => {
   it('postgres: every answer and every sum is the same, whenever the process dies', {
     timeout: 300_000,
   }, async (context) => {
-    const lack = lacking()
+    const lack = absent()
     if (lack !== undefined) return skipped(context, lack)
-    const server = await startPostgres()
+    const server = await anyPostgres()
     const pool = new pg.Pool({ connectionString: server.url })
     const schema = `model_${process.pid}`
     const open = (clock: FakeClock): Opened => {

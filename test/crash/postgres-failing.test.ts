@@ -119,6 +119,29 @@ describe.skipIf(lack !== undefined)('a store on PostgreSQL', () => {
     expect(await meter()).toEqual({ limit: 50n, used: 0n, held: 2n })
   })
 
+  it('where somebody keeps a meter locked is not filled with statements that nobody waits for any more', async () => {
+    await admit('warm')
+    const other = new pg.Pool({ connectionString: server.url })
+    const locking = await other.connect()
+    await locking.query('BEGIN')
+    await locking.query('SELECT FROM haldir.meters WHERE slot = $1 FOR UPDATE', [`|${usd.key}`])
+    for (const calls of [1, 2, 3]) {
+      const all = await Promise.allSettled(Array.from({ length: calls }, (_, n) => admit(`behind ${calls} ${n}`)))
+      expect(all.filter(({ status }) => status === 'fulfilled')).toEqual([])
+    }
+    const waiting = async () => {
+      const { rows } = await other.query(`SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock'`)
+      return rows.length
+    }
+    expect(await waiting()).toBeGreaterThan(1)
+    for (let tries = 0; (await waiting()) > 0 && tries < 75; tries++) await pause(200)
+    expect(await waiting()).toBe(0)
+    await locking.query('ROLLBACK')
+    locking.release()
+    await other.end()
+    expect(await meter()).toEqual({ limit: 50n, used: 0n, held: 1n })
+  }, 30_000)
+
   it('that can not be reached refuses every verb, and needs nobody to heal', async () => {
     wire.refuses = true
     wire.cut()

@@ -1,5 +1,6 @@
 /** A throw-away PostgreSQL on a free port of this machine, which tests may kill and start again. */
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { accessSync, chmodSync, chownSync, constants, globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -49,6 +50,40 @@ function programs(): string | undefined {
 /** What keeps these tests from running, if anything does. */
 export function lacking(): string | undefined {
   return programs() === undefined ? 'there are no PostgreSQL programs on this machine' : undefined
+}
+
+export interface SharedPostgres {
+  readonly url: string
+  stop(): Promise<void>
+}
+
+/** What keeps tests from running that only need a database, if anything does. */
+export function absent(): string | undefined {
+  const lack = lacking()
+  return lack === undefined || process.env.DATABASE_URL ? undefined : `${lack}, and \`DATABASE_URL\` is not set`
+}
+
+/**
+ * For tests that kill nothing: a server of our own, or a database of its own on that of `DATABASE_URL`, made for one test
+ * file and removed after it. Nothing else there is touched.
+ */
+export async function anyPostgres(): Promise<SharedPostgres> {
+  const shared = process.env.DATABASE_URL
+  if (lacking() === undefined || !shared) return startPostgres()
+  const name = `haldir_test_${randomBytes(8).toString('hex')}`
+  const run = async (text: string) => {
+    const client = new pg.Client({ connectionString: shared })
+    await client.connect()
+    try {
+      await client.query(text)
+    } finally {
+      await client.end()
+    }
+  }
+  await run(`CREATE DATABASE ${name} TEMPLATE template0 ENCODING 'UTF8'`)
+  const url = new URL(shared)
+  url.pathname = `/${name}`
+  return { url: url.href, stop: () => run(`DROP DATABASE ${name} WITH (FORCE)`) }
 }
 
 async function freePort(): Promise<number> {

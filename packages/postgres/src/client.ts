@@ -19,17 +19,25 @@ export interface Connection {
   on(event: string, listener: (told: { readonly payload?: string }) => void): unknown
   removeAllListeners?(event: string): unknown
   unref?(): void
+  /** `I`: outside of any transaction. Newer versions of `pg` have it. */
+  getTransactionStatus?(): string | null
 }
 
 /** A connection from the pool; `undefined`: this client has no pool. */
 export async function connection(client: PostgresClient): Promise<Connection | undefined> {
-  const got = (await client.connect?.()) as Connection | undefined
-  return typeof got?.release === 'function' ? got : undefined
+  for (;;) {
+    const got = (await client.connect?.()) as Connection | undefined
+    if (typeof got?.release !== 'function') return undefined
+    // Somebody gave it back within a transaction: what is done there would be undone with it.
+    const status = got.getTransactionStatus?.() ?? 'I'
+    if (status === 'I') return got
+    got.release(true)
+  }
 }
 
 /** The SQLSTATE of an error that the server has answered: then nothing of the statement is kept. */
 export function stateOf(error: unknown): string | undefined {
-  const { code, severity } = error as { code?: unknown; severity?: unknown }
+  const { code, severity } = (error ?? {}) as { code?: unknown; severity?: unknown }
   // Node's own errors have a `code` as well, but no severity.
   return typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code) && severity !== undefined ? code : undefined
 }

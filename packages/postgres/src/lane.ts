@@ -48,27 +48,35 @@ export class Lane {
     return ops.length === 1 ? this.#verbs.admitOne(first) : this.#verbs.call('admit_many', { ops })
   }
 
-  async #carry(all: readonly Waiting[]): Promise<void> {
+  /** Answers why, when nobody knows what was carried out. */
+  async #carry(all: readonly Waiting[]): Promise<Error | undefined> {
     try {
-      const { at, answers } = await this.#ask(all.map(({ operation }) => operation))
-      for (const [index, { resolve }] of all.entries())
-        resolve(answers ? { ...(answers as Answer[])[index], at } : { ok: true, at })
+      const { at, all: admitted, answers } = await this.#ask(all.map(({ operation }) => operation))
+      const each = admitted === true ? all.map(() => ({ ok: true })) : (answers as Answer[])
+      for (const [index, { resolve }] of all.entries()) resolve({ ...(each[index] as Answer), at })
+      return undefined
     } catch (error) {
       // The server has refused the whole for what one of them said: each is asked for alone, so that none suffers for it.
       if (all.length > 1 && stateOf(error) !== undefined && !isConflict(error) && !isClosing(error)) {
-        for (const one of all) await this.#carry([one])
-        return
+        let lost: Error | undefined
+        for (const one of all) {
+          if (lost) one.reject(lost)
+          else lost = await this.#carry([one])
+        }
+        return lost
       }
-      // Nobody knows what was carried out. Each is known by its call, so it may be sent again.
+      // Each is known by its call, so it may be sent again.
       const reason = unavailable(error)
       // When the database says nothing, those behind do not wait as long once more, each batch after the other.
-      const behind = error instanceof Unavailable ? this.#waiting.splice(0) : []
+      const silent = error instanceof Unavailable
+      const behind = silent ? this.#waiting.splice(0) : []
       for (const { reject } of [...all, ...behind]) reject(reason)
+      return silent ? reason : undefined
     }
   }
 }
 
-/** The server is going away, or has no room: no operation is to blame. */
+/** The server is going away, has no room, or somebody keeps a lock: to ask for each alone would take as long once more. */
 function isClosing(error: unknown): boolean {
-  return /^(57|53|08|58|XX)/.test(stateOf(error) ?? '')
+  return /^(57|55|53|08|58|XX)/.test(stateOf(error) ?? '')
 }

@@ -14,6 +14,8 @@ export function plainly(operation: Operation): readonly unknown[] | undefined {
   const [charge, another] = charges as readonly Answer[]
   if (!charge || another || charge.w !== undefined || charge.limit !== undefined || charge.rate) return undefined
   if (BigInt(charge.m as string) > MOST) return undefined
+  // On its way as plain text half a surrogate pair would become another character. JSON keeps it, and is refused.
+  for (const text of [call, session, charge.s] as string[]) if (!text.isWellFormed()) return undefined
   return [call, session, charge.s, charge.m, lease, memo]
 }
 

@@ -7,6 +7,7 @@ import { APPROVALS } from './sql/approvals.ts'
 import { DELIVERIES } from './sql/deliveries.ts'
 import { ENDING } from './sql/ending.ts'
 import { ENTRIES } from './sql/entries.ts'
+import { GUARD } from './sql/guard.ts'
 import { PLAIN } from './sql/plain.ts'
 import { SESSIONS } from './sql/sessions.ts'
 import { TABLES } from './sql/tables.ts'
@@ -15,7 +16,7 @@ import { TIME } from './sql/time.ts'
 
 /** Never changed once published: what comes later is another one. */
 const MIGRATIONS: readonly string[] = [
-  [TABLES, TIME, ACT, TAKE, PLAIN, ENDING, SESSIONS, APPROVALS, DELIVERIES, ENTRIES].join(''),
+  [TABLES, TIME, ACT, TAKE, PLAIN, ENDING, SESSIONS, APPROVALS, DELIVERIES, ENTRIES, GUARD].join(''),
 ]
 
 /** Of the two-part advisory locks: the first part of ours. */
@@ -62,7 +63,11 @@ function textOf(schema: string): string {
   END IF;`
   })
   // Looked for before it is made: who may only use what is there must be able to run this, too.
-  const text = `DO $haldir$ BEGIN
+  const text = `DO $haldir$
+DECLARE
+  _path text := pg_catalog.current_setting('search_path');
+BEGIN
+  PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
   PERFORM pg_advisory_xact_lock(@lock@, hashtext('@schema@'));
   IF current_setting('server_version_num')::int < 130000 OR current_setting('server_encoding') <> 'UTF8' THEN
     RAISE EXCEPTION 'haldir needs PostgreSQL 13 or later and a database in UTF8' USING ERRCODE = 'HAL06';
@@ -74,6 +79,7 @@ function textOf(schema: string): string {
   IF EXISTS (SELECT FROM haldir.migrations WHERE number > ${MIGRATIONS.length}) THEN
     RAISE EXCEPTION 'haldir: this database is newer than the package' USING ERRCODE = 'HAL01';
   END IF;${steps.join('')}
+  PERFORM set_config('search_path', _path, true);
 END $haldir$`
   return inSchema(text, schema)
 }

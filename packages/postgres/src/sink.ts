@@ -134,9 +134,25 @@ export function postgresSink(client: PostgresClient, options: PostgresSinkOption
   }
 }
 
+/** How much of a text goes into a column: more would not fit into its index. */
+const SHOWN = 200
+
 /** A line and the members that have a column. */
 function rowOf(line: string): Record<string, unknown> {
   const { writer, seq, at, type, tenant, agent, session, tool } = JSON.parse(line)
   if (typeof writer !== 'string' || !Number.isSafeInteger(seq)) throw new Error('a line of the trail has no place')
-  return { writer, seq, at: soundTime(at) || null, type, tenant, agent, session, tool, line }
+  const columns = { type, tenant, agent, session, tool }
+  const texts = Object.entries(columns).map(([name, text]) => [name, columnOf(text)])
+  return { writer, seq, at: momentOf(at), ...Object.fromEntries(texts), line }
+}
+
+/** What a column can hold of this, so that no text keeps a line from being written. The line itself has all of it. */
+function columnOf(text: unknown): string | null {
+  return typeof text === 'string' ? text.slice(0, SHOWN).toWellFormed().replaceAll('\0', '\ufffd') : null
+}
+
+function momentOf(at: unknown): string | null {
+  const ms = Date.parse(soundTime(at))
+  // PostgreSQL knows no year 0.
+  return ms >= Date.UTC(1970) ? new Date(ms).toISOString() : null
 }

@@ -4,12 +4,13 @@ import { steadyTime, Unavailable } from '@haldir/core/store'
 import { ask, isConflict, type PostgresClient, stateOf } from './client.ts'
 import { inSchema, prepare } from './migrations.ts'
 
+/** `all`: the verb has answered the time alone, which says that every operation was admitted. */
 export type Answer = Readonly<Record<string, unknown>>
 
 /** What is common to all verbs of a store. */
 export interface Verbs {
   call(verb: string, body: Readonly<Record<string, unknown>>): Promise<Answer>
-  /** `admit_one`, whose parameters are named one by one before the time. It answers the time alone when all is well. */
+  /** `admit_one`, whose parameters are named one by one before the time. */
   admitOne(values: readonly unknown[]): Promise<Answer>
 }
 
@@ -50,8 +51,9 @@ export function verbs({ client, schema, clock, migrate, timeoutMs, random }: Ver
   async function once(text: string, valuesAt: (time: Time) => unknown[]): Promise<Answer> {
     const time = { ...(sent && { sent: sent() }), ...(seen && { seen: least() }) }
     const [row] = await ask(client, text, valuesAt(time), timeoutMs, own)
-    const { answer } = row as { answer: Answer | number }
-    const told = typeof answer === 'number' ? { at: answer } : answer
+    // Text, and read here: what a client makes of JSON depends on how it was set up.
+    const answer = JSON.parse((row as { answer: string }).answer) as Answer | number
+    const told = typeof answer === 'number' ? { at: answer, all: true } : answer
     learn(told.at)
     return told
   }
@@ -82,7 +84,7 @@ export function verbs({ client, schema, clock, migrate, timeoutMs, random }: Ver
   const texts = new Map<string, string>()
   /** The text of a call, made once for each verb. */
   function textOf(verb: string, parameters: string): string {
-    const text = texts.get(verb) ?? inSchema(`SELECT haldir.${verb}(${parameters}) AS answer`, schema)
+    const text = texts.get(verb) ?? inSchema(`SELECT haldir.${verb}(${parameters})::text AS answer`, schema)
     texts.set(verb, text)
     return text
   }

@@ -3,14 +3,12 @@ export const ENDING: string = `
   -- Replaces what a hold counts for by what was spent. Part of act, which has locked everything by then.
   CREATE FUNCTION haldir.settle(_op jsonb, _charged text[], _at bigint) RETURNS jsonb LANGUAGE plpgsql AS $$
   DECLARE
-    _h haldir.holds%ROWTYPE;
-    _known boolean;
+    _h haldir.holds%ROWTYPE := haldir.held(_op ->> 'call');
+    _known boolean := _h.call IS NOT NULL;
     _spent jsonb := _op -> 'charges';
     _over boolean := false;
     _moved boolean;
   BEGIN
-    SELECT * INTO _h FROM haldir.holds WHERE call = _op ->> 'call';
-    _known := FOUND;
     IF NOT _known AND cardinality(_charged) = 0 THEN RETURN '{"state":"unknown"}'; END IF;
     -- What has not begun to run has spent nothing.
     IF _h.state IN ('reserved', 'settled', 'released') THEN RETURN jsonb_build_object('state', _h.state); END IF;
@@ -69,10 +67,9 @@ export const ENDING: string = `
 
   CREATE FUNCTION haldir.cancel(_call text, _at bigint) RETURNS jsonb LANGUAGE plpgsql AS $$
   DECLARE
-    _h haldir.holds%ROWTYPE;
+    _h haldir.holds%ROWTYPE := haldir.held(_call);
   BEGIN
-    SELECT * INTO _h FROM haldir.holds WHERE call = _call;
-    IF NOT FOUND THEN
+    IF _h.call IS NULL THEN
       PERFORM haldir.bury(_call, 'released', _at);
       RETURN '{"state":"unknown"}';
     END IF;

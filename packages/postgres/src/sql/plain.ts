@@ -15,6 +15,7 @@ export const PLAIN: string = `
     SELECT value, greatest(coalesce(_sent, floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint), _seen, value),
       expires_at INTO _mark, _at, _ends FROM haldir.clock, haldir.sessions
       WHERE id = _session AND revoked_at IS NULL AND suspended_by IS NULL
+        AND NOT EXISTS (SELECT FROM haldir.holds WHERE call = _call)
         AND current_setting('transaction_isolation') = 'read committed';
     IF _at < _ends THEN
       -- Invariant: held + used never exceeds the limit: the check and the change are one statement.
@@ -22,12 +23,12 @@ export const PLAIN: string = `
       IF FOUND THEN
         INSERT INTO haldir.holds (call, session, state, lease, slots, amounts, memo)
           VALUES (_call, _session, 'running', _at + _lease, ARRAY[_slot], ARRAY[_micros], _memo) ON CONFLICT DO NOTHING;
-        IF FOUND THEN
-          IF _at > _mark + 200 THEN PERFORM haldir.mark(_at); END IF;
-          RETURN to_jsonb(_at);
+        -- Somebody has made it since we looked. Its row comes before those of meters, which we have locked: once more.
+        IF NOT FOUND THEN
+          RAISE EXCEPTION 'haldir: the same call at once' USING ERRCODE = 'serialization_failure';
         END IF;
-        -- The same call again: it has taken what it needs.
-        UPDATE haldir.meters SET held = held - _micros WHERE slot = _slot;
+        IF _at > _mark + 200 THEN PERFORM haldir.mark(_at); END IF;
+        RETURN to_jsonb(_at);
       END IF;
     END IF;
     RETURN haldir.act(jsonb_strip_nulls(jsonb_build_object('sent', _sent, 'seen', _seen, 'ops', jsonb_build_array(
@@ -54,14 +55,19 @@ export const PLAIN: string = `
       INTO _calls, _sessions, _slots, _micros, _leases, _memos
       FROM jsonb_array_elements(body -> 'ops') WITH ORDINALITY e (o, k);
     PERFORM haldir.share(_sessions);
+    -- Before meters are locked: act locks holds first.
+    IF EXISTS (SELECT FROM haldir.holds WHERE call = ANY (_calls)) THEN RETURN haldir.act(body); END IF;
     PERFORM 1 FROM haldir.meters WHERE slot = ANY (_slots) ORDER BY slot FOR NO KEY UPDATE;
     IF EXISTS (SELECT FROM (SELECT DISTINCT i FROM unnest(_sessions) i) w LEFT JOIN haldir.sessions s ON s.id = w.i
         WHERE s.expires_at IS NULL OR s.expires_at <= _at OR s.revoked_at IS NOT NULL OR s.suspended_by IS NOT NULL)
-      OR EXISTS (SELECT FROM haldir.holds WHERE call = ANY (_calls))
       OR EXISTS (SELECT FROM unnest(_calls) c GROUP BY c HAVING count(*) > 1)
       -- Invariant: held + used never exceeds the limit: what all of them take together fits, and the rows are locked.
       OR EXISTS (SELECT FROM (SELECT i, sum(m) AS m FROM unnest(_slots, _micros) p (i, m) GROUP BY i) w
         LEFT JOIN haldir.meters x ON x.slot = w.i WHERE x.cap IS NULL OR w.m > x.cap - x.used - x.held) THEN
+      -- Made while we waited for the meters: act waits for holds before it has meters.
+      IF EXISTS (SELECT FROM haldir.holds WHERE call = ANY (_calls)) THEN
+        RAISE EXCEPTION 'haldir: the same call at once' USING ERRCODE = 'serialization_failure';
+      END IF;
       RETURN haldir.act(body);
     END IF;
     UPDATE haldir.meters x SET held = x.held + w.m::bigint

@@ -1,4 +1,4 @@
-/** Taking what one call needs, or nothing. Part of `act`, which has locked everything by then. */
+/** Taking what one call needs, or nothing. Part of `act`, which has locked all but the row of a charge that is alone. */
 export const TAKE: string = `
   CREATE FUNCTION haldir.take(_op jsonb, _slots text[], _at bigint) RETURNS jsonb LANGUAGE plpgsql AS $$
   DECLARE
@@ -9,7 +9,7 @@ export const TAKE: string = `
     _n int := cardinality(_slots);
     _refusal jsonb;
     _why text;
-    _hold record;
+    _hold haldir.holds%ROWTYPE;
     _c jsonb;
     _micros numeric;
     _kept_slots text[] := '{}';
@@ -22,8 +22,8 @@ export const TAKE: string = `
       IF _why IS NOT NULL THEN RETURN jsonb_build_object('refused', _why); END IF;
     END IF;
 
-    SELECT session, state, lease INTO _hold FROM haldir.holds WHERE call = _call;
-    IF FOUND THEN
+    _hold := haldir.held(_call);
+    IF _hold.call IS NOT NULL THEN
       -- The same call again: a repeated verb is the same hold, and an admit lets a reserved one run.
       IF _hold.session <> _op ->> 'session'
         OR NOT (_hold.state = 'running' OR (_hold.state = 'reserved' AND _hold.lease > _at)) THEN
@@ -40,6 +40,8 @@ export const TAKE: string = `
       IF _n > 0 THEN
         -- Invariant: held + used never exceeds the limit, and a call takes from all its meters or from none.
         IF _n > 1 OR NOT haldir.hold_one(_charges -> 0, _slots[1]) THEN
+          -- The only row of an operation alone is not locked so far, and what is looked at must not change any more.
+          IF _n = 1 THEN PERFORM 1 FROM haldir.meters WHERE slot = _slots[1] FOR NO KEY UPDATE; END IF;
           _refusal := haldir.too_much(_charges, _slots, _at);
           IF _refusal IS NOT NULL THEN RETURN _refusal; END IF;
           FOR _i IN 1 .. _n LOOP PERFORM haldir.charge(_charges -> _i - 1, _slots[_i], _at); END LOOP;
@@ -69,6 +71,19 @@ export const TAKE: string = `
       IF FOUND THEN PERFORM haldir.tell('approvals', ARRAY[_op #>> '{consent,id}']); END IF;
     END IF;
     RETURN '{"ok":true}';
+  END $$;
+
+  -- The hold of a call. Locked already, but for one that was made while we waited for meters: then nobody else may be at it,
+  -- since waiting for holds comes before waiting for meters.
+  CREATE FUNCTION haldir.held(_call text) RETURNS haldir.holds LANGUAGE plpgsql AS $$
+  DECLARE
+    _h haldir.holds%ROWTYPE;
+  BEGIN
+    SELECT * INTO _h FROM haldir.holds WHERE call = _call FOR UPDATE SKIP LOCKED;
+    IF NOT FOUND AND EXISTS (SELECT FROM haldir.holds WHERE call = _call) THEN
+      RAISE EXCEPTION 'haldir: the same call at once' USING ERRCODE = 'serialization_failure';
+    END IF;
+    RETURN _h;
   END $$;
 
   -- The only charge of a call, if it fits: the check and the change are one statement. False also when it is a rate.
