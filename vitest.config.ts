@@ -5,7 +5,7 @@ import { defineConfig } from 'vitest/config'
 const conditions = ['@haldir/source', 'node', 'default']
 const oldLangChain = new URL('test/versions/langchain-core-0.3/node_modules/@langchain/core', import.meta.url).pathname
 
-const INSTALLED = 'test/packaging/installed.test.ts'
+const PACKAGES = 'test/packaging/*.test.ts'
 
 export default defineConfig({
   resolve: { conditions },
@@ -24,13 +24,13 @@ export default defineConfig({
         test: {
           name: 'haldir',
           include: ['packages/*/src/**/*.test.ts', 'test/**/*.test.ts', 'examples/**/*.test.ts'],
-          exclude: ['**/node_modules/**', INSTALLED],
+          exclude: ['**/node_modules/**', PACKAGES],
         },
       },
       {
-        // Installs packages from a registry, which takes minutes: `npm run test:packages`.
+        // Packs packages and installs them from a registry, which takes minutes: `npm run test:packages`.
         extends: true,
-        test: { name: 'packages', include: [INSTALLED] },
+        test: { name: 'packages', include: [PACKAGES] },
       },
       {
         // The adapter imports LangChain when it runs; here, the oldest that it takes, as its user would have installed it.

@@ -15,6 +15,8 @@ const DYING = 5
 const LIVING = 2
 /** Calls of one worker at a time. */
 const LANES = 4
+/** Between two calls of those that live: what they write is read at each start of the engine. */
+const REST_MS = 20
 const HOLD_MS = 60
 
 const cleanup: (() => unknown)[] = []
@@ -47,8 +49,8 @@ describe.each([REDIS, POSTGRES])('deaths around $name', { timeout: 240_000 }, ({
     cleanup.push(() => haldir.close())
     const session = await haldir.createSession({ agent: 'worker', scopes: [`spend:${limit}`] })
     const audit = folder.path('audit')
-    const hire = (holdFor: string) => {
-      const worker = new Program('work', { store: place, audit, token: session.token, holdFor, lanes: LANES })
+    const hire = (holdFor: string, restMs = 0) => {
+      const worker = new Program('work', { store: place, audit, token: session.token, holdFor, lanes: LANES, restMs })
       cleanup.push(() => worker.kill())
       return worker
     }
@@ -98,7 +100,7 @@ describe.each([REDIS, POSTGRES])('deaths around $name', { timeout: 240_000 }, ({
   it.skipIf(unable)('of the engine, fifty times: what ran is counted, once, and work goes on', async () => {
     proves('invariant-3', 'invariant-4', 'invariant-6')
     const { session, haldir, audit, hire } = await scene(1_000_000)
-    const workers = Array.from({ length: LIVING }, () => hire('1m'))
+    const workers = Array.from({ length: LIVING }, () => hire('1m', REST_MS))
     await Promise.all(workers.map((worker) => worker.said('ready')))
     for (let death = 0; death < DEATHS; death++) {
       const before = said(workers, 'done').length

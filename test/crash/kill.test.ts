@@ -12,7 +12,7 @@ import { auditFiles, callsWith, missing, recorded } from './records.ts'
 const ROUNDS = 5
 const WORKERS = 2
 /** Some phases are about the limit as well: their budget is gone before the last death. */
-const BUDGETS = [10_000, 150, 10_000, 150, 10_000]
+const BUDGETS = [10_000, 60, 10_000, 60, 10_000]
 const HOLD_MS = 40
 
 const cleanup: (() => unknown)[] = []

@@ -6,6 +6,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 
+/** What Node has compiled of the programs: those that end in good order leave it behind, and all start in a third of the time. */
+const COMPILED = join(import.meta.dirname, '../../node_modules/.cache/programs')
 const FLAGS = ['--conditions=@haldir/source', '--disable-warning=ExperimentalWarning']
 
 export interface Surroundings {
@@ -28,7 +30,7 @@ export class Program {
     const [command, ...args] = [...under, process.execPath, ...FLAGS, file, JSON.stringify(input)]
     this.#child = spawn(command as string, args, {
       stdio: ['pipe', 'pipe', 'inherit'],
-      env: { ...process.env, ...env },
+      env: { NODE_COMPILE_CACHE: COMPILED, ...process.env, ...env },
     })
     // Telling something to a process that was killed is no error here.
     this.#child.stdin?.on('error', () => {})

@@ -110,7 +110,11 @@ export async function removeKeys(url: string, prefix: string): Promise<void> {
 }
 
 async function answering(port: number): Promise<void> {
-  const client = new Redis(port, '127.0.0.1', { retryStrategy: () => 20, maxRetriesPerRequest: null })
+  const client = new Redis(port, '127.0.0.1', {
+    retryStrategy: () => 20,
+    maxRetriesPerRequest: null,
+    maxLoadingRetryTime: 20,
+  })
   client.on('error', () => {})
   try {
     await client.ping()

@@ -12,7 +12,8 @@ export async function openStore(spec: StoreSpec): Promise<Store> {
   if (typeof spec === 'string') return sqliteStore(spec)
   if ('redis' in spec) {
     const [{ Redis }, { redisStore }] = await Promise.all([import('ioredis'), import('@haldir/redis')])
-    const client = new Redis(spec.redis)
+    // A server that reads its file says that this takes a second at least, and seldom needs it here.
+    const client = new Redis(spec.redis, { maxLoadingRetryTime: 50 })
     // What it could not reach is told by the verbs; the client tries again by itself.
     client.on('error', () => {})
     return closing(redisStore(client, { prefix: spec.prefix }), () => client.disconnect())

@@ -10,7 +10,8 @@ const {
   token,
   holdFor,
   lanes = 8,
-} = input<{ store: StoreSpec; audit: string; token: string; holdFor: string; lanes?: number }>()
+  restMs = 0,
+} = input<{ store: StoreSpec; audit: string; token: string; holdFor: string; lanes?: number; restMs?: number }>()
 
 const haldir = createHaldir({ store: await openStore(store), sinks: [fileSink(audit)], holdFor })
 const session = await haldir.attach(token)
@@ -43,6 +44,7 @@ async function lane(): Promise<void> {
   while (!stopping) {
     try {
       say(`done ${await work()}`)
+      await pause(restMs)
     } catch (error) {
       if (error instanceof Failed) say(`done ${error.call}`)
       else if (Denied.isInstance(error)) say(`denied ${error.callId} ${error.code}`)
