@@ -16,7 +16,8 @@ const { packageManager } = manifestAt(root) as { packageManager: string }
  * or breaks hundreds of processes for minutes.
  */
 const LEFT_OUT = [
-  'test/crash/{approved,checkpoints,dying-payer,engine-deaths,faults,indexing,kill,kill-writers,shipping,suspended,torn-tail}.test.ts',
+  'test/crash/{approved,checkpoints,dying-payer,engine-deaths,faults,full-disk,indexing,kill,kill-writers}.test.ts',
+  'test/crash/{postgres-failing,shared-budget,shipping,shipping-full-disk,suspended,torn-tail}.test.ts',
   'test/acceptance/tamper.test.ts',
   'test/evals/**',
   'test/packaging/**',
