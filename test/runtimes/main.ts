@@ -17,6 +17,8 @@ const { packageManager } = manifestAt(root) as { packageManager: string }
  */
 const LEFT_OUT = [
   'test/crash/**',
+  'test/readme.test.ts',
+  'test/acceptance/examples.test.ts',
   'test/acceptance/tamper.test.ts',
   'test/evals/**',
   'test/packaging/**',
