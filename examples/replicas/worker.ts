@@ -8,7 +8,7 @@ import { redisStore } from '@haldir/redis'
 import { generateText, stepCountIs, tool } from 'ai'
 import { Redis } from 'ioredis'
 import { z } from 'zod'
-import { modelFor } from './model.ts' // yours; here one that says what it was told to
+import { modelFor } from '../worker/model.ts' // yours; here one that says what it was told to
 
 const [url = '', prefix = '', audit = '', token = '', name = '', orders = '0'] = process.argv.slice(2)
 

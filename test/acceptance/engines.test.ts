@@ -1,10 +1,10 @@
 /** Replicas of an agent on one store, whatever goes wrong between them and it: nothing is overspent. */
 import { createHaldir, Denied, governed, type HaldirOptions, money, usd } from '@haldir/core'
 import { memorySink } from '@haldir/core/sinks/memory'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it } from 'vitest'
 import { openStore, type StoreSpec } from '../crash/programs/store.ts'
 import { proves } from '../promises.ts'
-import { POSTGRES, REDIS, type RunningEngine, SQLITE } from '../servers/engines.ts'
+import { engineFor, POSTGRES, REDIS, SQLITE } from '../servers/engines.ts'
 import { wireTo } from '../servers/proxy.ts'
 
 const cleanup: (() => unknown)[] = []
@@ -28,13 +28,9 @@ const codeOf = async (work: Promise<unknown>) =>
     (error: unknown) => (Denied.isInstance(error) ? error.code : String(error)),
   )
 
-describe.each([SQLITE, REDIS, POSTGRES])('replicas on $name', { timeout: 120_000 }, ({ unable, start }) => {
-  let engine: RunningEngine
-  beforeAll(async () => {
-    if (unable) console.info(`skipped: ${unable}`)
-    else engine = await start()
-  })
-  afterAll(() => engine?.stop())
+describe.each([SQLITE, REDIS, POSTGRES])('replicas on $name', { timeout: 120_000 }, (own) => {
+  const { unable } = own
+  const engine = engineFor(own)
 
   const budgetOf = async (place: StoreSpec, token: string) => {
     const { haldir } = await replica(place)
@@ -62,7 +58,7 @@ describe.each([SQLITE, REDIS, POSTGRES])('replicas on $name', { timeout: 120_000
 
   it.skipIf(unable)('one that is started again pays what is left, and no more', async () => {
     proves('invariant-3', 'per-session-budget')
-    const place = engine.place()
+    const place = engine().place()
     const first = await replica(place)
     const session = await first.haldir.createSession({ agent: 'fleet', scopes: ['spend:5'] })
     const buy = first.tool()
@@ -75,19 +71,20 @@ describe.each([SQLITE, REDIS, POSTGRES])('replicas on $name', { timeout: 120_000
     expect(codes).toEqual(['paid', 'paid', 'budget-exceeded'])
   })
 
-  it.skipIf(unable)('ten pay at once', () => ten(engine.place()))
+  it.skipIf(unable)('ten pay at once', () => ten(engine().place()))
 
   it.skipIf(unable)('ten pay at once, a millisecond away', async () => {
-    if (!engine.server) return ten(engine.place())
-    const wire = await wireTo(engine.server.port)
+    const { server } = engine()
+    if (!server) return ten(engine().place())
+    const wire = await wireTo(server.port)
     cleanup.push(() => wire.close())
     wire.delayMs = 1
-    const place = engine.place()
+    const place = engine().place()
     await ten(place, again(place, wire.port))
   })
 
   it.skipIf(unable)('nobody pays in another currency', async () => {
-    const place = engine.place()
+    const place = engine().place()
     const { haldir, tool, paid } = await replica(place)
     const session = await haldir.createSession({ agent: 'fleet', scopes: ['spend:50', 'spend:5:EUR'] })
     const [euros, pounds] = [tool(money('EUR', 3)), tool(money('GBP', 1))]
@@ -108,18 +105,14 @@ function again(place: StoreSpec, port: number): StoreSpec {
   return 'redis' in place ? { ...place, redis: moved(place.redis) } : { ...place, postgres: moved(place.postgres) }
 }
 
-describe.each([REDIS, POSTGRES])('between replicas and $name', { timeout: 120_000 }, ({ unable, start }) => {
-  let engine: RunningEngine
-  beforeAll(async () => {
-    if (unable) console.info(`skipped: ${unable}`)
-    else engine = await start()
-  })
-  afterAll(() => engine?.stop())
+describe.each([REDIS, POSTGRES])('between replicas and $name', { timeout: 120_000 }, (own) => {
+  const { unable } = own
+  const engine = engineFor(own)
 
   async function scene(deadline: `${number}ms`) {
-    const wire = await wireTo(engine.server?.port ?? 0)
+    const wire = await wireTo(engine().server?.port ?? 0)
     cleanup.push(() => wire.close())
-    const place = engine.place()
+    const place = engine().place()
     const near = await replica(place)
     const far = await replica(again(place, wire.port), { deadline })
     const session = await near.haldir.createSession({ agent: 'fleet', scopes: ['spend:10'] })
@@ -182,10 +175,10 @@ describe.each([REDIS, POSTGRES])('between replicas and $name', { timeout: 120_00
     async () => {
       const { far, pay, standing, settled } = await scene('300ms')
       expect(await pay()).toBe('paid')
-      await engine.server?.kill()
+      await engine().server?.kill()
       expect(await pay()).toBe('unavailable')
       expect(far.paid()).toBe(1)
-      await engine.server?.restart()
+      await engine().server?.restart()
       let code = await pay()
       while (code === 'unavailable') code = await pay()
       expect(code).toBe('paid')

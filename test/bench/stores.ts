@@ -16,6 +16,9 @@ import { type Claim, columnNames, note, number, progressOf, row } from './table.
 type Judge = (found: string, bar: string, met: boolean) => Claim
 
 const SESSION = 'bench'
+type Charges = Parameters<Store['admit']>[0]['charges']
+
+const quota = { key: 't|tenant:t|calls|month|quota', window: 'month', limit: 10n ** 15n } as const
 const meter = { key: `t|session:${SESSION}|USD|total|budget`, window: 'total' } as const
 const FLIGHT = 64
 const CONNECTIONS = 16
@@ -33,15 +36,22 @@ export async function stores(quick: boolean, judge: Judge): Promise<void> {
   note(NOTES)
 }
 
-/** A session with one meter that never runs out, and how an admit on it is asked for. */
+/** A session with one meter that never runs out, and what a call asks for: of that one, of a quota as well, and its end. */
 async function admits(store: Store) {
   const row = { id: SESSION, tokenHash: 'bench', tenant: 't', agent: 'a', scopes: [], attributes: {}, chain: [] }
   await store.session.create({ ...row, ttlMs: 86_400_000 }, [{ ...meter, limit: 10n ** 15n }])
   let made = 0
-  return async () => {
+  const charges = [{ meter, micros: 1n }]
+  const take = async (charged: Charges) => {
     const call = `call-${++made}`
-    const { ok } = await store.admit({ call, session: SESSION, charges: [{ meter, micros: 1n }], leaseMs: 900_000 })
+    const { ok } = await store.admit({ call, session: SESSION, charges: charged, leaseMs: 900_000 })
     if (!ok) throw new Error('an admit was refused')
+    return call
+  }
+  return {
+    one: () => take(charges),
+    two: () => take([...charges, { meter: quota, micros: 1_000_000n }]),
+    whole: async () => store.settle({ call: await take(charges) }),
   }
 }
 
@@ -50,19 +60,21 @@ async function redis(quick: boolean, judge: Judge): Promise<void> {
   if (!server) return note(`left out: ${NO_REDIS}`)
   const client = new Redis(server.url)
   try {
-    const admit = await admits(redisStore(client))
+    const calls = await admits(redisStore(client))
     const naive = await naively(client)
     const plan = { rounds: quick ? 20 : 80, size: 250, warmUp: 2_000 }
     const { at, end } = progressOf('admits on Redis')
-    const [ping, three, one] = (await compare(
+    const [ping, three, one, two, whole] = (await compare(
       [
         { name: 'Redis: PING', call: () => client.ping() },
         { name: 'Redis: naive, three commands', call: naive },
-        { name: 'Redis: admit', call: admit },
+        { name: 'Redis: admit', call: calls.one },
+        { name: 'Redis: admit, two meters', call: calls.two },
+        { name: 'Redis: admit and settle', call: calls.whole },
       ],
       plan,
       at,
-    )) as [Figures, Figures, Figures]
+    )) as [Figures, Figures, Figures, Figures, Figures]
     end()
     show(ping)
     show(three)
@@ -71,7 +83,9 @@ async function redis(quick: boolean, judge: Judge): Promise<void> {
       judge(`PING + ${number(more)} µs`, '≤ + 30', more <= 30),
       { found: `${(1 / ratio(one, three)).toFixed(2)} × naive` },
     ])
-    await inFlight('Redis', [naive, admit], quick)
+    show(two)
+    show(whole)
+    await inFlight('Redis', [naive, calls.one], quick)
 
     // Where a round trip is what a call waits for, as between machines.
     const wire = await wireTo(server.port)
@@ -79,7 +93,7 @@ async function redis(quick: boolean, judge: Judge): Promise<void> {
     const far = new Redis(wire.port, '127.0.0.1')
     try {
       const away = await admits(redisStore(far, { prefix: 'away:' }))
-      await inFlight('Redis, 1 ms away each way', [await naively(far), away], quick, judge)
+      await inFlight('Redis, 1 ms away each way', [await naively(far), away.one], quick, judge)
     } finally {
       far.disconnect()
       await wire.close()
@@ -131,7 +145,7 @@ async function postgres(quick: boolean, judge: Judge): Promise<void> {
   const one = new pg.Client({ connectionString: server.url })
   await one.connect()
   try {
-    const admit = await admits(postgresStore(pool))
+    const { one: admit } = await admits(postgresStore(pool))
     await one.query('CREATE TABLE bare (id text PRIMARY KEY, used bigint NOT NULL, cap bigint NOT NULL)')
     await one.query("INSERT INTO bare VALUES ('hot', 0, 1000000000000)")
     const text = "UPDATE bare SET used = used + 1 WHERE id = 'hot' AND used + 1 <= cap RETURNING used"

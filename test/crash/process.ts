@@ -45,10 +45,11 @@ export class Program {
     })
   }
 
-  /** Waits until it has printed this many lines that begin so. */
-  async said(beginning: string, times = 1): Promise<void> {
-    while (this.lines.filter((line) => line.startsWith(beginning)).length < times) {
-      if (this.#over) throw new Error(`the program ended without saying \`${beginning}\``)
+  /** Waits until it has printed this many lines that begin so, or that are such. */
+  async said(what: string | RegExp, times = 1): Promise<void> {
+    const fits = (line: string) => (typeof what === 'string' ? line.startsWith(what) : what.test(line))
+    while (this.lines.filter(fits).length < times) {
+      if (this.#over) throw new Error(`the program ended without saying \`${what}\``)
       await new Promise<void>((heard) => {
         this.#heard = heard
       })

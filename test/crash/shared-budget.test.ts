@@ -1,9 +1,9 @@
 import { createHaldir } from '@haldir/core'
 import { memorySink } from '@haldir/core/sinks/memory'
 import { verifyFiles } from '@haldir/core/verify'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it } from 'vitest'
 import { proves } from '../promises.ts'
-import { POSTGRES, REDIS, type RunningEngine, SQLITE } from '../servers/engines.ts'
+import { engineFor, POSTGRES, REDIS, type RunningEngine, SQLITE } from '../servers/engines.ts'
 import { Program, scratch } from './process.ts'
 import { openStore } from './programs/store.ts'
 import { callsWith, recorded } from './records.ts'
@@ -57,45 +57,38 @@ async function race(engine: RunningEngine, limit: number) {
   }
 }
 
-describe.each([SQLITE, REDIS, POSTGRES])(
-  'eight processes on one budget in $name',
-  { timeout: 240_000 },
-  ({ name, unable, start }) => {
-    let engine: RunningEngine
-    beforeAll(async () => {
-      if (unable) console.info(`skipped: ${unable}`)
-      else engine = await start()
-    })
-    afterAll(() => engine?.stop())
+describe.each([SQLITE, REDIS, POSTGRES])('eight processes on one budget in $name', { timeout: 240_000 }, (own) => {
+  const { unable } = own
+  const engine = engineFor(own)
 
-    it.skipIf(unable)('spend exactly the limit, when they want four times as much', async () => {
-      proves('invariant-3', 'per-session-budget')
-      const { ran, allowed, refused, codes, budget, audit } = await race(engine, 1_000)
-      expect({ ran, allowed, refused, codes, budget }).toEqual({
-        ran: 1_000,
-        allowed: 1_000,
-        refused: 3_000,
-        codes: ['budget-exceeded'],
-        budget: ['1000 USD', '0 USD'],
-      })
-      const entries = recorded(audit)
-      const counts = ['intent', 'outcome', 'refusal'].map((type) => callsWith(entries, type).size)
-      expect(counts).toEqual([1_000, 1_000, 3_000])
-      const verified = await verifyFiles(audit)
-      expect(verified).toMatchObject({ ok: true, problems: [], orphans: [] })
-      expect(verified.writers.map(({ closed }) => closed)).toEqual(Array(PROCESSES).fill(true))
+  it.skipIf(unable)('spend exactly the limit, when they want four times as much', async () => {
+    proves('invariant-3', 'per-session-budget')
+    const { ran, allowed, refused, codes, budget, audit } = await race(engine(), 1_000)
+    expect({ ran, allowed, refused, codes, budget }).toEqual({
+      ran: 1_000,
+      allowed: 1_000,
+      refused: 3_000,
+      codes: ['budget-exceeded'],
+      budget: ['1000 USD', '0 USD'],
     })
+    const entries = recorded(audit)
+    const counts = ['intent', 'outcome', 'refusal'].map((type) => callsWith(entries, type).size)
+    expect(counts).toEqual([1_000, 1_000, 3_000])
+    const verified = await verifyFiles(audit)
+    expect(verified).toMatchObject({ ok: true, problems: [], orphans: [] })
+    expect(verified.writers.map(({ closed }) => closed)).toEqual(Array(PROCESSES).fill(true))
+  })
 
-    // That nothing is refused that fits is shown on one engine; the contract holds the others to the same.
-    it.skipIf(name !== 'SQLite')('all succeed, when everything fits', async () => {
-      const { ran, allowed, refused, codes, budget } = await race(engine, 4_000)
-      expect({ ran, allowed, refused, codes, budget }).toEqual({
-        ran: 4_000,
-        allowed: 4_000,
-        refused: 0,
-        codes: [],
-        budget: ['4000 USD', '0 USD'],
-      })
+  // On one engine: the contract holds the others to the same.
+  if (own !== SQLITE) return
+  it('all succeed, when everything fits', async () => {
+    const { ran, allowed, refused, codes, budget } = await race(engine(), 4_000)
+    expect({ ran, allowed, refused, codes, budget }).toEqual({
+      ran: 4_000,
+      allowed: 4_000,
+      refused: 0,
+      codes: [],
+      budget: ['4000 USD', '0 USD'],
     })
-  },
-)
+  })
+})

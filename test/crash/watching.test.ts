@@ -1,9 +1,9 @@
 /** Two processes on one store: what one does to a session or an approval is felt in the other while its call runs. */
 import { createHaldir, type HaldirOptions } from '@haldir/core'
 import { memorySink } from '@haldir/core/sinks/memory'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it } from 'vitest'
 import { proves } from '../promises.ts'
-import { POSTGRES, REDIS, type RunningEngine, SQLITE } from '../servers/engines.ts'
+import { engineFor, POSTGRES, REDIS, type RunningEngine, SQLITE } from '../servers/engines.ts'
 import { Program, pause } from './process.ts'
 import { openStore } from './programs/store.ts'
 import type { WatchedInput } from './programs/watched.ts'
@@ -31,19 +31,15 @@ async function ending(program: Program, since: number) {
   return { took: Number(at) - since, how, next: program.lines.at(-1) }
 }
 
-describe.each([SQLITE, REDIS, POSTGRES])('through $name', { timeout: 60_000 }, ({ name, unable, start }) => {
-  let engine: RunningEngine
-  beforeAll(async () => {
-    if (unable) console.info(`skipped: ${unable}`)
-    else engine = await start()
-  })
-  afterAll(() => engine?.stop())
+describe.each([SQLITE, REDIS, POSTGRES])('through $name', { timeout: 60_000 }, (own) => {
+  const { name, unable } = own
+  const engine = engineFor(own)
 
   it.skipIf(unable)(
     'a revoke aborts the call that runs in another process, and nothing is admitted there afterwards',
     async () => {
       proves('instant-revoke', 'invariant-5')
-      const { session, program } = await housed(engine, 'run')
+      const { session, program } = await housed(engine(), 'run')
       await program.said('running')
       await pause(200)
       const since = Date.now()
@@ -57,7 +53,7 @@ describe.each([SQLITE, REDIS, POSTGRES])('through $name', { timeout: 60_000 }, (
   )
 
   it.skipIf(unable)('what is decided here goes on in the process that waits for it', async () => {
-    const { haldir, program } = await housed(engine, 'wait', { policy: { default: 'ask', rules: [] }, approvals: {} })
+    const { haldir, program } = await housed(engine(), 'wait', { policy: { default: 'ask', rules: [] }, approvals: {} })
     let asked: string | undefined
     while (asked === undefined) {
       asked = (await haldir.approvals.list({ state: 'pending' }))[0]?.id

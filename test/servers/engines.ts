@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { afterAll, beforeAll } from 'vitest'
 import type { StoreSpec } from '../crash/programs/store.ts'
 import { lacking, startPostgres } from './postgres.ts'
 import { NO_REDIS, redisProgram, startRedis } from './redis.ts'
@@ -20,6 +21,20 @@ export interface Engine {
   /** Why it can't run here. */
   readonly unable: string | undefined
   start(): Promise<RunningEngine>
+}
+
+/**
+ * Starts an engine for the tests of a `describe`, and stops it behind them. Why it can't is printed: a hook of tests that
+ * are all skipped would never run.
+ */
+export function engineFor({ name, unable, start }: Engine): () => RunningEngine {
+  let running: RunningEngine | undefined
+  if (unable !== undefined) console.info(`skipped: ${name}: ${unable}`)
+  beforeAll(async () => {
+    running = await start()
+  })
+  afterAll(() => running?.stop())
+  return () => running as RunningEngine
 }
 
 const fresh = () => `p${randomBytes(6).toString('hex')}`

@@ -371,6 +371,29 @@ describe('holds', () => {
       ])
     })
 
+    it('say nothing any more that has been overtaken', async () => {
+      const { said, journal } = journaled()
+      const { asked, clock, mood, holds } = scene(30_000, journal)
+      mood.answer = fails
+      holds.settle('a', undefined)
+      const late = Promise.withResolvers<Settlement>()
+      mood.answer = () => late.promise
+      // The retry is under way when the same call is said to be cancelled, and that is not taken either.
+      await clock.advance(500)
+      mood.answer = fails
+      holds.cancel('a')
+      late.reject(new Error('connection lost'))
+      await clock.advance(1)
+      expect(said.map(([what, of]) => [what, (of as Owed).end])).toEqual([
+        ['keep', 'settle'],
+        ['keep', 'cancel'],
+      ])
+      mood.answer = () => settled
+      await clock.advance(60_000)
+      expect(asked.at(-1)).toEqual(['cancel', 'a'])
+      expect([holds.owed, said.at(-1)]).toEqual([0, ['paid', 'a']])
+    })
+
     it('are told some at a time, and not all of them to a store that is away', async () => {
       const left = Array.from({ length: 200 }, (_, n): Owed => ({ call: `x${n}`, end: 'cancel' }))
       const { asked, clock, mood, holds } = scene(30_000, journaled(left).journal)

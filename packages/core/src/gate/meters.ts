@@ -197,24 +197,25 @@ export class Holds {
   async flush(): Promise<void> {
     const owed = [...this.#owed.values()]
     for (let from = 0; from < owed.length; from += AT_ONCE) {
-      const some = owed.slice(from, from + AT_ONCE)
-      const answers = await Promise.all(some.map((one) => this.#deliver(one)))
+      const some = owed.slice(from, from + AT_ONCE).filter((one) => !this.#isStale(one, true))
+      const answers = await Promise.all(some.map((one) => this.#deliver(one, true)))
       // A store that is away is not asked for each of the many that came meanwhile.
-      if (answers.every((answer) => answer === undefined)) return
+      if (some.length > 0 && answers.every((answer) => answer === undefined)) return
     }
   }
 
-  #deliver(owed: Owed): MaybePromise<Settlement | undefined> {
+  /** `again`: it is owed, and may have been taken, or followed by another word on the same call, by the time it is answered. */
+  #deliver(owed: Owed, again = false): MaybePromise<Settlement | undefined> {
     const { clock, deadlineMs } = this.#parts
     try {
       const answer = this.#tell(owed)
-      if (!isPromise(answer)) return this.#delivered(owed, answer)
+      if (!isPromise(answer)) return this.#delivered(owed, again, answer)
       return within(answer, deadlineMs, clock, 'store.settle').then(
-        (settlement) => this.#delivered(owed, settlement),
-        (error) => this.#owe(owed, error),
+        (settlement) => this.#delivered(owed, again, settlement),
+        (error) => this.#owe(owed, again, error),
       )
     } catch (error) {
-      return this.#owe(owed, error)
+      return this.#owe(owed, again, error)
     }
   }
 
@@ -225,19 +226,26 @@ export class Holds {
   }
 
   /** A store that answers nonsense has not taken it. */
-  #delivered(owed: Owed, answer: Settlement): Settlement | undefined {
-    if (!STATES.has(answer?.state)) return this.#owe(owed, new Unavailable('`store.settle` answered nonsense'))
+  #delivered(owed: Owed, again: boolean, answer: Settlement): Settlement | undefined {
+    if (!STATES.has(answer?.state)) return this.#owe(owed, again, new Unavailable('`store.settle` answered nonsense'))
+    if (this.#isStale(owed, again)) return answer
     if (this.#owed.delete(owed.call)) this.#journaled((journal) => journal.paid(owed.call))
     return answer
   }
 
-  #owe(owed: Owed, error: unknown): undefined {
+  #owe(owed: Owed, again: boolean, error: unknown): undefined {
     this.#parts.failed('store.settle', error)
+    if (this.#isStale(owed, again)) return
     if (this.#owed.get(owed.call) !== owed) this.#journaled((journal) => journal.keep(owed))
     // Behind the others: what is never taken keeps nobody from being tried.
     this.#owed.delete(owed.call)
     this.#owed.set(owed.call, owed)
     if (!this.#retrying) this.#retryLater(RETRY_MS)
+  }
+
+  /** Invariant: an attempt that was overtaken takes back neither what the store has taken nor what was said since. */
+  #isStale(owed: Owed, again: boolean): boolean {
+    return again && this.#owed.get(owed.call) !== owed
   }
 
   #journaled(work: (journal: Journal) => void): void {

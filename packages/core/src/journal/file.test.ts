@@ -1,4 +1,5 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import fs, { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { syncBuiltinESMExports } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -40,18 +41,37 @@ const spent: Owed = {
 const whole: Owed = { call: 'b', end: 'settle' }
 const given: Owed = { call: 'c', end: 'cancel' }
 
+/** Does something on a disk with room for so many bytes, the last write of which is cut short. */
+function withRoomFor(bytes: number, work: () => void): void {
+  const { writeSync } = fs
+  let left = bytes
+  fs.writeSync = ((fd: number, data: Buffer, at: number) => {
+    if (left === 0) throw Object.assign(new Error('no room'), { code: 'ENOSPC' })
+    const written = writeSync(fd, data, at, Math.min(left, data.length - at))
+    left -= written
+    return written
+  }) as typeof writeSync
+  syncBuiltinESMExports()
+  try {
+    work()
+  } finally {
+    fs.writeSync = writeSync
+    syncBuiltinESMExports()
+  }
+}
+
 describe('a journal', () => {
   it('gives back what was not paid, exactly, to whoever comes after the one that kept it', () => {
     const first = fileJournal(folder)
     for (const owed of [spent, whole, given]) first.keep(owed)
     first.paid('b')
     first.close()
-    expect(fileJournal(folder).adopt()).toEqual([spent, given])
+    expect([...fileJournal(folder).adopt()]).toEqual([spent, given])
   })
 
   it('is made when something is owed, for its owner alone, and is empty when all is paid', () => {
     const journal = fileJournal(folder)
-    expect(journal.adopt()).toEqual([])
+    expect([...journal.adopt()]).toEqual([])
     journal.paid('a')
     expect(readdirSync(root)).toEqual([])
     journal.keep(whole)
@@ -72,7 +92,7 @@ describe('a journal', () => {
     journal.keep({ call: 'c', end: 'settle' })
     journal.keep(given)
     journal.close()
-    expect(fileJournal(folder).adopt()).toEqual([given])
+    expect([...fileJournal(folder).adopt()]).toEqual([given])
   })
 
   it('takes over what dead processes have left, once, and nothing of those that live', () => {
@@ -83,12 +103,12 @@ describe('a journal', () => {
     left(`owed-7-1-4.${holderText({ ...holder(), host: 'elsewhere' })}.jsonl`, line('elsewhere'))
     left('notes.txt', line('not ours'))
     const one = fileJournal(folder)
-    expect(one.adopt().map(({ call }) => call)).toEqual(['dead', 'left'])
-    expect(fileJournal(folder).adopt()).toEqual([])
+    expect([...one.adopt()].map(({ call }) => call)).toEqual(['dead', 'left'])
+    expect([...fileJournal(folder).adopt()]).toEqual([])
     // What was taken over is kept as its own until it is paid.
     one.paid('dead')
     one.close()
-    expect(fileJournal(folder).adopt()).toEqual([{ call: 'left', end: 'cancel' }])
+    expect([...fileJournal(folder).adopt()]).toEqual([{ call: 'left', end: 'cancel' }])
   })
 
   it('reads what a process that died in the middle of a line had finished, and passes over what is no line', () => {
@@ -107,12 +127,46 @@ describe('a journal', () => {
       '{"call":"x","end":"settle","spent":[null]}',
     ]
     left(`owed-7-1-1.${DEAD}.jsonl`, `${odd.join('\n')}\n{"call":"b","end":"settle"}\n{"call":"z","end":"can`)
-    expect(fileJournal(folder).adopt()).toEqual([whole])
+    expect([...fileJournal(folder).adopt()]).toEqual([whole])
+  })
+
+  it('that has run out of room in the middle of a line glues nothing to it', () => {
+    const journal = fileJournal(folder)
+    journal.keep(whole)
+    withRoomFor(10, () => expect(() => journal.keep(spent)).toThrow('no room'))
+    journal.keep(given)
+    journal.paid('b')
+    journal.close()
+    expect([...fileJournal(folder).adopt()]).toEqual([given])
+  })
+
+  it('hands over what can be read of what was left, and then says that something could not', () => {
+    mkdirSync(join(folder, 'owed-7-1-2.left.jsonl'), { recursive: true })
+    left('owed-7-1-1.left.jsonl', '{"call":"c","end":"cancel"}\n')
+    left('owed-7-1-3.left.jsonl', '{"call":"b","end":"settle"}\n')
+    const found: Owed[] = []
+    const adopt = () => {
+      for (const owed of fileJournal(folder).adopt()) found.push(owed)
+    }
+    expect(adopt).toThrow('EISDIR')
+    expect(found).toEqual([given, whole])
+  })
+
+  it('hands over what it has no room to keep, and leaves that to others as well', () => {
+    left('owed-7-1-1.left.jsonl', '{"call":"c","end":"cancel"}\n')
+    const journal = fileJournal(folder)
+    const found: Owed[] = []
+    const adopt = () => {
+      for (const owed of journal.adopt()) found.push(owed)
+    }
+    withRoomFor(10, () => expect(adopt).toThrow('no room'))
+    expect(found).toEqual([given])
+    expect(text()).toContain('{"call":"c","end":"cancel"}\n')
   })
 
   it('says when its folder can not be used, by throwing', () => {
     writeFileSync(folder, 'a file')
-    expect(() => fileJournal(folder).adopt()).toThrow()
+    expect(() => [...fileJournal(folder).adopt()]).toThrow()
     expect(() => fileJournal(folder).keep(whole)).toThrow()
     expect(() => fileJournal('')).toThrow(ConfigError)
   })
@@ -124,6 +178,6 @@ describe('a journal', () => {
     one?.close()
     two?.close()
     expect(files()).toHaveLength(2)
-    expect(fileJournal(folder).adopt()).toEqual([whole, given])
+    expect([...fileJournal(folder).adopt()]).toEqual([whole, given])
   })
 })

@@ -38,6 +38,8 @@ class FileJournal implements Journal {
   #made = 0
   #file: { readonly fd: number; readonly path: string } | undefined
   readonly #owed = new Map<string, Owed>()
+  /** The last write may have left half a line. */
+  #torn = false
 
   constructor(directory: string) {
     this.#directory = directory
@@ -54,27 +56,35 @@ class FileJournal implements Journal {
     else ftruncateSync(this.#file.fd)
   }
 
-  adopt(): readonly Owed[] {
-    const adopted: Owed[] = []
+  *adopt(): Generator<Owed, void, undefined> {
+    const failures: unknown[] = []
     for (const name of namesIn(this.#directory)) {
       const whose = WHOSE.exec(name)?.[1]
       const holder = whose === undefined ? undefined : parseHolder(whose)
       if (whose === undefined || (holder && isRunning(holder))) continue
-      const mine = this.#free()
       try {
-        renameSync(join(this.#directory, name), mine)
+        yield* this.#take(name, failures)
       } catch (error) {
         // Another process was quicker.
-        if ((error as NodeJS.ErrnoException).code === 'ENOENT') continue
-        throw error
+        if ((error as NodeJS.ErrnoException).code !== 'ENOENT') failures.push(error)
       }
-      const owed = owedIn(readFileSync(mine, 'utf8'))
+    }
+    if (failures.length > 0) throw failures[0]
+  }
+
+  *#take(name: string, failures: unknown[]): Generator<Owed, void, undefined> {
+    const mine = this.#free()
+    renameSync(join(this.#directory, name), mine)
+    const owed = owedIn(readFileSync(mine, 'utf8'))
+    try {
       // Written again before the old file goes: whenever this process dies, one of the two has it.
       for (const one of owed) this.keep(one)
       rmSync(mine)
-      adopted.push(...owed)
+    } catch (error) {
+      // Then it stays where it is, and is told by this process all the same.
+      failures.push(error)
     }
-    return adopted
+    yield* owed
   }
 
   close(): void {
@@ -89,8 +99,11 @@ class FileJournal implements Journal {
 
   #write(text: string): void {
     this.#file ??= this.#open()
-    const bytes = Buffer.from(text)
+    // What was cut short is a line of its own, and none: the next must not become part of it.
+    const bytes = Buffer.from(this.#torn ? `\n${text}` : text)
+    this.#torn = true
     for (let at = 0; at < bytes.length; ) at += writeSync(this.#file.fd, bytes, at)
+    this.#torn = false
   }
 
   #open(): { fd: number; path: string } {

@@ -14,8 +14,11 @@ export interface Journal {
   keep(owed: Owed): void
   /** The store has taken it. What comes back all the same is taken by the store as what it is: said already. */
   paid(call: string): void
-  /** What processes that are gone have left, the oldest first; it is this one's from now on. Throws when it can't be read. */
-  adopt(): readonly Owed[]
+  /**
+   * What processes that are gone have left; it is this one's from now on. Throws when something of it can't be read or
+   * kept, after all that can be.
+   */
+  adopt(): Iterable<Owed>
   /** Leaves to others what is not paid. */
   close(): void
 }
