@@ -53,8 +53,10 @@ export function redisHolds(engine: Engine, tenants: Tenants): Holds {
     const rates = charges.some(({ meter }) => meter.rate)
     const isMore = rates || once !== undefined || memo !== undefined || consent !== undefined
     const more = isMore ? wellFormed({ once, memo, ...consent, ...(rates && { rates }) }) : ''
-    const about = [state, call, session, String(leaseMs), more]
-    const reply = await engine.askAt('admit', tenant, (now) => [...about, ...argsOf(charges, moments, now)])
+    const reply = await engine.askAt('admit', tenant, (now) => {
+      const [window, ...charged] = argsOf(charges, moments, now)
+      return [`${state} ${leaseMs} ${window || ' '} ${more}`, call, session, ...charged]
+    })
     return admissionFrom(reply, request)
   }
 

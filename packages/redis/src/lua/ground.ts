@@ -10,7 +10,7 @@
 export const TIME: string = `
 local base = string.sub(KEYS[1], 1, -6)
 
-local function whole(number) return string.format('%.0f', number) end
+local function whole(number) return string.format('%d', number) end
 
 -- Invariant: no script runs while its keys are on their way to another server of a cluster: those that are there already
 -- would look as if the others had never been. A server of which one key is here and one is not refuses, in such a slot, to

@@ -1,13 +1,39 @@
 /**
- * Holds: one hash for each call, `h:<call>`; `leases` has those that live, by when their lease is over. While a hold
+ * Holds: one text for each call, `h:<call>`; `leases` has those that live, by when their lease is over. While a hold
  * lives, `lease` is that time; once it has ended or is orphaned, since when that is so.
+ *
+ * A text and no hash: to make one costs half as much, and says in the same command whether there was one before.
  */
 
+/** The text: state, lease, how long session, `once` and memo are (nothing: there is none), these three, and the parts. */
 export const HOLDS: string = `
 local function holdOf(call)
-  local found = redis.call('HMGET', base .. 'h:' .. call, 'session', 'state', 'lease', 'parts', 'once')
-  if not found[2] then return nil end
-  return { session = found[1], state = found[2], lease = tonumber(found[3]), parts = found[4], once = found[5] }
+  local text = redis.call('GET', base .. 'h:' .. call)
+  if not text then return nil end
+  local state, lease, session, once, memo, at = string.match(text, '^(%a+) (%d+) (%d+) (%d*) (%d*) ()')
+  if not state then error('HALDIR a hold is not one') end
+  local function field(length)
+    if length == '' then return nil end
+    local from = at
+    at = from + length
+    return string.sub(text, from, at - 1)
+  end
+  return { state = state, lease = tonumber(lease), session = field(session), once = field(once), memo = field(memo),
+    parts = string.sub(text, at) }
+end
+`
+
+export const HOLD_TEXT: string = `
+local function holdText(state, lease, session, once, memo, parts)
+  return state .. ' ' .. lease .. ' ' .. #session .. ' ' .. (once and #once or '') .. ' ' .. (memo and #memo or '') .. ' '
+    .. session .. (once or '') .. (memo or '') .. parts
+end
+`
+
+export const WRITE_HOLD: string = `
+local function writeHold(call, hold, state, lease)
+  local text = holdText(state, whole(lease), hold.session, hold.once, hold.memo, hold.parts)
+  redis.call('SET', base .. 'h:' .. call, text)
 end
 `
 
@@ -16,12 +42,11 @@ local function isEnded(state) return state == 'settled' or state == 'released' e
 
 -- Ended holds are known for a day; orphans as long as a late settle may come.
 local function finish(call, hold, state)
-  local key = base .. 'h:' .. call
-  redis.call('HSET', key, 'state', state, 'lease', whole(now))
+  writeHold(call, hold, state, now)
   redis.call('ZREM', base .. 'leases', call)
   local gone = now + DAY + 3600000
   if state == 'orphaned' then gone = now + 30 * DAY end
-  lapse(key, gone)
+  lapse(base .. 'h:' .. call, gone)
   if not hold.once then return end
   local calls = base .. 'o:' .. hold.once
   if state == 'released' then redis.call('SREM', calls, call)
@@ -30,7 +55,7 @@ end
 
 -- What stands for a call that nobody held anything for: it has ended.
 local function bury(call, state)
-  redis.call('HSET', base .. 'h:' .. call, 'session', '', 'state', state, 'lease', whole(now), 'parts', '[]')
+  writeHold(call, { session = '', parts = '' }, state, now)
   lapse(base .. 'h:' .. call, now + DAY + 3600000)
 end
 `
@@ -49,6 +74,15 @@ local function taken(once)
   end
   return false
 end
+`
+
+/**
+ * What is asked: the state, how long the lease is, from when to when the names of windows hold, and what few admits have,
+ * as JSON or nothing: `once`, `memo`, a consent (`id`, `binding`, `grant`), and whether there are rates among the charges.
+ */
+export const ASKED: string = `
+local state, lease, from, till, more = string.match(ARGV[2], '^(%a+) (%d+) (%d*) (%d*) (.*)$')
+more = more == '' and {} or cjson.decode(more)
 `
 
 /** Until when a session lives, if it neither is revoked nor stands still: most admits need know no more. */
@@ -78,36 +112,27 @@ end
 
 /** Windows' names hold from a time to another; outside, the verb has to be sent again. Nothing: there is no name. */
 export const EDGE: string = `
-local function outside(window)
-  if window == '' then return false end
-  local from, to = string.match(window, '^(%d+) (%d+)$')
-  return now < tonumber(from) or now >= tonumber(to)
-end
+if from ~= '' and (now < tonumber(from) or now >= tonumber(till)) then return { 'edge', whole(now) } end
 `
 
-/**
- * What few admits have, as JSON or nothing: `once`, `memo`, a consent (`id`, `binding`, `grant`), and whether there are
- * rates among the charges.
- */
-export const MORE: string = `
-local more = ARGV[6] == '' and {} or cjson.decode(ARGV[6])
-`
+/** The same, where they are an argument of their own. */
+export function edge(place: number): string {
+  return `\nlocal from, till = string.match(ARGV[${place}], '^(%d*) ?(%d*)$')\n${EDGE}`
+}
 
-/** Arguments: state, call, session, lease, more, window, charges. Admitted: the answer is the time alone. */
+/** Arguments: what is asked, call, session, charges. Admitted: the answer is the time alone. */
 export const ADMIT: string = `
-if outside(ARGV[7]) then return { 'edge', whole(now) } end
-local state, call, session, lease, once = ARGV[2], ARGV[3], ARGV[4], now + ARGV[5], more.once
+local call, session, over = ARGV[3], ARGV[4], whole(now + lease)
 
 local function no(refusal)
   table.insert(refusal, 1, whole(now))
   table.insert(refusal, 1, 'no')
   return refusal
 end
-local yes = now
 
 if now >= open then
-  local over = refusedBy(lifeOf(session))
-  if over then return no(over) end
+  local closed = refusedBy(lifeOf(session))
+  if closed then return no(closed) end
 end
 -- Invariant: an approval is used by one call, and only by one that is admitted: it is marked when nothing else refuses.
 local consent
@@ -117,42 +142,39 @@ if state == 'running' and more.id then
   if refused then return no({ refused }) end
   if more.grant or consent.usedBy then consent = nil end
 end
-local function use() if consent then mark(consent, call) end end
 
--- The same call again: a repeated verb is the same hold, and an admit lets a reserved one run.
-local before = redis.call('EXISTS', base .. 'h:' .. call) == 1 and holdOf(call)
-if before then
-  local live = before.state == 'running' or (before.state == 'reserved' and before.lease > now)
-  if not live or before.session ~= session then return no({ 'unavailable' }) end
-  if before.state == 'reserved' and state == 'running' then
-    redis.call('HSET', base .. 'h:' .. call, 'state', 'running', 'lease', whole(lease))
-    redis.call('ZADD', base .. 'leases', whole(lease), call)
-  end
-  use()
-  return yes
-end
-
-if once and taken(once) then return no({ 'duplicate-call' }) end
-if state == 'running' and #ARGV < 8 and not once then
-  use()
-  return yes
-end
--- Invariant: a call takes from all its meters or from none: nothing is written before the last has room.
-local refusal, parts = take(8)
-if refusal then return no(refusal) end
-flush()
+local refusal, parts, filled
+if more.once and taken(more.once) then refusal = { 'duplicate-call' }
+else refusal, parts, filled = take(5) end
 local key = base .. 'h:' .. call
-local over = whole(lease)
-redis.call('HSET', key, 'session', session, 'state', state, 'lease', over, 'parts', parts)
-redis.call('ZADD', base .. 'leases', over, call)
-if once then
-  redis.call('HSET', key, 'once', once)
-  redis.call('SADD', base .. 'o:' .. once, call)
-  redis.call('PERSIST', base .. 'o:' .. once)
+-- Where there is nothing to hold, nothing is kept of the call.
+local holds = state == 'reserved' or #ARGV > 4 or more.once
+-- Invariant: a call takes from all its meters or from none: nothing is written before the last has room, and what is
+-- written first says whether the call is here already.
+if refusal or not holds
+  or not redis.call('SET', key, holdText(state, over, session, more.once, more.memo, parts), 'NX') then
+  -- A repeated verb is the same hold, whatever would be refused by now, and an admit lets a reserved one run.
+  local before = holdOf(call)
+  if before then
+    local live = before.state == 'running' or (before.state == 'reserved' and before.lease > now)
+    if not live or before.session ~= session then return no({ 'unavailable' }) end
+    if before.state == 'reserved' and state == 'running' then
+      redis.call('SET', key, holdText('running', over, session, before.once, before.memo, before.parts))
+      redis.call('ZADD', base .. 'leases', over, call)
+    end
+  elseif refusal then return no(refusal) end
+  if consent then mark(consent, call) end
+  return now
 end
-if more.memo then redis.call('HSET', key, 'memo', more.memo) end
-use()
-return yes
+flush()
+for name, bucket in pairs(filled) do fill(name, bucket[1], bucket[2], bucket[3], bucket[4]) end
+redis.call('ZADD', base .. 'leases', over, call)
+if more.once then
+  redis.call('SADD', base .. 'o:' .. more.once, call)
+  redis.call('PERSIST', base .. 'o:' .. more.once)
+end
+if consent then mark(consent, call) end
+return now
 `
 
 /** Whether there are rates among the charges. */
@@ -165,7 +187,6 @@ local rated = ARGV[4] == 'rates'
  * that there are `rates` in it), window, charges.
  */
 export const SETTLE: string = `
-if outside(ARGV[5]) then return { 'edge', whole(now) } end
 local call, spent = ARGV[2], ARGV[4] ~= 'nothing'
 local hold = holdOf(call)
 if not hold and (ARGV[3] == '0' or #ARGV < 6) then return { 'ok', whole(now), 'unknown', 0 } end
@@ -199,9 +220,9 @@ for index = 3, #ARGV do
   local hold = holdOf(ARGV[index])
   if hold and hold.state == 'running' then
     local lease = math.max(hold.lease, now + ARGV[2])
-    redis.call('HSET', base .. 'h:' .. ARGV[index], 'lease', whole(lease))
+    writeHold(ARGV[index], hold, 'running', lease)
     redis.call('ZADD', base .. 'leases', whole(lease), ARGV[index])
-    local parts = cjson.decode(hold.parts)
+    local parts = partsOf(hold)
     for place = 1, #parts, 2 do
       local key = base .. 'm:' .. parts[place]
       local left = redis.call('PTTL', key)
@@ -233,13 +254,13 @@ return { 'ok', whole(now), released, orphaned }
 
 /** Argument: call. */
 export const HOLD: string = `
-local found = redis.call('HMGET', base .. 'h:' .. ARGV[2], 'session', 'state', 'memo')
-return { 'ok', whole(now), found[1], found[2], found[3] }
+local found = holdOf(ARGV[2])
+if not found then return { 'ok', whole(now) } end
+return { 'ok', whole(now), found.session, found.state, found.memo or false }
 `
 
 /** Arguments: window, meters. Of each: whether its row is here, its limit, what is used and held. */
 export const READ: string = `
-if outside(ARGV[2]) then return { 'edge', whole(now) } end
 local states = {}
 for index = 3, #ARGV do
   local kind, name, _, limit, period, burst = charge(index)

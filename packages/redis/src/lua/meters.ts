@@ -68,9 +68,9 @@ end
 
 export const TAKE: string = `
 -- Why these charges can't be taken: the reason, the number of the charge, and of a rate the bucket as it is kept.
--- Nothing: then they are taken, and what the hold keeps of them is answered second.
+-- Nothing: then they are as good as taken; what the hold keeps of them is answered second, the buckets to fill third.
 local function take(first)
-  local parts, filled, sums = {}, {}, {}
+  local parts, filled, sums = '', {}, {}
   for index = first, #ARGV do
     local kind, name, micros, limit, period, burst = charge(index)
     local number = index - first
@@ -90,18 +90,25 @@ local function take(first)
       if less(cap, add(one.used, held)) then return { 'budget-exceeded', number } end
       one.cap, one.held, one.changed, one.lasts = cap, held, true, period
       rows[name] = one
-      parts[#parts + 1] = name
-      parts[#parts + 1] = micros
+      parts = parts .. micros .. ' ' .. #name .. ' ' .. name
     end
   end
-  for name, bucket in pairs(filled) do fill(name, bucket[1], bucket[2], bucket[3], bucket[4]) end
-  return nil, cjson.encode(parts)
+  return nil, parts, filled
 end
 `
 
-/** What a hold keeps of each charge: the row it is held on, and how much. */
+/** What a hold keeps of each charge: how much, and on which row, which is so long. Read as rows and amounts in turn. */
 export const PARTS: string = `
-local function partsOf(hold) return cjson.decode(hold.parts) end
+local function partsOf(hold)
+  local parts, at = {}, 1
+  while at <= #hold.parts do
+    local micros, length, from = string.match(hold.parts, '^(%d+) (%d+) ()', at)
+    at = from + length
+    parts[#parts + 1] = string.sub(hold.parts, from, at - 1)
+    parts[#parts + 1] = micros
+  end
+  return parts
+end
 `
 
 /** What becomes of the parts of a hold that nothing was said of. */

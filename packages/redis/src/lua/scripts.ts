@@ -4,20 +4,23 @@ import { APPROVAL, APPROVALS, CHANGE, CONSENT, END, REQUEST, USE } from './appro
 import { DECIMAL, MINUS, RATES, TIME } from './ground.ts'
 import {
   ADMIT,
+  ASKED,
   CANCEL,
   EDGE,
   ENDING,
   EXPIRE,
+  edge,
   HOLD,
+  HOLD_TEXT,
   HOLDS,
   LIFE,
-  MORE,
   ONCE,
   OPEN,
   RATED,
   READ,
   RENEW,
   SETTLE,
+  WRITE_HOLD,
 } from './holds.ts'
 import { CHARGE, COUNT, MOVE, PARTS, ROWS, TAKE } from './meters.ts'
 import { CLAIM, HELLO, HOLD_ON, LOOK, PUT_WRITER, TENANTS, TOUCH, UNCLAIM, WRITE, WRITERS } from './plain.ts'
@@ -93,31 +96,32 @@ function when(condition: string, ...parts: readonly string[]): string {
 }
 
 const amounts = [TIME, DECIMAL, ROWS]
-const ending = [...amounts, MINUS, HOLDS, ENDING, PARTS]
+const ending = [...amounts, MINUS, HOLDS, HOLD_TEXT, WRITE_HOLD, ENDING, PARTS]
 const sessions = [TIME, LIFE, TELL, TREE]
 const approvals = [TIME, TELL, CONSENT, APPROVALS]
 
 export const SCRIPTS: Readonly<Record<ScriptName, Script>> = {
   admit: script(
     ...amounts,
-    MORE,
+    ASKED,
+    EDGE,
     when('more.rates', MINUS, RATES),
     CHARGE,
     TAKE,
     HOLDS,
+    HOLD_TEXT,
     when('more.once', ONCE),
     OPEN,
     when('now >= open', LIFE),
-    EDGE,
     when('more.id', TELL, CONSENT),
     ADMIT,
   ),
-  settle: script(...ending, RATED, when('rated', RATES), CHARGE, EDGE, COUNT, SETTLE),
+  settle: script(...ending, edge(5), RATED, when('rated', RATES), CHARGE, COUNT, SETTLE),
   cancel: script(...ending, MOVE, CANCEL),
-  renew: script(TIME, HOLDS, RENEW),
+  renew: script(TIME, HOLDS, HOLD_TEXT, WRITE_HOLD, PARTS, RENEW),
   expire: script(...ending, MOVE, EXPIRE),
-  hold: script(TIME, HOLD),
-  read: script(...amounts, MINUS, RATES, CHARGE, EDGE, READ),
+  hold: script(TIME, HOLDS, HOLD),
+  read: script(...amounts, edge(2), MINUS, RATES, CHARGE, READ),
 
   create: script(...sessions, CREATE),
   session: script(...sessions, SESSION),

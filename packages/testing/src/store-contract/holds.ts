@@ -41,6 +41,34 @@ export const HOLDS: readonly StoreCase[] = [
     },
   },
   {
+    title: 'what is kept with a hold comes back as it was, whatever it is written in',
+    async run(scene) {
+      const { store, clock } = scene
+      const pens = meter('pens | 3 4', 50n)
+      const texts = ['', ' ', '7 9 ', 'zwölf Füße 😀', 'a\nb\r\n"{}|c', '-']
+      await scene.session({ id: 'ß 1 2', meters: [usd, pens] })
+      const charges = [on(usd, 1n), on(pens, 2n)]
+      for (const [place, memo] of texts.entries()) {
+        const [call, session, once] = [`${memo} ${place}`, 'ß 1 2', `${memo} once`]
+        await store.reserve({ call, session, charges, leaseMs: MINUTE, memo, once })
+        await store.admit({ call, session, charges, leaseMs: MINUTE })
+        await store.renew([call], 2 * MINUTE)
+        expect(await store.hold.get(call)).toEqual({ session, state: 'running', memo })
+        const again = { call: 'again', session, charges, leaseMs: MINUTE, once }
+        expect(await store.admit(again)).toMatchObject({ refused: 'duplicate-call' })
+        await clock.advance(MINUTE)
+        await store.settle({ call })
+        expect(await store.hold.get(call)).toEqual({ session, state: 'settled', memo })
+        expect(await store.admit(again)).toMatchObject({ refused: 'duplicate-call' })
+      }
+      const [first, second] = await store.meters.read([usd, pens])
+      expect([first, second]).toMatchObject([
+        { used: 6n, held: 0n },
+        { used: 12n, held: 0n },
+      ])
+    },
+  },
+  {
     title: 'reserving makes a hold even when nothing is charged; admitting nothing makes none',
     async run(scene) {
       await scene.session()
