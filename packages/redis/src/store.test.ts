@@ -183,7 +183,10 @@ describe.skipIf(!server)('keys', () => {
     const charges = [standing, perSession, monthly, rate].map((meter) => ({ meter, micros: 1n }))
     for (const call of ['runs', 'ended', 'orphan'])
       await store.admit({ call, session: 's', leaseMs: call === 'orphan' ? 1 : HOUR, charges, once: call })
-    await store.settle({ call: 'ended' })
+    // One that waited for a person first.
+    await store.reserve({ call: 'waited', session: 's', leaseMs: HOUR, charges, once: 'waited' })
+    await store.admit({ call: 'waited', session: 's', leaseMs: HOUR, charges, once: 'waited' })
+    for (const call of ['ended', 'waited']) await store.settle({ call })
     await new Promise((wake) => setTimeout(wake, 5))
     await store.expire(9)
     const keys = await keysOf(own)
@@ -196,8 +199,10 @@ describe.skipIf(!server)('keys', () => {
     near('{t}:m:|t|session:s|calls|total|quota', 37 * DAY)
     near('session:s', 37 * DAY)
     near(`token:${hashOf('s')}`, 37 * DAY)
-    near('{t}:h:ended', DAY + HOUR)
-    near('{t}:o:ended', DAY + HOUR)
+    for (const call of ['ended', 'waited']) {
+      near(`{t}:h:${call}`, DAY + HOUR)
+      near(`{t}:o:${call}`, DAY + HOUR)
+    }
     near('{t}:h:orphan', 30 * DAY)
     const [month] = [...keys.keys()].filter((key) => key.includes('|t|tenant:t|calls|month|quota'))
     expect(lives(month as string)).toBeGreaterThan(31 * DAY)
