@@ -2,13 +2,15 @@
  * `npm run bench -- stores`: what the stores on Redis and PostgreSQL cost, beside the least that the same engine, on the
  * same connection, could do. Starts its own servers; PostgreSQL waits for the disk at each commit, as yours does.
  */
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
 import type { Store } from '@haldir/core'
 import { postgresStore } from '@haldir/postgres'
 import { redisStore } from '@haldir/redis'
 import { Redis } from 'ioredis'
 import pg from 'pg'
 import { lacking, startPostgres } from '../servers/postgres.ts'
-import { wireTo } from '../servers/proxy.ts'
 import { NO_REDIS, startRedis } from '../servers/redis.ts'
 import { above, compare, type Figures, percentile, ratio } from './measure.ts'
 import { type Claim, columnNames, note, number, progressOf, row } from './table.ts'
@@ -88,15 +90,15 @@ async function redis(quick: boolean, judge: Judge): Promise<void> {
     await inFlight('Redis', [naive, calls.one], quick)
 
     // Where a round trip is what a call waits for, as between machines.
-    const wire = await wireTo(server.port)
-    wire.delayMs = 1
-    const far = new Redis(wire.port, '127.0.0.1')
+    const wire = fork(fileURLToPath(new URL('far.ts', import.meta.url)), [String(server.port)])
+    const [port] = (await once(wire, 'message')) as [number]
+    const far = new Redis(port, '127.0.0.1')
     try {
       const away = await admits(redisStore(far, { prefix: 'away:' }))
       await inFlight('Redis, 1 ms away each way', [await naively(far), away.one], quick, judge)
     } finally {
       far.disconnect()
-      await wire.close()
+      wire.disconnect()
     }
     await sizes('Redis', redisStore(client, { prefix: 'sizes:' }), quick, async () => {
       const [, used] = /used_memory:(\d+)/.exec(await client.info('memory')) ?? []

@@ -16,6 +16,7 @@ import {
 import { argsOf, readArgs } from './charges.ts'
 import type { Engine } from './engine.ts'
 import { unexpected } from './failures.ts'
+import { Lane } from './lane.ts'
 import { list, maybe, micros, type Reply, text, texts, whole } from './replies.ts'
 import { spread } from './spread.ts'
 import type { Tenants } from './tenants.ts'
@@ -40,22 +41,36 @@ const REFUSALS: readonly string[] = [
 
 export function redisHolds(engine: Engine, tenants: Tenants): Holds {
   const { moments } = engine
+  const lane = new Lane(engine)
 
   async function take(request: AdmitRequest, state: 'running' | 'reserved'): Promise<Admission> {
     const known = tenants.sessions.get(request.session)
     // No word is waited for when the tenant is known: what was sent before reaches the server before.
     const tenant = known ?? (await tenants.ofSession(request.session))
     if (tenant === undefined) return { ok: false, refused: 'no-session' }
-    const { call, session, charges, leaseMs, once, memo, consent } = request
+    const { call, charges, once, memo, consent } = request
     tenants.active(tenant)
     tenants.calls.set(call, tenant)
     for (const { meter } of charges) tenants.meters.set(meter.key, tenant)
     const rates = charges.some(({ meter }) => meter.rate)
     const isMore = rates || once !== undefined || memo !== undefined || consent !== undefined
-    const more = isMore ? wellFormed({ once, memo, ...consent, ...(rates && { rates }) }) : ''
+    const alone = () => takeAlone(tenant, request, state, isMore ? { once, memo, ...consent, rates } : undefined)
+    // What wants nothing but amounts goes with the others of its kind that are asked for in the same turn.
+    if (state === 'reserved' || isMore || charges.length === 0) return alone()
+    return lane.admit(tenant, request, alone)
+  }
+
+  async function takeAlone(
+    tenant: string,
+    request: AdmitRequest,
+    state: 'running' | 'reserved',
+    more: object | undefined,
+  ): Promise<Admission> {
+    const { call, session, charges, leaseMs } = request
+    const text = more ? wellFormed(more) : ''
     const reply = await engine.askAt('admit', tenant, (now) => {
       const [window, ...charged] = argsOf(charges, moments, now)
-      return [`${state} ${leaseMs} ${window || ' '} ${more}`, call, session, ...charged]
+      return [`${state} ${leaseMs} ${window || ' '} ${text}`, call, session, ...charged]
     })
     return admissionFrom(reply, request)
   }

@@ -90,6 +90,14 @@ export const OPEN: string = `
 local open = tonumber(redis.call('HGET', base .. 's:' .. ARGV[4], 'open') or 0)
 `
 
+export const EACH_OPEN: string = `
+local known = {}
+local function openOf(session)
+  known[session] = known[session] or tonumber(redis.call('HGET', base .. 's:' .. session, 'open') or 0)
+  return known[session]
+end
+`
+
 /** Why a session admits nothing: the reason, and of one that is suspended the rule. */
 export const LIFE: string = `
 local function lifeOf(session)
@@ -145,7 +153,7 @@ end
 
 local refusal, parts, filled
 if more.once and taken(more.once) then refusal = { 'duplicate-call' }
-else refusal, parts, filled = take(5) end
+else refusal, parts, filled = take(5, #ARGV) end
 local key = base .. 'h:' .. call
 -- Where there is nothing to hold, nothing is kept of the call.
 local holds = state == 'reserved' or #ARGV > 4 or more.once
@@ -174,6 +182,36 @@ if more.once then
   redis.call('PERSIST', base .. 'o:' .. more.once)
 end
 if consent then mark(consent, call) end
+return now
+`
+
+/**
+ * Calls that came together and want nothing but amounts: all of them, or none when there is anything to say of one. Then
+ * each is asked for alone. Arguments: from when to when the names of windows hold; and of each call how long its lease is
+ * and how many charges it has, its id, its session, and the charges.
+ */
+export const ADMIT_MANY: string = `
+local holds, leases, place = {}, {}, 3
+while place <= #ARGV do
+  local lease, count = string.match(ARGV[place], '^(%d+) (%d+)$')
+  local call, session, last = ARGV[place + 1], ARGV[place + 2], place + 2 + count
+  -- Invariant: a session that is over admits nothing, and no meter gives more than it has: what the calls before took in
+  -- this script is counted in the rows that take has read.
+  local sound, refusal, parts
+  -- What fails for one call is for that one alone to hear.
+  if now < openOf(session) then sound, refusal, parts = pcall(take, place + 3, last) end
+  if not sound or refusal then return { 'each', whole(now) } end
+  local over = whole(now + lease)
+  holds[#holds + 1] = base .. 'h:' .. call
+  holds[#holds + 1] = holdText('running', over, session, nil, nil, parts)
+  leases[#leases + 1] = over
+  leases[#leases + 1] = call
+  place = last + 1
+end
+-- Invariant: nothing is written before all are known to fit, and nothing if one of the calls is here already.
+if redis.call('MSETNX', unpack(holds)) == 0 then return { 'each', whole(now) } end
+flush()
+redis.call('ZADD', base .. 'leases', unpack(leases))
 return now
 `
 

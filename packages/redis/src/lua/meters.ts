@@ -69,9 +69,9 @@ end
 export const TAKE: string = `
 -- Why these charges can't be taken: the reason, the number of the charge, and of a rate the bucket as it is kept.
 -- Nothing: then they are as good as taken; what the hold keeps of them is answered second, the buckets to fill third.
-local function take(first)
+local function take(first, last)
   local parts, filled, sums = '', {}, {}
-  for index = first, #ARGV do
+  for index = first, last do
     local kind, name, micros, limit, period, burst = charge(index)
     local number = index - first
     if kind == 'rate' then

@@ -4,8 +4,10 @@ import { APPROVAL, APPROVALS, CHANGE, CONSENT, END, REQUEST, USE } from './appro
 import { DECIMAL, MINUS, RATES, TIME } from './ground.ts'
 import {
   ADMIT,
+  ADMIT_MANY,
   ASKED,
   CANCEL,
+  EACH_OPEN,
   EDGE,
   ENDING,
   EXPIRE,
@@ -36,6 +38,7 @@ export interface Script {
 
 export type ScriptName =
   | 'admit'
+  | 'admitMany'
   | 'settle'
   | 'cancel'
   | 'renew'
@@ -116,6 +119,7 @@ export const SCRIPTS: Readonly<Record<ScriptName, Script>> = {
     when('more.id', TELL, CONSENT),
     ADMIT,
   ),
+  admitMany: script(...amounts, edge(2), CHARGE, TAKE, HOLD_TEXT, EACH_OPEN, ADMIT_MANY),
   settle: script(...ending, edge(5), RATED, when('rated', RATES), CHARGE, COUNT, SETTLE),
   cancel: script(...ending, MOVE, CANCEL),
   renew: script(TIME, HOLDS, HOLD_TEXT, WRITE_HOLD, PARTS, RENEW),
