@@ -28,7 +28,8 @@ const NOTES = `
 An admit holds an amount on one meter of a session, as a governed call does. Serial: one after the other on
 one connection. In flight: that many lanes, each of which waits for its answer. Naive: read the session, read
 the budget, add to it: three commands, each awaited, and a race; beside it on loopback, where a round trip
-costs next to nothing once many are under way, and through a wire. Hot: all lanes on one budget. Bytes: what
+costs next to nothing once many are under way, and through a wire. A bare script: what an admit reads and
+writes, and nothing else: time that only the server could save. Hot: all lanes on one budget. Bytes: what
 the engine says it holds more (Redis: used_memory; PostgreSQL: tables and indexes), over the rows made.`
 
 export async function stores(quick: boolean, judge: Judge): Promise<void> {
@@ -66,20 +67,22 @@ async function redis(quick: boolean, judge: Judge): Promise<void> {
     const naive = await naively(client)
     const plan = { rounds: quick ? 20 : 80, size: 250, warmUp: 2_000 }
     const { at, end } = progressOf('admits on Redis')
-    const [ping, three, one, two, whole] = (await compare(
+    const [ping, three, least, one, two, whole] = (await compare(
       [
         { name: 'Redis: PING', call: () => client.ping() },
         { name: 'Redis: naive, three commands', call: naive },
+        { name: 'Redis: a bare script', call: await barely(client) },
         { name: 'Redis: admit', call: calls.one },
         { name: 'Redis: admit, two meters', call: calls.two },
         { name: 'Redis: admit and settle', call: calls.whole },
       ],
       plan,
       at,
-    )) as [Figures, Figures, Figures, Figures, Figures]
+    )) as [Figures, Figures, Figures, Figures, Figures, Figures]
     end()
     show(ping)
     show(three)
+    show(least, [{ found: `PING + ${number(above(least, ping))} µs` }])
     const more = above(one, ping)
     show(one, [
       judge(`PING + ${number(more)} µs`, '≤ + 30', more <= 30),
@@ -120,6 +123,24 @@ async function naively(client: Redis): Promise<() => Promise<void>> {
     if (session !== 'live' || used > 1e15) throw new Error('refused')
     await client.incrby('naive:budget', 1)
   }
+}
+
+/** The seven commands of an admit as a script that thinks nothing: what no admit of one round trip can cost less than. */
+async function barely(client: Redis): Promise<() => Promise<unknown>> {
+  const text = `local tag, call = KEYS[1], ARGV[1]
+    redis.call('MGET', tag, tag .. ':none')
+    local time = redis.call('TIME')
+    redis.call('HGET', tag .. ':session', 'open')
+    local row = redis.call('GET', tag .. ':meter')
+    redis.call('SET', tag .. ':hold:' .. call, row, 'NX')
+    redis.call('SET', tag .. ':meter', row, 'KEEPTTL')
+    redis.call('ZADD', tag .. ':leases', time[1], call)
+    return 1`
+  await client.set('{bare}:meter', '1000000000000000 0 100000')
+  await client.hset('{bare}:session', 'open', '1000000000000')
+  const sha = (await client.script('LOAD', text)) as string
+  let made = 0
+  return () => client.evalsha(sha, 1, '{bare}', `call-${++made}`)
 }
 
 /** With many lanes. `judge`: there is a bar. */

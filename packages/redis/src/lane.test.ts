@@ -26,24 +26,26 @@ const NAMES = new Map(Object.entries(SCRIPTS).map(([name, { text }]) => [text, n
 function opened(options: { readonly clock?: ReturnType<typeof fakeClock>; readonly gone?: () => boolean } = {}) {
   const { clock, gone } = options
   const sent: (ScriptName | undefined)[] = []
+  const windows: (string | undefined)[] = []
   const noted: RedisClient = {
     eval(script, keys, args) {
       sent.push(NAMES.get(script))
+      if (NAMES.get(script) === 'admitMany') windows.push(args[1])
       if (gone?.()) return Promise.reject(new Error('the connection is closed'))
       return client.eval(script, keys.length, ...keys, ...args)
     },
     info: () => client.info('memory'),
   }
   const store = redisStore(noted, { prefix: server?.prefix() ?? '', ...(clock && { clock }) })
-  return { store, admits: () => sent.splice(0).filter((name) => name?.startsWith('admit')) }
+  return { store, windows, admits: () => sent.splice(0).filter((name) => name?.startsWith('admit')) }
 }
 
 const meter = (session: string, tenant = 't') =>
   ({ key: `${tenant}|session:${session}|USD|total|budget`, window: 'total' }) as const
 const standing = { key: 't|tenant:t|calls|month|quota', window: 'month', limit: 7n } as const
 
-async function session(store: Store, id: string, limit: bigint, tenant = 't') {
-  const about = { tokenHash: `hash of ${id}`, agent: 'a', scopes: [], attributes: {}, chain: [], ttlMs: 60_000 }
+async function session(store: Store, id: string, limit: bigint, tenant = 't', ttlMs = 60_000) {
+  const about = { tokenHash: `hash of ${id}`, agent: 'a', scopes: [], attributes: {}, chain: [], ttlMs }
   await store.session.create({ id, tenant, ...about }, [{ ...meter(id, tenant), limit }])
 }
 
@@ -96,37 +98,80 @@ describe.skipIf(!server)('admits of the same turn', () => {
     expect(await store.meters.read([meter('s')])).toEqual([{ limit: 10n, used: 0n, held: 10n }])
   })
 
-  it('each get their own answer, whatever one of them is', async () => {
-    const { store } = opened()
-    for (const id of ['s', 'over', 'full']) await session(store, id, id === 'full' ? 9n * 10n ** 18n : 100n)
-    await store.admit(request('before'))
+  const STRANGE: readonly (readonly [what: string, Request, told: unknown])[] = [
+    ['a session that was revoked', request('x', 1n, 'over'), 'session-revoked'],
+    ['a session that ended', request('x', 1n, 'short'), 'session-expired'],
+    ['a session that stands still', request('x', 1n, 'still'), 'session-suspended'],
+    ['a session that nobody knows', request('x', 1n, 'nobody'), 'no-session'],
+    ['a call that is here already', request('before'), true],
+    ['a call that has ended', request('ended'), 'unavailable'],
+    [
+      'a meter that is not there',
+      request('x', 1n, 's', { charges: [{ meter: meter('none'), micros: 1n }] }),
+      'unavailable',
+    ],
+    ['an amount beyond all meters', request('x', 2n ** 63n - 1n, 'full'), 'unavailable'],
+    ['an amount that is none', request('x', -1n), 'invalid-amount'],
+    ['the same call as another', request('a'), true],
+    ['more than there is', request('x', 999n), 'budget-exceeded'],
+  ]
+
+  it.each(STRANGE)('each get their own answer beside %s', async (_, strange, told) => {
+    const clock = fakeClock(Date.UTC(2026, 4, 5))
+    const { store } = opened({ clock })
+    await session(store, 's', 100n)
+    await session(store, 'full', 9n * 10n ** 18n)
+    for (const id of ['over', 'still', 'short']) await session(store, id, 100n, 't', id === 'short' ? 1 : 60_000)
+    await clock.advance(1)
+    for (const call of ['before', 'ended']) await store.admit(request(call))
+    await store.cancel('ended')
     await store.admit(request('huge', 9n * 10n ** 18n, 'full'))
     await store.session.revokeTree('over')
-    const asked = [
-      request('a', 5n),
-      request('before'),
-      request('over', 1n, 'over'),
-      request('nobody', 1n, 'nobody'),
-      request('beyond', 2n ** 63n - 1n, 'full'),
-      request('wrong', -1n),
-      request('twice', 3n),
-      request('twice', 3n),
-      request('z', 5n),
-    ]
+    await store.session.suspendTree('still', 'a rule')
+    const asked = [request('a'), strange, request('z')]
     const all = await Promise.allSettled(asked.map((one) => store.admit(one)))
-    const told = all.map((one) => (one.status === 'rejected' ? one.reason.code : one.value.ok || one.value.refused))
-    expect(told).toEqual([
-      true,
-      true,
-      'session-revoked',
-      'no-session',
-      'unavailable',
-      'invalid-amount',
-      true,
-      true,
-      true,
-    ])
-    expect(await store.meters.read([meter('s')])).toMatchObject([{ held: 14n }])
+    const answers = all.map((one) => (one.status === 'rejected' ? one.reason.code : one.value.ok || one.value.refused))
+    expect(answers).toEqual([true, told, true])
+    expect(await store.meters.read([meter('s')])).toMatchObject([{ held: 3n }])
+  })
+
+  it('leave holds that are over in time, and are counted then', async () => {
+    const clock = fakeClock(Date.UTC(2026, 4, 5))
+    const { store } = opened({ clock })
+    await session(store, 's', 100n)
+    await Promise.all([store.admit(request('a')), store.admit(request('b', 1n, 's', { leaseMs: 2_000 }))])
+    await clock.advance(1_000)
+    expect(await store.expire(9)).toEqual({ released: [], orphaned: ['a'] })
+    await clock.advance(1_000)
+    expect(await store.expire(9)).toEqual({ released: [], orphaned: ['b'] })
+    expect(await store.meters.read([meter('s')])).toMatchObject([{ used: 2n, held: 0n }])
+  })
+
+  it('are not what only reserves, nor what wants nothing', async () => {
+    const { store, admits } = opened()
+    await session(store, 's', 100n)
+    admits()
+    await Promise.all(calls(2).map((call) => store.reserve(request(call))))
+    await Promise.all(['x', 'y'].map((call) => store.admit(request(call, 1n, 's', { charges: [] }))))
+    expect(admits()).toEqual(['admit', 'admit', 'admit', 'admit'])
+    for (const call of calls(2)) expect(await store.hold.get(call)).toEqual({ session: 's', state: 'reserved' })
+    for (const call of ['x', 'y']) expect(await store.hold.get(call)).toBeUndefined()
+  })
+
+  it.each([
+    ['the last minute of an hour', '10:59', '10:58', '11:00'],
+    ['the first minute of an hour', '11:00', '11:00', '11:02'],
+  ])('say the time for which the names of all windows hold: in %s', async (_, now, from, until) => {
+    const at = (time: string) => Date.parse(`2026-05-05T${time}:00Z`)
+    const { store, windows } = opened({ clock: fakeClock(at(now) + 30_000) })
+    await session(store, 's', 100n)
+    const hourly = { key: 't|tenant:t|calls|hour|quota', window: 'hour', limit: 99n } as const
+    const on = (one: typeof hourly | typeof standing) => ({ charges: [{ meter: one, micros: 1n }] })
+    const ask = (call: string, one: typeof hourly | typeof standing) => store.admit(request(call, 1n, 's', on(one)))
+    await Promise.all([ask('a', hourly), ask('b', standing)])
+    await Promise.all([ask('c', standing), ask('d', hourly)])
+    await Promise.all([ask('e', meter('s') as never), ask('f', meter('s') as never)])
+    expect(windows).toEqual([`${at(from)} ${at(until)}`, `${at(from)} ${at(until)}`, ''])
   })
 
   it('that were admitted together once are the same holds when they are asked for again', async () => {

@@ -16,6 +16,7 @@ afterAll(async () => {
 const charge = 'standing 1 9   month|t|tenant:t|calls|month|quota'
 const VERBS = {
   admit: (window: string) => [`reserved 60000 ${window || ' '} `, 'c', 's', charge],
+  admitMany: (window: string) => [window, '60000 1', 'c', 's', charge],
   settle: (window: string) => ['c', '1', 'all', window, charge],
   read: (window: string) => [window, charge],
 } as const
