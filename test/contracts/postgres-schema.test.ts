@@ -81,6 +81,28 @@ describe.skipIf(lack !== undefined)('in PostgreSQL', () => {
     await own.end()
   })
 
+  it('what is wrong with the set-up is said in words, without a value', async () => {
+    await pool.query('CREATE ROLE poor LOGIN')
+    const at = new URL(server.url)
+    const asked = async (change: (url: URL) => void) => {
+      const url = new URL(at)
+      change(url)
+      const own = new pg.Pool({ connectionString: String(url) })
+      try {
+        return await postgresStore(own, { schema: 'set_up' }).hold.get('c')
+      } catch (error) {
+        return (error as Error).message
+      } finally {
+        await own.end()
+      }
+    }
+    const head = 'the schema `set_up` could not be prepared:'
+    expect(await asked((url) => (url.pathname = '/nowhere'))).toBe(`${head} the database does not exist`)
+    expect(await asked((url) => (url.username = 'poor'))).toContain(`${head} the user lacks a right`)
+    expect(await asked((url) => (url.username = 'nobody_known'))).toBe(`${head} the server does not let this user in`)
+    expect(await asked((url) => (url.port = '1'))).toBe(`${head} nobody answers at that address (\`ECONNREFUSED\`)`)
+  })
+
   it('nothing that others have made in a schema on the search path is run in place of what the database has', async () => {
     await pool.query(`CREATE FUNCTION public.stolen(numeric, bigint) RETURNS numeric LANGUAGE plpgsql AS
       $$ BEGIN RAISE EXCEPTION 'stolen'; END $$;

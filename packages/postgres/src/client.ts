@@ -42,6 +42,23 @@ export function stateOf(error: unknown): string | undefined {
   return typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code) && severity !== undefined ? code : undefined
 }
 
+const WORDS: Readonly<Record<string, string>> = {
+  '28000': 'the server does not let this user in',
+  '28P01': 'the server does not let this user in',
+  '3D000': 'the database does not exist',
+  '42501': 'the user lacks a right: see "The schema" in the README',
+  HAL02: 'transactions have to be `read committed`',
+  ECONNREFUSED: 'nobody answers at that address (`ECONNREFUSED`)',
+  ENOTFOUND: 'the name of the server is not known (`ENOTFOUND`)',
+  ETIMEDOUT: 'the server does not answer (`ETIMEDOUT`)',
+}
+
+/** What is wrong with the set-up, where that is known: fixed words, since what the server says may repeat values. */
+export function inWords(error: unknown): string | undefined {
+  const { code } = (error ?? {}) as { readonly code?: unknown }
+  return typeof code === 'string' && Object.hasOwn(WORDS, code) ? WORDS[code] : undefined
+}
+
 /** Another transaction was in the way: the same may well succeed at once. */
 export function isConflict(error: unknown): boolean {
   const state = stateOf(error)

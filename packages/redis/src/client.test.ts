@@ -278,3 +278,19 @@ describe.skipIf(!program)('a server', () => {
     }
   })
 })
+
+describe.skipIf(!program)('what is wrong with the set-up', () => {
+  it('is named: a server that is not there, and a right that is missing', async () => {
+    const away = new Redis({ port: 1, maxRetriesPerRequest: 0, retryStrategy: () => 20 })
+    opened.push(away)
+    away.on('error', () => {})
+    expect((await rejection(redisStore(away).admit(request('c')))).message).toContain('`MaxRetriesPerRequestError`')
+    const admin = connect()
+    await admin.call('ACL', 'SETUSER', 'poor', 'reset', 'on', '>word', '~*', '&*', '+eval', '+evalsha', '+info')
+    const poor = new Redis(server.port, '127.0.0.1', { username: 'poor', password: 'word' })
+    opened.push(poor)
+    poor.on('error', () => {})
+    expect((await rejection(redisStore(poor).admit(request('c')))).message).toMatch(/lacks a right .* `ACL LOG`/)
+    await admin.call('ACL', 'DELUSER', 'poor')
+  })
+})
