@@ -1,4 +1,5 @@
-import { copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { randomUUID } from 'node:crypto'
+import { copyFileSync, cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { ConfigError, createHaldir, type Entry, governed, usd } from '@haldir/core'
@@ -147,3 +148,34 @@ describe('several sinks', () => {
 async function collect(entries: AsyncIterable<Entry>): Promise<Entry[]> {
   return Array.fromAsync(entries)
 }
+
+describe('the trail of two machines on one store', () => {
+  it('is whole where both folders are, and what one machine lacks is named', async () => {
+    const store = memoryStore()
+    const [here, there, all] = ['here', 'there', 'all'].map((name) => join(folder, name)) as [string, string, string]
+    const machines = [here, there].map((audit) => createHaldir({ store, sinks: [fileSink(audit)] }))
+    for (const haldir of machines) {
+      const session = await haldir.createSession({ agent: 'a', scopes: ['read'] })
+      await governed(async () => 'seen', { name: `look-${randomUUID()}`, scope: 'read' }, { haldir, session })()
+    }
+    for (const haldir of machines) {
+      const { ok, writers, problems } = await haldir.trail.verify()
+      expect({ ok, seen: writers.length, kinds: problems.map(({ kind }) => kind) }).toEqual({
+        ok: false,
+        seen: 1,
+        kinds: ['missing-writer'],
+      })
+    }
+    expect(await verifyFiles(here)).toMatchObject({ ok: true })
+    const known = await store.writer.list()
+    for (const audit of [here, there]) cpSync(audit, all, { recursive: true })
+    expect(await verifyFiles(all, { writers: known })).toMatchObject({ ok: true, writers: [{}, {}] })
+    const [first] = readdirSync(there).filter((name) => name.endsWith('.jsonl'))
+    rmSync(join(all, first as string))
+    expect(await verifyFiles(all, { writers: known })).toMatchObject({
+      ok: false,
+      problems: [{ kind: 'missing-writer' }],
+    })
+    for (const haldir of machines) await haldir.close()
+  })
+})
