@@ -1,30 +1,30 @@
-/** Two replicas on one database: one budget, one trail. Without `DATABASE_URL` the database is embedded. */
-import { PGlite } from '@electric-sql/pglite'
-import { createHaldir, governed, usd } from '@haldir/core'
+/** One budget on one database. Without `DATABASE_URL` the database is embedded. */
+import './embedded.ts'
+// #region readme
+import { createHaldir, Denied, governed, usd } from '@haldir/core'
 import { postgresSink, postgresStore } from '@haldir/postgres'
 import pg from 'pg'
 
 const { DATABASE_URL } = process.env
-const pool = DATABASE_URL ? new pg.Pool({ connectionString: DATABASE_URL, max: 10 }) : new PGlite()
+if (!DATABASE_URL) throw new Error('Set DATABASE_URL, such as postgres://app:secret@127.0.0.1:5432/app')
+const pool = new pg.Pool({ connectionString: DATABASE_URL, max: 4, connectionTimeoutMillis: 5_000 })
+const haldir = createHaldir({ store: postgresStore(pool), sinks: [postgresSink(pool)] }) // in every replica
+const charge = governed(async ({ amount }: { amount: number }) => `charged ${amount}`, {
+  name: 'charge',
+  scope: 'spend',
+  cost: ({ amount }) => usd(amount),
+})
 
-// #region readme
-const replica = () => createHaldir({ store: postgresStore(pool), sinks: [postgresSink(pool)] })
-const [one, other] = [replica(), replica()]
+const session = await haldir.createSession({ agent: 'order-bot', scopes: ['spend:50'], ttl: '1h' })
+console.log(await session.run(() => charge({ amount: 30 })))
 
-const session = await one.createSession({ agent: 'order-bot', scopes: ['spend:50'], ttl: '1h' })
-const same = await other.attach(session.token) // in another process of the fleet
-
-const charge = async ({ amount }: { amount: number }) => `charged ${amount}`
-const rule = { name: 'charge', scope: 'spend', cost: ({ amount }: { amount: number }) => usd(amount) }
-const here = governed(charge, rule, { session })
-const there = governed(charge, rule, { session: same })
-
-for (const pay of [here, there]) console.log(await pay({ amount: 30 }).catch((denied) => denied.message))
+const same = await haldir.attach(session.token) // so does another process that was given the token
+await same
+  .run(() => charge({ amount: 30 }))
+  .catch((error) => console.log(Denied.isInstance(error) ? error.code : error))
 const [budget] = await same.budget()
-const { ok, writers } = await one.trail.verify()
-console.log(`left ${budget?.left}, trail ok: ${ok}, of ${writers.length} writers`)
-// #endregion readme
+console.log(`left ${budget?.left}`)
 
-await one.close()
-await other.close()
-await (pool instanceof PGlite ? pool.close() : pool.end())
+await haldir.close()
+await pool.end()
+// #endregion readme

@@ -17,12 +17,13 @@ const BUDGET = 300
 
 const server = await startRedis()
 if (!server) {
-  console.error('no Redis: install `redis-server`, or set `REDIS_URL`')
+  console.error('no Redis: install `redis-server`, or set `REDIS_URL` to one that answers')
   process.exit(2)
 }
 const prefix = `haldir-replicas-${process.pid}`
 const audit = mkdtempSync(join(tmpdir(), 'haldir-replicas-audit-'))
-const redis = new Redis(server.url)
+const redis = new Redis(server.url, { maxRetriesPerRequest: 2, retryStrategy: () => 200 })
+redis.on('error', ({ message }) => console.error('Redis:', message))
 const haldir = createHaldir({ store: redisStore(redis, { prefix }), sinks: [fileSink(audit)] })
 const session = await haldir.createSession({ agent: 'shipper', scopes: [`spend:${BUDGET}`], ttl: '10m' })
 

@@ -10,7 +10,8 @@ import { Redis } from 'ioredis'
 import { z } from 'zod'
 import { modelFor } from '../worker/model.ts' // yours; here one that says what it was told to
 
-const [url = '', prefix = '', audit = '', token = '', name = '', orders = '0'] = process.argv.slice(2)
+const [url, prefix = '', audit = '', token = '', name = '', orders = '0'] = process.argv.slice(2)
+if (!url) throw new Error('main.ts starts this, and says where Redis is') // without a URL ioredis takes localhost
 
 /** All begin when the last of them is ready. */
 async function started(): Promise<void> {
@@ -20,7 +21,8 @@ async function started(): Promise<void> {
 
 // #region readme
 // Every replica opens the same store. Sessions, budgets and revokes are shared; each writes a chain of its own.
-const redis = new Redis(url)
+const redis = new Redis(url, { maxRetriesPerRequest: 2, retryStrategy: () => 200 })
+redis.on('error', ({ message }) => console.error('Redis:', message))
 const haldir = createHaldir({ store: redisStore(redis, { prefix }), sinks: [fileSink(audit)], holdFor: '1m' })
 const session = await haldir.attach(token)
 
