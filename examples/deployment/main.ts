@@ -41,9 +41,18 @@ const sweeping = setInterval(() => void haldir.sweep().catch(() => {}), 60_000)
 
 async function stop(): Promise<void> {
   clearInterval(sweeping)
-  await haldir.close() // takes no more calls, waits for those that run, closes trail and store
+  try {
+    await haldir.close() // takes no more calls, waits for those that run, closes trail and store
+  } finally {
+    // What is yours and comes after it: the pool, the client of the store.
+  }
 }
-process.once('SIGTERM', () => void stop())
+process.once('SIGTERM', () => {
+  stop().catch((error: Error) => {
+    console.error(error.message)
+    process.exitCode = 1
+  })
+})
 // #endregion server
 
 console.log(await handle('ada', 29.99), await handle('ada', 60))

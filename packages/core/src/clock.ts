@@ -46,10 +46,12 @@ export const MAX_TIMEOUT: number = 2 ** 31 - 1
  */
 export function within<T>(work: PromiseLike<T>, ms: number, clock: Clock, what: string, keepAlive = true): Promise<T> {
   return new Promise((resolve, reject) => {
-    const timer = clock.setTimeout(
-      () => reject(new Unavailable(`\`${what}\` did not answer in time`)),
-      Math.min(ms, MAX_TIMEOUT),
-    )
+    const late = () => {
+      const error = new Unavailable(`\`${what}\` did not answer in time`)
+      givenUp.get(work)?.(error)
+      reject(error)
+    }
+    const timer = clock.setTimeout(late, Math.min(ms, MAX_TIMEOUT))
     if (!keepAlive) (timer as { unref?: () => void } | null)?.unref?.()
     work.then(
       (value) => {
@@ -62,6 +64,14 @@ export function within<T>(work: PromiseLike<T>, ms: number, clock: Clock, what: 
       },
     )
   })
+}
+
+/** Whom it concerns that nobody waits for a piece of work any more. */
+const givenUp = new WeakMap<PromiseLike<unknown>, (error: Unavailable) => void>()
+
+/** Calls `told` when `within` has given the work up. */
+export function whenGivenUp(work: PromiseLike<unknown>, told: (error: Unavailable) => void): void {
+  givenUp.set(work, told)
 }
 
 /**

@@ -12,8 +12,22 @@ export interface Fault {
 /** A refusal says little, for a model reads it; what lies behind it is counted here, for `health()`. */
 export class Faults {
   readonly #faults = new Map<string, Fault>()
+  readonly #counted = new WeakMap<object, string>()
 
+  /** Counted under the same name where it came from, an error is not counted again. */
   note(part: string, error: unknown): void {
+    const cause = error instanceof Unavailable ? error.cause : undefined
+    if (this.#counted.get(error as object) === part || this.#counted.get(cause as object) === part) return
+    this.#add(part, error)
+  }
+
+  /** Counts an error where it comes from. Whoever meets it later may note it, too. */
+  count(part: string, error: object): void {
+    this.#counted.set(error, part)
+    this.#add(part, error)
+  }
+
+  #add(part: string, error: unknown): void {
     const count = (this.#faults.get(part)?.count ?? 0) + 1
     this.#faults.set(part, { part, count, last: nameOf(error) })
   }

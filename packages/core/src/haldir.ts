@@ -5,7 +5,6 @@ import { paymentFragment } from './authorization.ts'
 import { ask, type MaybePromise } from './clock.ts'
 import { joinHaldirs, toolsOf } from './context.ts'
 import { ConfigError, Unavailable, Unplaced } from './errors.ts'
-import type { Fault } from './faults.ts'
 import { FETCH } from './fetch.ts'
 import { compilePolicy } from './gate/policy/compile.ts'
 import { LoadedPolicy } from './gate/policy/loaded.ts'
@@ -14,7 +13,8 @@ import type { Session } from './gate/sessions.ts'
 import { governorOver } from './governing.ts'
 import { type GovernedTool, type Governor, setGovernor } from './governor.ts'
 import { type CheckedOptions, checkHaldirOptions, type HaldirOptions } from './haldir-options.ts'
-import { assemble, leaveStore } from './house.ts'
+import type { Health } from './health.ts'
+import { assemble } from './house.ts'
 import type { House } from './pass.ts'
 import { PAYMENT, type Payments, paymentsOf } from './payments.ts'
 import { privacyOf } from './privacy.ts'
@@ -30,23 +30,6 @@ import { NOBODY } from './watch/chain.ts'
 import { knownOf } from './watch/checkpoint-options.ts'
 import type { TrailPrivacy } from './watch/privacy.ts'
 import { readingOf, type Trail } from './watch/reading.ts'
-import type { TrailHealth } from './watch/trail-parts.ts'
-
-export interface Health {
-  readonly ok: boolean
-  readonly open: boolean
-  readonly mode: 'enforce' | 'shadow'
-  /** Hash of the policy in force. */
-  readonly policyHash?: string
-  readonly trail: TrailHealth
-  /** Settles and cancels that the store has not taken yet. */
-  readonly owed: number
-  /** In shadow mode: what would have been refused so far, by code. */
-  readonly observed: Readonly<Record<string, number>>
-  readonly warnings: readonly string[]
-  /** What failed outside of Haldir since it was made: the cause behind refusals that say `unavailable`. */
-  readonly faults: readonly Fault[]
-}
 
 /** Assembles a governor. Throws `ConfigError` that names the option. */
 export function createHaldir(options: HaldirOptions = {}): Haldir {
@@ -94,9 +77,9 @@ export class Haldir {
     this.fetch = (request) => answerRequest(house.approvals, request)
     this.approvals = approvalsFace(() => house.approvals, this.#governor)
     if (shadow) house.nobody = standIn(house, this.#governor, this.#sessions, options.random)
-    const { sinks, store, checkpoints } = options
+    const { sinks, checkpoints } = options
     const signed = checkpoints && (() => knownOf(checkpoints))
-    const reading = { sinks, registry: store.writer, clock, deadlineMs, flush: () => trail.flush(), signed }
+    const reading = { sinks, registry: house.store.writer, clock, deadlineMs, flush: () => trail.flush(), signed }
     this.trail = Object.freeze({ ...readingOf(reading), ...privacyOf(house) })
     this.signals = signalsOf(house, options, this.trail)
     this.vault = shownVault(vault, (secret) =>
@@ -168,19 +151,20 @@ export class Haldir {
   /** What works and what does not, without asking anything outside. */
   health(): Health {
     const trail = this.#house.trail.health()
-    const { open, holds, shadow, policy, observed, faults } = this.#house
+    const { open, holds, shadow, policy, observed, faults, store } = this.#house
     const warnings = [...this.#warnings]
     if (shadow) warnings.push('shadow mode: nothing is refused')
     for (const { name, problems } of this.surface().tools) {
       if (problems.length > 0) warnings.push(`calls of \`${name}\` are refused: ${problems.join('; ')}`)
     }
-    const signs = trail.checkpoints?.failing !== true
+    const works = store.health.ok && trail.checkpoints?.failing !== true
     return {
-      ok: open && trail.waiting === 0 && trail.unrecorded === 0 && holds.owed === 0 && signs,
+      ok: open && trail.waiting === 0 && trail.unrecorded === 0 && holds.owed === 0 && works,
       open,
       mode: shadow ? 'shadow' : 'enforce',
       ...(policy ? { policyHash: policy.hash } : {}),
       trail,
+      store: { ok: store.health.ok },
       owed: holds.owed,
       observed: Object.fromEntries(observed),
       warnings,
@@ -190,8 +174,7 @@ export class Haldir {
 
   /** Ends holds whose lease is over, at most `limit`: reserved ones are released, running ones counted as spent. */
   async sweep(limit = 1_000): Promise<Expired> {
-    const { store, trail } = this.#house
-    const { approvals } = this.#house
+    const { store, trail, approvals } = this.#house
     await approvals?.expire(limit)
     const expired = await this.#ask(() => store.expire(limit), 'store.expire')
     // What was authorized and never captured has an intent in the trail: it is closed. What was set aside while people
@@ -241,7 +224,7 @@ export class Haldir {
     } finally {
       this.#house.reports?.close()
       this.#house.egress.close()
-      await leaveStore(this.#house.store)
+      await this.#house.store.close?.()
     }
   }
 

@@ -9,6 +9,7 @@ import type { CheckedOptions } from './haldir-options.ts'
 import type { House } from './pass.ts'
 import { Recorder } from './recorder.ts'
 import { Reports } from './reporting.ts'
+import { mindedStore, StoreHealth } from './store-health.ts'
 import type { Store } from './stores/store.ts'
 import { FINGERPRINT_KEY } from './vault/kept-keys.ts'
 import { SealedVault } from './vault/vault.ts'
@@ -18,9 +19,11 @@ import { WrittenTrail } from './watch/trail.ts'
 import type { TrailParts } from './watch/trail-parts.ts'
 
 /** `warn`: what an operator should know. */
-export function assemble(options: CheckedOptions, warn: (warning: string) => void): House {
-  const { clock, ids, store, deadlineMs, leaseMs, shadow, apart, guards, detection, standing, policy } = options
+export function assemble(given: CheckedOptions, warn: (warning: string) => void): House {
+  const { clock, ids, deadlineMs, leaseMs, shadow, apart, guards, detection, standing, policy } = given
   const faults = new Faults()
+  const store = mindedStore(given.store, new StoreHealth(faults), () => leaveStore(given.store))
+  const options = { ...given, store }
   // Nothing happens for an entry when nobody watches.
   const observe = options.signals && ((draft: Draft, at: number) => house.signals?.observe(draft, at))
   const trail = trailOf(options, faults, observe)
@@ -29,7 +32,7 @@ export function assemble(options: CheckedOptions, warn: (warning: string) => voi
   const fingerprintKeys = new DigestKeys((tenant) => vault.kept.of(tenant, FINGERPRINT_KEY), clock, unsealed)
   const reports = options.telemetry && new Reports(options.telemetry, clock, faults)
   reports?.watch(options.name, trail)
-  joinStore(store)
+  joinStore(given.store)
   const house: House = {
     clock,
     ids,
@@ -105,7 +108,7 @@ function joinStore(store: Store): void {
   users.set(store, (users.get(store) ?? 0) + 1)
 }
 
-export async function leaveStore(store: Store): Promise<void> {
+async function leaveStore(store: Store): Promise<void> {
   const left = (users.get(store) ?? 1) - 1
   users.set(store, left)
   if (left === 0) await store.close?.()

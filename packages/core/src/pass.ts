@@ -21,9 +21,10 @@ import type { Amount } from './money.ts'
 import type { Recorder } from './recorder.ts'
 import { type CallReport, type Reports, verdictOf } from './reporting.ts'
 import type { Signals } from './signals/signals.ts'
+import type { MindedStore } from './store-health.ts'
 import type { StoreWatch } from './store-watch.ts'
 import type { Consent } from './stores/approvals.ts'
-import type { Charge, Store } from './stores/store.ts'
+import type { Charge } from './stores/store.ts'
 import type { Detection } from './vault/detection.ts'
 import type { Redactor } from './vault/redact.ts'
 import type { SealedVault } from './vault/vault.ts'
@@ -71,7 +72,7 @@ export interface Belongings {
 export interface House {
   readonly clock: Clock
   readonly ids: () => string
-  readonly store: Store
+  readonly store: MindedStore
   readonly trail: WrittenTrail
   readonly vault: SealedVault
   /** The keys that calls are digested with, and recorded values are fingerprinted with. */

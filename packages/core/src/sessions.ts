@@ -6,7 +6,7 @@ import { type Duration, parseDuration } from './duration.ts'
 import { ConfigError, Denied, HaldirError, Unavailable } from './errors.ts'
 import { fetchFor } from './fetch.ts'
 import { checkWithin, DEEPEST, type Leave, leaveOf } from './gate/leaves.ts'
-import { asParents, type BudgetLine, budgetLines } from './gate/meters.ts'
+import { asParents, type BudgetLine, budgetLines, keysOf } from './gate/meters.ts'
 import {
   type DelegateOptions,
   type FetchOptions,
@@ -150,7 +150,10 @@ export class Sessions implements SessionActs {
   budget(session: Session): Promise<readonly BudgetLine[]> {
     const { store, standing } = this.#house
     const meters = standing.lasting(session.leaves)
-    const read = () => this.#ask(() => budgetLines(store, meters), 'store.meters.read')
+    const read = async () => {
+      const states = await this.#ask(() => store.meters.read(keysOf(meters)), 'store.meters.read')
+      return budgetLines(meters, states)
+    }
     // In shadow mode nothing limits a session whose meters can't be read.
     return this.#shadowed(read, [])
   }

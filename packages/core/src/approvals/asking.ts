@@ -4,7 +4,7 @@ import { ask, disregard } from '../clock.ts'
 import { HaldirError, Unavailable } from '../errors.ts'
 import { bindingOf, grantText } from '../gate/approvals/binding.ts'
 import { timeoutOf } from '../gate/approvals/terms.ts'
-import { budgetLines } from '../gate/meters.ts'
+import { budgetLines, keysOf } from '../gate/meters.ts'
 import { type Session, whyOver } from '../gate/sessions.ts'
 import type { GovernedTool } from '../governor.ts'
 import { onceKey, sentence } from '../judge.ts'
@@ -149,7 +149,8 @@ async function budgetOf(
 ): Promise<{ readonly amounts: readonly Amount[]; readonly short: Refusal | undefined } | Refusal> {
   const { house, meters, charges } = pass
   if (meters.length === 0) return { amounts: [], short: undefined }
-  const lines = await ask(() => budgetLines(house.store, meters), house.deadlineMs, house.clock, 'store.meters.read')
+  const read = () => house.store.meters.read(keysOf(meters))
+  const lines = budgetLines(meters, await ask(read, house.deadlineMs, house.clock, 'store.meters.read'))
   const least = new Map<string, bigint>()
   let short: Refusal | undefined
   for (const [index, { unit, left }] of lines.entries()) {

@@ -3,7 +3,7 @@ import { ask, background, type Clock, isPromise, type MaybePromise, within } fro
 import { Unavailable } from '../errors.ts'
 import type { Journal, Owed } from '../journal/journal.ts'
 import { Amount, asAmount } from '../money.ts'
-import type { Charge, MeterKey, Settlement, Store } from '../stores/store.ts'
+import type { Charge, MeterKey, MeterState, Settlement, Store } from '../stores/store.ts'
 import type { Window } from '../stores/window.ts'
 import type { Budget } from './scopes.ts'
 
@@ -57,9 +57,16 @@ export function asParents(meters: readonly Meter[]): Meter[] {
   })
 }
 
-/** Reads meters as people ask for them. A session's meter that is missing is not zero: throws `Unavailable`. */
-export async function budgetLines(store: Store, meters: readonly Meter[]): Promise<readonly BudgetLine[]> {
-  const states = await store.meters.read(meters.map(({ at }) => at))
+/** How the store is asked for meters. */
+export function keysOf(meters: readonly Meter[]): readonly MeterKey[] {
+  return meters.map(({ at }) => at)
+}
+
+/** Meters that were read, as people ask for them. One of a session that is missing is not zero: throws `Unavailable`. */
+export function budgetLines(
+  meters: readonly Meter[],
+  states: readonly (MeterState | undefined)[],
+): readonly BudgetLine[] {
   if (!Array.isArray(states)) throw new Unavailable('`store.meters.read` answered nonsense')
   return meters.map(({ unit, rule, at: { key, window } }, index): BudgetLine => {
     const state = states[index]
@@ -210,7 +217,7 @@ export class Holds {
     try {
       const answer = this.#tell(owed)
       if (!isPromise(answer)) return this.#delivered(owed, again, answer)
-      return within(answer, deadlineMs, clock, 'store.settle').then(
+      return within(answer, deadlineMs, clock, `store.${owed.end}`).then(
         (settlement) => this.#delivered(owed, again, settlement),
         (error) => this.#owe(owed, again, error),
       )
@@ -227,14 +234,15 @@ export class Holds {
 
   /** A store that answers nonsense has not taken it. */
   #delivered(owed: Owed, again: boolean, answer: Settlement): Settlement | undefined {
-    if (!STATES.has(answer?.state)) return this.#owe(owed, again, new Unavailable('`store.settle` answered nonsense'))
+    if (!STATES.has(answer?.state))
+      return this.#owe(owed, again, new Unavailable(`\`store.${owed.end}\` answered nonsense`))
     if (this.#isStale(owed, again)) return answer
     if (this.#owed.delete(owed.call)) this.#journaled((journal) => journal.paid(owed.call))
     return answer
   }
 
   #owe(owed: Owed, again: boolean, error: unknown): undefined {
-    this.#parts.failed('store.settle', error)
+    this.#parts.failed(`store.${owed.end}`, error)
     if (this.#isStale(owed, again)) return
     if (this.#owed.get(owed.call) !== owed) this.#journaled((journal) => journal.keep(owed))
     // Behind the others: what is never taken keeps nobody from being tried.

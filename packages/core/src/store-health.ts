@@ -1,0 +1,155 @@
+/** Whether the store answers. Every verb that a haldir asks of its store passes here, whoever asks. */
+import { isPromise, type MaybePromise, whenGivenUp } from './clock.ts'
+import { ConfigError, HaldirError, Unavailable } from './errors.ts'
+import type { Faults } from './faults.ts'
+import type { Hint, Store } from './stores/store.ts'
+
+type Verb = (...args: unknown[]) => unknown
+type Groups = Pick<Store, 'session' | 'meters' | 'hold' | 'secret' | 'writer' | 'approval'>
+
+/** The verbs that stand in groups. */
+const GROUPS: { readonly [Group in keyof Groups]: Record<keyof Groups[Group], true> } = {
+  session: { create: true, get: true, extend: true, revokeTree: true, suspendTree: true, resumeTree: true },
+  meters: { read: true },
+  hold: { get: true },
+  secret: { put: true, get: true, list: true, rewrap: true, used: true, delete: true },
+  writer: { put: true, list: true },
+  approval: {
+    request: true,
+    get: true,
+    find: true,
+    list: true,
+    change: true,
+    use: true,
+    expire: true,
+    due: true,
+    shown: true,
+    later: true,
+    note: true,
+  },
+}
+
+export class StoreHealth {
+  /** Whether the last thing that the store did was to answer. */
+  ok = true
+  readonly #faults: Faults
+
+  constructor(faults: Faults) {
+    this.#faults = faults
+  }
+
+  /** What a verb has answered. At once: a field is written. Later: it counts when it is there, or nobody waits any more. */
+  heard<T>(part: string, answer: MaybePromise<T>): MaybePromise<T> {
+    if (!isPromise(answer)) {
+      this.ok = true
+      return answer
+    }
+    let waited = true
+    const heard = Promise.resolve(answer).then(
+      (value) => {
+        // What comes after the deadline is no sign of a store in good order.
+        if (waited) this.ok = true
+        return value
+      },
+      (error) => {
+        throw waited ? this.failed(part, error) : error
+      },
+    )
+    whenGivenUp(heard, (error) => {
+      waited = false
+      this.failed(part, error)
+    })
+    return heard
+  }
+
+  /** Counts what a verb threw, and answers what is to be thrown on. */
+  failed(part: string, error: unknown): unknown {
+    if (HaldirError.isInstance(error) && error.code !== 'unavailable') {
+      // A refusal is an answer. What the developer wrote wrongly says nothing of the store.
+      if (!ConfigError.isInstance(error)) this.ok = true
+      return error
+    }
+    this.ok = false
+    const known = typeof error === 'object' && error !== null ? error : new Unavailable(`\`${part}\` failed`)
+    this.#faults.count(part, known)
+    return known
+  }
+}
+
+/** A store whose health is kept. */
+export interface MindedStore extends Store {
+  readonly health: StoreHealth
+}
+
+/** The same store, with its health kept. `close` is called in place of its own. */
+export function mindedStore(store: Store, health: StoreHealth, close: () => Promise<void>): MindedStore {
+  // Verbs are looked up when they are called: a store may be a proxy of one that is not open yet.
+  const groups = Object.entries(GROUPS).map(([group, verbs]) => {
+    const minded = Object.keys(verbs).map((verb): [string, Verb] => {
+      const part = `store.${group}.${verb}`
+      return [
+        verb,
+        (...args) => {
+          try {
+            const target = store[group as keyof Groups] as unknown as Record<string, Verb>
+            return health.heard(part, target[verb]?.(...args))
+          } catch (error) {
+            throw health.failed(part, error)
+          }
+        },
+      ]
+    })
+    return [group, Object.fromEntries(minded)]
+  })
+  // Those that calls pass on their way are written out: their arguments need no list.
+  const minded: Omit<MindedStore, 'watch'> = {
+    health,
+    ...(Object.fromEntries(groups) as unknown as Groups),
+    admit(request) {
+      try {
+        return health.heard('store.admit', store.admit(request))
+      } catch (error) {
+        throw health.failed('store.admit', error)
+      }
+    },
+    reserve(request) {
+      try {
+        return health.heard('store.reserve', store.reserve(request))
+      } catch (error) {
+        throw health.failed('store.reserve', error)
+      }
+    },
+    settle(request) {
+      try {
+        return health.heard('store.settle', store.settle(request))
+      } catch (error) {
+        throw health.failed('store.settle', error)
+      }
+    },
+    cancel(call) {
+      try {
+        return health.heard('store.cancel', store.cancel(call))
+      } catch (error) {
+        throw health.failed('store.cancel', error)
+      }
+    },
+    renew(calls, leaseMs) {
+      try {
+        return health.heard('store.renew', store.renew(calls, leaseMs))
+      } catch (error) {
+        throw health.failed('store.renew', error)
+      }
+    },
+    expire(limit) {
+      try {
+        return health.heard('store.expire', store.expire(limit))
+      } catch (error) {
+        throw health.failed('store.expire', error)
+      }
+    },
+    close,
+  }
+  // Hints are no answers; one that has none to give has no such verb.
+  const watch = () => store.watch && ((listener: (hint: Hint) => void) => store.watch?.(listener))
+  return Object.defineProperty(minded, 'watch', { get: watch }) as MindedStore
+}
