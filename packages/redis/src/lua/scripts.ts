@@ -1,13 +1,10 @@
 /** Every script of the store, composed of its parts. */
 import { createHash } from 'node:crypto'
+import { ADMIT, ADMIT_MANY, ASKED, EACH_OPEN, LIFE, ONCE, OPEN } from './admits.ts'
 import { APPROVAL, APPROVALS, CHANGE, CONSENT, END, REQUEST, USE } from './approvals.ts'
 import { DECIMAL, MINUS, RATES, TIME } from './ground.ts'
 import {
-  ADMIT,
-  ADMIT_MANY,
-  ASKED,
   CANCEL,
-  EACH_OPEN,
   EDGE,
   ENDING,
   EXPIRE,
@@ -15,9 +12,6 @@ import {
   HOLD,
   HOLD_TEXT,
   HOLDS,
-  LIFE,
-  ONCE,
-  OPEN,
   RATED,
   READ,
   RENEW,
