@@ -233,7 +233,7 @@ describe('when a part fails', () => {
     expect(refused.message).not.toContain('C-77001')
     expect([ran, entries('intent')]).toEqual([[], []])
     expect(entries('refusal')).toMatchObject([{ code: 'unavailable' }])
-    expect(haldir.health().faults.map(({ part }) => part)).toEqual(['record'])
+    expect(haldir.health().faults.map(({ part }) => part)).toEqual(['store.secret.put', 'record'])
     down = false
     await pay(refund)
     expect(ran).toEqual([refund])
