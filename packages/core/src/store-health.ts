@@ -1,8 +1,8 @@
 /** Whether the store answers. Every verb that a haldir asks of its store passes here, whoever asks. */
 import { isPromise, type MaybePromise, whenGivenUp } from './clock.ts'
-import { ConfigError, HaldirError, Unavailable } from './errors.ts'
+import { HaldirError, Unavailable } from './errors.ts'
 import type { Faults } from './faults.ts'
-import type { Hint, Store } from './stores/store.ts'
+import type { AdmitRequest, Hint, SettleRequest, Store } from './stores/store.ts'
 
 type Verb = (...args: unknown[]) => unknown
 type Groups = Pick<Store, 'session' | 'meters' | 'hold' | 'secret' | 'writer' | 'approval'>
@@ -64,11 +64,8 @@ export class StoreHealth {
 
   /** Counts what a verb threw, and answers what is to be thrown on. */
   failed(part: string, error: unknown): unknown {
-    if (HaldirError.isInstance(error) && error.code !== 'unavailable') {
-      // A refusal is an answer. What the developer wrote wrongly says nothing of the store.
-      if (!ConfigError.isInstance(error)) this.ok = true
-      return error
-    }
+    // A refusal is an answer, and what the developer wrote wrongly never came so far: neither says how the store is.
+    if (HaldirError.isInstance(error) && error.code !== 'unavailable') return error
     this.ok = false
     const known = typeof error === 'object' && error !== null ? error : new Unavailable(`\`${part}\` failed`)
     this.#faults.count(part, known)
@@ -83,73 +80,36 @@ export interface MindedStore extends Store {
 
 /** The same store, with its health kept. `close` is called in place of its own. */
 export function mindedStore(store: Store, health: StoreHealth, close: () => Promise<void>): MindedStore {
+  function minded<Args extends unknown[], T>(part: string, verb: (...args: Args) => MaybePromise<T>) {
+    return (...args: Args): MaybePromise<T> => {
+      try {
+        return health.heard(part, verb(...args))
+      } catch (error) {
+        throw health.failed(part, error)
+      }
+    }
+  }
   // Verbs are looked up when they are called: a store may be a proxy of one that is not open yet.
   const groups = Object.entries(GROUPS).map(([group, verbs]) => {
-    const minded = Object.keys(verbs).map((verb): [string, Verb] => {
-      const part = `store.${group}.${verb}`
-      return [
-        verb,
-        (...args) => {
-          try {
-            const target = store[group as keyof Groups] as unknown as Record<string, Verb>
-            return health.heard(part, target[verb]?.(...args))
-          } catch (error) {
-            throw health.failed(part, error)
-          }
-        },
-      ]
-    })
-    return [group, Object.fromEntries(minded)]
+    const target = () => store[group as keyof Groups] as unknown as Record<string, Verb>
+    const all = Object.keys(verbs).map((verb) => [
+      verb,
+      minded(`store.${group}.${verb}`, (...args: unknown[]) => target()[verb]?.(...args)),
+    ])
+    return [group, Object.fromEntries(all)]
   })
-  // Those that calls pass on their way are written out: their arguments need no list.
-  const minded: Omit<MindedStore, 'watch'> = {
+  const own: Omit<MindedStore, 'watch'> = {
     health,
-    ...(Object.fromEntries(groups) as unknown as Groups),
-    admit(request) {
-      try {
-        return health.heard('store.admit', store.admit(request))
-      } catch (error) {
-        throw health.failed('store.admit', error)
-      }
-    },
-    reserve(request) {
-      try {
-        return health.heard('store.reserve', store.reserve(request))
-      } catch (error) {
-        throw health.failed('store.reserve', error)
-      }
-    },
-    settle(request) {
-      try {
-        return health.heard('store.settle', store.settle(request))
-      } catch (error) {
-        throw health.failed('store.settle', error)
-      }
-    },
-    cancel(call) {
-      try {
-        return health.heard('store.cancel', store.cancel(call))
-      } catch (error) {
-        throw health.failed('store.cancel', error)
-      }
-    },
-    renew(calls, leaseMs) {
-      try {
-        return health.heard('store.renew', store.renew(calls, leaseMs))
-      } catch (error) {
-        throw health.failed('store.renew', error)
-      }
-    },
-    expire(limit) {
-      try {
-        return health.heard('store.expire', store.expire(limit))
-      } catch (error) {
-        throw health.failed('store.expire', error)
-      }
-    },
+    ...(Object.fromEntries(groups) as Groups),
+    admit: minded('store.admit', (request: AdmitRequest) => store.admit(request)),
+    reserve: minded('store.reserve', (request: AdmitRequest) => store.reserve(request)),
+    settle: minded('store.settle', (request: SettleRequest) => store.settle(request)),
+    cancel: minded('store.cancel', (call: string) => store.cancel(call)),
+    renew: minded('store.renew', (calls: readonly string[], leaseMs: number) => store.renew(calls, leaseMs)),
+    expire: minded('store.expire', (limit: number) => store.expire(limit)),
     close,
   }
   // Hints are no answers; one that has none to give has no such verb.
   const watch = () => store.watch && ((listener: (hint: Hint) => void) => store.watch?.(listener))
-  return Object.defineProperty(minded, 'watch', { get: watch }) as MindedStore
+  return Object.defineProperty(own, 'watch', { get: watch }) as MindedStore
 }

@@ -53,10 +53,13 @@ const WORDS: Readonly<Record<string, string>> = {
   ETIMEDOUT: 'the server does not answer (`ETIMEDOUT`)',
 }
 
-/** What is wrong with the set-up, where that is known: fixed words, since what the server says may repeat values. */
-export function inWords(error: unknown): string | undefined {
+/** What failed and, where the set-up is known to be wrong, why: in fixed words, since what the server says may repeat values. */
+export function failure(what: string, error: unknown): Unavailable {
   const { code } = (error ?? {}) as { readonly code?: unknown }
-  return typeof code === 'string' && Object.hasOwn(WORDS, code) ? WORDS[code] : undefined
+  const why = typeof code === 'string' && Object.hasOwn(WORDS, code) ? `: ${WORDS[code]}` : ''
+  const state = stateOf(error)
+  const cause = state === undefined ? error : new Error(`PostgreSQL answered with SQLSTATE ${state}`)
+  return new Unavailable(what + why, { cause })
 }
 
 /** Another transaction was in the way: the same may well succeed at once. */

@@ -1,7 +1,7 @@
 /** The tables and functions, as numbered migrations: text that runs once, whoever applies it. */
 import { type Clock, systemClock } from '@haldir/core'
 import { check, checkKeys, Unavailable } from '@haldir/core/store'
-import { ask, inWords, type PostgresClient, stateOf } from './client.ts'
+import { ask, failure, type PostgresClient, stateOf } from './client.ts'
 import { ACT } from './sql/act.ts'
 import { APPROVALS } from './sql/approvals.ts'
 import { DELIVERIES } from './sql/deliveries.ts'
@@ -112,13 +112,10 @@ export async function prepare(client: PostgresClient, schema: string, own: boole
   } catch (cause) {
     if (cause instanceof Unavailable) throw cause
     const state = stateOf(cause)
-    const plain = inWords(cause)
-    if (plain) throw new Unavailable(`the schema \`${schema}\` could not be prepared: ${plain}`)
     if (state === 'HAL01') throw newer(schema)
     if (state === '42P01' || state === '3F000') throw behind(schema)
     if (state === 'HAL06') throw new Unavailable('Haldir needs PostgreSQL 13 or later and a database in UTF8')
-    const safe = state === undefined ? cause : new Error(`PostgreSQL answered with SQLSTATE ${state}`)
-    throw new Unavailable(`the schema \`${schema}\` could not be prepared`, { cause: safe })
+    throw failure(`the schema \`${schema}\` could not be prepared`, cause)
   }
 }
 

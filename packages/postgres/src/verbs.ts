@@ -1,7 +1,7 @@
 /** One verb, one statement: each is a call of a function in the database, which answers with the time it was done at. */
 import { type Clock, systemClock } from '@haldir/core'
 import { steadyTime, Unavailable } from '@haldir/core/store'
-import { ask, inWords, isConflict, type PostgresClient, stateOf } from './client.ts'
+import { ask, failure, isConflict, type PostgresClient } from './client.ts'
 import { inSchema, prepare } from './migrations.ts'
 
 /** `all`: the verb has answered the time alone, which says that every operation was admitted. */
@@ -107,10 +107,5 @@ interface Time {
 
 /** What a verb rejects with: of what the server said only its code, since the rest may repeat values. */
 export function unavailable(cause: unknown): Error {
-  if (cause instanceof Unavailable) return cause
-  const plain = inWords(cause)
-  if (plain) return new Unavailable(`PostgreSQL could not carry this out: ${plain}`)
-  const state = stateOf(cause)
-  const safe = state === undefined ? cause : new Error(`PostgreSQL answered with SQLSTATE ${state}`)
-  return new Unavailable('PostgreSQL could not carry this out', { cause: safe })
+  return cause instanceof Unavailable ? cause : failure('PostgreSQL could not carry this out', cause)
 }

@@ -15,7 +15,7 @@ afterAll(async () => {
 })
 
 const SUMS = `
-local function whole(number) return string.format('%d', number) end
+local function whole(number) return string.format('%.0f', number) end
 ${DECIMAL}${MINUS}
 local answers = {}
 for index = 1, #ARGV, 2 do
@@ -26,7 +26,7 @@ end
 return answers`
 
 const LEAKS = `
-local function whole(number) return string.format('%d', number) end
+local function whole(number) return string.format('%.0f', number) end
 local now
 local base = KEYS[1]
 ${DECIMAL}${MINUS}${RATES}

@@ -10,7 +10,8 @@
 export const TIME: string = `
 local base = string.sub(KEYS[1], 1, -6)
 
-local function whole(number) return string.format('%d', number) end
+-- Not %d: where a long has 32 bits it would cut off what a time is.
+local function whole(number) return string.format('%.0f', number) end
 
 -- Invariant: no script runs while its keys are on their way to another server of a cluster: those that are there already
 -- would look as if the others had never been. A server of which one key is here and one is not refuses, in such a slot, to
