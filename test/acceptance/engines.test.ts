@@ -109,6 +109,7 @@ describe.each([REDIS, POSTGRES])('between replicas and $name', { timeout: 120_00
   const { unable } = own
   const engine = engineFor(own)
 
+  /** The deadline has to leave a busy machine the time to connect, which is not what is tested. */
   async function scene(deadline: `${number}ms`) {
     const wire = await wireTo(engine().server?.port ?? 0)
     cleanup.push(() => wire.close())
@@ -131,7 +132,7 @@ describe.each([REDIS, POSTGRES])('between replicas and $name', { timeout: 120_00
 
   it.skipIf(unable)('a wire that is too slow refuses within the deadline, and holds nothing in the end', async () => {
     proves('invariant-6')
-    const { wire, far, pay, standing, settled } = await scene('250ms')
+    const { wire, far, pay, standing, settled } = await scene('1000ms')
     expect(await pay()).toBe('paid')
     wire.delayMs = 2_000
     const began = performance.now()
@@ -151,7 +152,7 @@ describe.each([REDIS, POSTGRES])('between replicas and $name', { timeout: 120_00
     'an answer that is lost charges nothing: not for the call that was refused, not twice',
     async () => {
       proves('invariant-3', 'invariant-6')
-      const { wire, far, pay, standing, settled } = await scene('400ms')
+      const { wire, far, pay, standing, settled } = await scene('1000ms')
       expect(await pay()).toBe('paid')
       for (let turn = 0; turn < 3; turn++) {
         wire.deaf = true
