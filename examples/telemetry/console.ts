@@ -21,11 +21,10 @@ metrics.setGlobalMeterProvider(meters)
 /** Ids differ from run to run: what is printed of them is nothing. */
 const PRIVATE = new Set(['haldir.call.id', 'haldir.session.id', 'gen_ai.tool.type', 'gen_ai.operation.name'])
 
-/** The spans as a tree, in the order in which they began, with what stands on them. */
+/** The spans as a tree, in the order in which they ended, with what stands on them. */
 export function printSpans(parent?: string, indent = ''): void {
   const under = spans.getFinishedSpans().filter((span) => span.parentSpanContext?.spanId === parent)
-  const began = ({ startTime: [seconds, nanos] }: (typeof under)[number]) => seconds * 1e9 + nanos
-  for (const span of under.toSorted((a, b) => began(a) - began(b))) {
+  for (const span of under) {
     console.log(indent + span.name)
     for (const [name, value] of Object.entries(span.attributes)) {
       if (!PRIVATE.has(name) && name !== 'gen_ai.tool.name') console.log(`${indent}    ${name} = ${value}`)
