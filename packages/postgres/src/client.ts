@@ -12,9 +12,16 @@ export interface PostgresClient {
   on?(event: 'error' | 'acquire', listener: (...told: never[]) => void): unknown
 }
 
+/** A statement with a `name` is parsed by the server once for each connection, where the client is a pool. */
+export interface Statement {
+  readonly text: string
+  readonly name?: string | undefined
+}
+
 /** A connection of a pool. */
 export interface Connection {
   query(text: string, values?: unknown[]): PromiseLike<{ readonly rows: unknown[] }>
+  query(statement: Statement, values: unknown[]): PromiseLike<{ readonly rows: unknown[] }>
   release(destroy?: boolean): void
   on(event: string, listener: (told: { readonly payload?: string }) => void): unknown
   removeAllListeners?(event: string): unknown
@@ -69,12 +76,21 @@ export function isConflict(error: unknown): boolean {
 }
 
 /**
+ * What is between us and the server has given the statement to another connection than the one it was prepared on: there
+ * nobody knows it, or it is there already. Nothing was carried out.
+ */
+export function isUnprepared(error: unknown): boolean {
+  const state = stateOf(error)
+  return state === '26000' || state === '42P05'
+}
+
+/**
  * Sends one statement. Without an answer in `ms` it rejects and the connection is closed, so that one that hangs does
  * not stay in the pool: then nobody knows whether the statement was carried out.
  */
 export async function ask(
   client: PostgresClient,
-  text: string,
+  statement: Statement,
   values: unknown[],
   ms: number,
   clock: Clock,
@@ -89,6 +105,7 @@ export async function ask(
       reject(new Unavailable('PostgreSQL did not answer in time'))
     })
   })
+  const { text, name } = statement
   const work = async () => {
     if (client.connect === undefined) return (await client.query(text, values)).rows
     own = await connection(client)
@@ -98,7 +115,7 @@ export async function ask(
       throw new Unavailable('PostgreSQL did not answer in time')
     }
     try {
-      const { rows } = await own.query(text, values)
+      const { rows } = await (name === undefined ? own.query(text, values) : own.query(statement, values))
       if (!late) own.release()
       return rows
     } catch (error) {

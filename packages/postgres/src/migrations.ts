@@ -101,11 +101,11 @@ const MIGRATE_MS = 60_000
 export async function prepare(client: PostgresClient, schema: string, own: boolean, clock: Clock): Promise<void> {
   try {
     if (own) {
-      await ask(client, textOf(schema), [], MIGRATE_MS, clock)
+      await ask(client, { text: textOf(schema) }, [], MIGRATE_MS, clock)
       return
     }
     const text = inSchema('SELECT coalesce(max(number), 0)::text AS number FROM haldir.migrations', schema)
-    const [row] = (await ask(client, text, [], MIGRATE_MS, clock)) as { number: string }[]
+    const [row] = (await ask(client, { text }, [], MIGRATE_MS, clock)) as { number: string }[]
     const number = Number(row?.number)
     if (number > MIGRATIONS.length) throw newer(schema)
     if (number < MIGRATIONS.length) throw behind(schema)

@@ -43,7 +43,7 @@ export function postgresSink(client: PostgresClient, options: PostgresSinkOption
       ready = undefined
       throw error
     }
-    return ask(client, inSchema(text, schema), values, timeoutMs, systemClock)
+    return ask(client, { text: inSchema(text, schema) }, values, timeoutMs, systemClock)
   }
 
   async function rows(text: string, values: unknown[]): Promise<readonly unknown[]> {

@@ -17,6 +17,11 @@ import { Watch } from './watch.ts'
 export interface PostgresStoreOptions extends SchemaOptions {
   /** `false`: somebody else applies `migrationSql()`; the store only looks whether it is there. */
   readonly migrate?: boolean
+  /**
+   * `false`: every statement is sent as if it were the first, for a pooler that can't carry prepared ones or is slower
+   * for them. Where it can't, the store notices, and does the same from then on.
+   */
+  readonly prepare?: boolean
   /** How long a statement may take, in milliseconds; 5,000 unless given. Afterwards its connection is closed. */
   readonly timeoutMs?: number
   /** Rules the store's time in place of the server's clock: for tests. */
@@ -34,11 +39,11 @@ export type PostgresStore = Store & Required<Pick<Store, 'watch'>> & { close(): 
  * @throws ConfigError `invalid-option`
  */
 export function postgresStore(client: PostgresClient, options: PostgresStoreOptions = {}): PostgresStore {
-  checkKeys(options, ['schema', 'migrate', 'timeoutMs', 'clock', 'random'], 'options of `postgresStore`')
-  const { migrate = true, timeoutMs = 5_000, clock, random = Math.random } = options
+  checkKeys(options, ['schema', 'migrate', 'prepare', 'timeoutMs', 'clock', 'random'], 'options of `postgresStore`')
+  const { migrate = true, prepare = true, timeoutMs = 5_000, clock, random = Math.random } = options
   check('timeoutMs', Number.isFinite(timeoutMs) && timeoutMs > 0, 'is a positive number of milliseconds')
   const schema = schemaOf(options.schema ?? 'haldir')
-  const all = verbs({ client, schema, clock, migrate, timeoutMs, random })
+  const all = verbs({ client, schema, clock, migrate, prepare, timeoutMs, random })
   const lane = new Lane(all)
   const watch = new Watch(client, schema, clock ?? systemClock)
   hear(client)

@@ -1,7 +1,8 @@
 /** One verb, one statement: each is a call of a function in the database, which answers with the time it was done at. */
+import { createHash } from 'node:crypto'
 import { type Clock, systemClock } from '@haldir/core'
 import { steadyTime, Unavailable } from '@haldir/core/store'
-import { ask, failure, isConflict, type PostgresClient } from './client.ts'
+import { ask, failure, isConflict, isUnprepared, type PostgresClient, type Statement } from './client.ts'
 import { inSchema, prepare } from './migrations.ts'
 
 /** `all`: the verb has answered the time alone, which says that every operation was admitted. */
@@ -20,6 +21,8 @@ export interface VerbOptions {
   /** Its time is sent, in place of the server's. */
   readonly clock: Clock | undefined
   readonly migrate: boolean
+  /** Whether statements stay prepared on their connections, as long as that works. */
+  readonly prepare: boolean
   readonly timeoutMs: number
   readonly random: () => number
 }
@@ -29,7 +32,7 @@ const TRIES = 10
 /** The part of the time passed in this process that counts: its clock may be a little fast. */
 const SLOWER = 0.999
 
-export function verbs({ client, schema, clock, migrate, timeoutMs, random }: VerbOptions): Verbs {
+export function verbs({ client, schema, clock, migrate, prepare: named, timeoutMs, random }: VerbOptions): Verbs {
   const own = clock ?? systemClock
   const sent = clock && steadyTime(clock)
   let ready: Promise<void> | undefined
@@ -48,9 +51,22 @@ export function verbs({ client, schema, clock, migrate, timeoutMs, random }: Ver
     if (known === undefined || at >= known) seen = { at, tick: own.monotonic() }
   }
 
-  async function once(text: string, valuesAt: (time: Time) => unknown[]): Promise<Answer> {
+  let keeping = named
+  async function send(statement: Statement, values: unknown[]): Promise<readonly unknown[]> {
+    if (keeping) {
+      try {
+        return await ask(client, statement, values, timeoutMs, own)
+      } catch (error) {
+        if (!isUnprepared(error)) throw error
+        keeping = false
+      }
+    }
+    return ask(client, { text: statement.text }, values, timeoutMs, own)
+  }
+
+  async function once(statement: Statement, valuesAt: (time: Time) => unknown[]): Promise<Answer> {
     const time = { ...(sent && { sent: sent() }), ...(seen && { seen: least() }) }
-    const [row] = await ask(client, text, valuesAt(time), timeoutMs, own)
+    const [row] = await send(statement, valuesAt(time))
     // Text, and read here: what a client makes of JSON depends on how it was set up.
     const answer = JSON.parse((row as { answer: string }).answer) as Answer | number
     const told = typeof answer === 'number' ? { at: answer, all: true } : answer
@@ -58,11 +74,11 @@ export function verbs({ client, schema, clock, migrate, timeoutMs, random }: Ver
     return told
   }
 
-  async function patiently(text: string, valuesAt: (time: Time) => unknown[]): Promise<Answer> {
+  async function patiently(statement: Statement, valuesAt: (time: Time) => unknown[]): Promise<Answer> {
     await prepared()
     for (let tries = 1; ; tries++) {
       try {
-        return await once(text, valuesAt)
+        return await once(statement, valuesAt)
       } catch (error) {
         if (!isConflict(error) || tries >= TRIES) throw error
         await new Promise<void>((wake) => void own.setTimeout(wake, random() * 2 * tries))
@@ -81,18 +97,23 @@ export function verbs({ client, schema, clock, migrate, timeoutMs, random }: Ver
     }
   }
 
-  const texts = new Map<string, string>()
-  /** The text of a call, made once for each verb. */
-  function textOf(verb: string, parameters: string): string {
-    const text = texts.get(verb) ?? inSchema(`SELECT haldir.${verb}(${parameters})::text AS answer`, schema)
-    texts.set(verb, text)
-    return text
+  const statements = new Map<string, Statement>()
+  /** The call of a function, made once for each verb. */
+  function statementOf(verb: string, parameters: string): Statement {
+    const known = statements.get(verb)
+    if (known) return known
+    const text = inSchema(`SELECT haldir.${verb}(${parameters})::text AS answer`, schema)
+    // Invariant: one name, one text, whatever version of this package others on the same connections have.
+    const statement = { text, name: `haldir_${createHash('sha256').update(text).digest('hex').slice(0, 32)}` }
+    statements.set(verb, statement)
+    return statement
   }
 
   return {
-    call: (verb, body) => patiently(textOf(verb, '$1::text::jsonb'), (time) => [JSON.stringify({ ...body, ...time })]),
+    call: (verb, body) =>
+      patiently(statementOf(verb, '$1::text::jsonb'), (time) => [JSON.stringify({ ...body, ...time })]),
     admitOne: (values) =>
-      patiently(textOf('admit_one', '$1, $2, $3, $4, $5, $6, $7, $8'), (time) => [
+      patiently(statementOf('admit_one', '$1, $2, $3, $4, $5, $6, $7, $8'), (time) => [
         ...values,
         time.sent ?? null,
         time.seen ?? null,

@@ -3,13 +3,9 @@
 /**
  * Runs operations one after the other, as if each were alone. Everything they will touch is locked first, in one order for
  * all, so that nobody waits in a circle. A refused one changes nothing: all of it is looked at before anything is changed.
- *
- * Plans are kept by connections, and one made while a table was small must not read all of it when it has grown: so no plan
- * reads whole tables. Before version 18 that makes plans look dear, and dear ones would be compiled at every call.
  */
 export const ACT: string = `
-  CREATE FUNCTION haldir.act(body jsonb) RETURNS jsonb LANGUAGE plpgsql
-    SET enable_seqscan = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
+  CREATE FUNCTION haldir.act(body jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
   DECLARE
     _at bigint := haldir.now_at(body);
     _ops jsonb := body -> 'ops';

@@ -5,7 +5,7 @@
 export const PLAIN: string = `
   -- One call alone: as few statements as can be, since each costs.
   CREATE FUNCTION haldir.admit_one(_call text, _session text, _slot text, _micros bigint, _lease bigint, _memo text,
-    _sent bigint, _seen bigint) RETURNS jsonb LANGUAGE plpgsql SET enable_seqscan = off SET jit = off AS $$
+    _sent bigint, _seen bigint) RETURNS jsonb LANGUAGE plpgsql AS $$
   DECLARE
     _at bigint;
     _mark bigint;
@@ -13,8 +13,9 @@ export const PLAIN: string = `
   BEGIN
     PERFORM pg_advisory_xact_lock_shared(@lock@ + 1, hashtext(_session) & 1023);
     SELECT value, greatest(coalesce(_sent, floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint), _seen, value),
-      expires_at INTO _mark, _at, _ends FROM haldir.clock, haldir.sessions
-      WHERE id = _session AND revoked_at IS NULL AND suspended_by IS NULL
+      CASE WHEN revoked_at IS NULL AND suspended_by IS NULL THEN expires_at END
+      INTO _mark, _at, _ends FROM haldir.clock, haldir.sessions
+      WHERE one AND id = _session
         AND NOT EXISTS (SELECT FROM haldir.holds WHERE call = _call)
         AND current_setting('transaction_isolation') = 'read committed';
     IF _at < _ends THEN
@@ -37,8 +38,7 @@ export const PLAIN: string = `
   END $$;
 
   -- Several, as one set: looked at together, and either all of them fit or act looks at each.
-  CREATE FUNCTION haldir.admit_many(body jsonb) RETURNS jsonb LANGUAGE plpgsql
-    SET enable_seqscan = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
+  CREATE FUNCTION haldir.admit_many(body jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
   DECLARE
     _at bigint := haldir.now_at(body);
     _calls text[];

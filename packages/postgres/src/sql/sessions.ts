@@ -109,19 +109,22 @@ export const SESSIONS: string = `
     RETURN jsonb_build_object('at', _at, 'row', haldir.session_row(_s));
   END $$;
 
-  CREATE FUNCTION haldir.tree(_id text) RETURNS SETOF text LANGUAGE sql STABLE AS $$
-    SELECT _id UNION ALL SELECT session FROM haldir.lineage WHERE ancestor = _id
+  -- A session and all that was made from it. As one value: nothing tells how many there are before they are read.
+  CREATE FUNCTION haldir.tree(_id text) RETURNS text[] LANGUAGE sql STABLE AS $$
+    SELECT ARRAY[_id] || ARRAY(SELECT session FROM haldir.lineage WHERE ancestor = _id)
   $$;
 
   CREATE FUNCTION haldir.revoke_tree(body jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
   DECLARE
     _at bigint := haldir.now_at(body);
     _id text := body ->> 'id';
+    _tree text[];
     _ids text[];
   BEGIN
     PERFORM haldir.seize(_id);
+    _tree := haldir.tree(_id);
     WITH ended AS (
-      UPDATE haldir.sessions SET revoked_at = _at WHERE revoked_at IS NULL AND id IN (SELECT haldir.tree(_id)) RETURNING id
+      UPDATE haldir.sessions SET revoked_at = _at WHERE id = ANY (_tree) AND revoked_at IS NULL RETURNING id
     ) SELECT coalesce(array_agg(id), '{}') INTO _ids FROM ended;
     PERFORM haldir.tell('sessions', _ids);
     PERFORM haldir.mark(_at);
@@ -134,18 +137,20 @@ export const SESSIONS: string = `
     _id text := body ->> 'id';
     _rule text := body ->> 'rule';
     _chain text[];
+    _tree text[];
     _ids text[] := '{}';
   BEGIN
     PERFORM haldir.seize(_id);
+    _tree := haldir.tree(_id);
     SELECT chain INTO _chain FROM haldir.sessions WHERE id = _id;
     IF FOUND THEN
       -- Invariant: a session stands still for the nearest of itself and its ancestors that was suspended, so lifting one
       -- suspension never lifts another. Of an ancestor's suspension this one takes over what it is nearer to.
       UPDATE haldir.sessions SET suspended_by = _id, suspended_rule = _rule
-        WHERE suspended_by = ANY (_chain) AND id IN (SELECT haldir.tree(_id));
+        WHERE id = ANY (_tree) AND suspended_by = ANY (_chain);
       WITH still AS (
         UPDATE haldir.sessions SET suspended_by = _id, suspended_rule = _rule
-        WHERE suspended_by IS NULL AND id IN (SELECT haldir.tree(_id)) RETURNING id
+        WHERE id = ANY (_tree) AND suspended_by IS NULL RETURNING id
       ) SELECT coalesce(array_agg(id), '{}') INTO _ids FROM still;
     END IF;
     PERFORM haldir.tell('sessions', _ids);
