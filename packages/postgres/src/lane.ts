@@ -41,11 +41,15 @@ export class Lane {
   }
 
   /** The shorter way for what is most frequent, where all of it is. */
-  #ask(ops: readonly Operation[]): Promise<Answer> {
+  async #ask(ops: readonly Operation[]): Promise<Answer> {
     const plain = ops.map(plainly)
     const [first] = plain
-    if (plain.includes(undefined) || !first) return this.#verbs.call('act', { ops })
-    return ops.length === 1 ? this.#verbs.admitOne(first) : this.#verbs.call('admit_many', { ops })
+    if (first && !plain.includes(undefined)) {
+      if (ops.length > 1) return this.#verbs.call('admit_many', { ops })
+      const answer = await this.#verbs.admitOne(first)
+      if (answer.known !== true) return answer
+    }
+    return this.#verbs.call('act', { ops })
   }
 
   /** Answers why, when nobody knows what was carried out. */
