@@ -95,6 +95,9 @@ async function everyVerb(
   await say('approval.expire', store.approval.expire(20))
   await say('secret.put', store.secret.put(secret(s)))
   await say('secret.get', store.secret.get('t', s))
+  await say('secret.rewrap', store.secret.rewrap({ ...secret(s), keyId: 'k2' }, secret(s)))
+  await say('secret.used', store.secret.used('t', s))
+  await say('secret.delete', store.secret.delete('t', s))
   const line = `${JSON.stringify({ writer: s, seq: 0, at: '2030-01-01T00:00:00.000Z', type: 'intent' })}\n`
   await say('sink.write', sink.write(line))
   await say('sink.write, again', sink.write(line))
@@ -208,6 +211,40 @@ describe.skipIf(lack !== undefined)('a connection that has planned everything', 
       expect(Object.keys(most).length).toBeGreaterThan(38)
       expect({ which, toomuch: Object.entries(most).filter(([, rows]) => rows > FEW) }).toEqual({ which, toomuch: [] })
       await planned.close()
+    }
+  })
+
+  it('reads no table as a whole, which before version 18 looks so dear that it would be compiled at every call', async ({
+    skip,
+  }) => {
+    const own = new pg.Client({ connectionString: server.url })
+    await own.connect()
+    try {
+      const told = await own.query("LOAD 'auto_explain'").catch(() => undefined)
+      skip(!told, '`auto_explain` may be loaded by superusers alone')
+      await own.query(`SET auto_explain.log_min_duration = 0; SET auto_explain.log_nested_statements = on;
+        SET client_min_messages = log`)
+      const plans: string[] = []
+      own.on('notice', ({ message = '' }) => plans.push(message))
+      const client = { query: (text: string, values?: unknown[]) => own.query(text, values) }
+      const stores = {
+        store: postgresStore(client, { schema: 'dear' }),
+        sink: postgresSink(client, { schema: 'dear' }),
+      }
+      // Both look first whether the schema is there.
+      await stores.store.expire(1)
+      for await (const _ of stores.sink.read?.() ?? []) break
+      // As if nobody had asked for long: then a call moves it.
+      await client.query('UPDATE dear.clock SET value = 0')
+      plans.length = 0
+      const failed: string[] = []
+      for (let n = 0; n < 7; n++) await everyVerb(stores, n, (verb, failure) => failure && failed.push(verb))
+      expect(failed).toEqual([])
+      expect(plans.length).toBeGreaterThan(1_000)
+      expect(plans.filter((plan) => /Seq Scan on|^JIT/m.test(plan))).toEqual([])
+      expect(plans.some((plan) => plan.includes('UPDATE "dear".clock'))).toBe(true)
+    } finally {
+      await own.end()
     }
   })
 })

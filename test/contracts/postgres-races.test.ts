@@ -121,4 +121,43 @@ describe.skipIf(lack !== undefined)('four stores on one PostgreSQL', () => {
       WHERE slot IN ('|a', '|b', '|c') GROUP BY m.slot ORDER BY 1`)
     expect(rows).toEqual(keys.map((key) => ({ slot: `|${key}`, held: 0, used: 0 })))
   })
+
+  const ends = {
+    settle: (store: PostgresStore, call: string) => store.settle({ call }),
+    cancel: (store: PostgresStore, call: string) => store.cancel(call),
+    expire: (store: PostgresStore) => store.expire(50),
+  }
+  const counted = { settle: { used: 4n, held: 6n }, cancel: { used: 0n, held: 6n }, expire: { used: 4n, held: 6n } }
+
+  it.each(Object.keys(ends) as (keyof typeof ends)[])(
+    'admitted again when its meter has filled, and ended by `%s`, a call waits in no circle',
+    async (end) => {
+      for (const code of Object.keys(states)) delete states[code]
+      const [one, other] = stores as [PostgresStore, PostgresStore]
+      const id = `filling ${end}`
+      const meter = { key: id, window: 'total' } as const
+      const row = { id, tokenHash: id, tenant: 't', agent: 'a', scopes: [], attributes: {}, chain: [] }
+      await one.session.create({ ...row, ttlMs: 3_600_000 }, [{ ...meter, limit: 10n }])
+      const leaseMs = end === 'expire' ? 1 : 60_000
+      const request = { call: id, session: id, charges: [{ meter, micros: 4n }], leaseMs }
+      expect(await one.admit(request)).toMatchObject({ ok: true })
+      const third = await (pools[2] as pg.Pool).connect()
+      const waiting = async (count: number) => {
+        const text = `SELECT count(*)::int AS count FROM pg_stat_activity
+        WHERE datname = current_database() AND wait_event_type = 'Lock'`
+        while ((await third.query(text)).rows[0].count < count) await new Promise((wake) => setTimeout(wake, 5))
+      }
+      await third.query('BEGIN')
+      await third.query('UPDATE haldir.meters SET held = 10 WHERE slot = $1', [`|${id}`])
+      const again = one.admit(request)
+      await waiting(1)
+      const ended = ends[end](other, id)
+      await waiting(2)
+      await third.query('COMMIT')
+      third.release()
+      await Promise.all([again, ended])
+      expect(states['40P01'] ?? 0).toBe(0)
+      expect(await one.meters.read([meter])).toEqual([{ limit: 10n, ...counted[end] }])
+    },
+  )
 })

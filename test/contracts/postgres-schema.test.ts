@@ -133,7 +133,10 @@ describe.skipIf(lack !== undefined)('in PostgreSQL', () => {
       connectionString: server.url,
       options: '-c default_transaction_isolation=serializable',
     })
-    const store = postgresStore(own)
+    const row = { id: 's', tokenHash: 's', tenant: 't', agent: 'a', scopes: [], attributes: {}, chain: [] }
+    const budget = { key: 'm', window: 'total', limit: 9n } as const
+    await postgresStore(pool, { schema: 'serial' }).session.create({ ...row, ttlMs: 60_000 }, [budget])
+    const store = postgresStore(own, { schema: 'serial' })
     await expect(Promise.resolve(store.expire(1))).rejects.toMatchObject({ code: 'unavailable' })
     const charges = [{ meter: { key: 'm', window: 'total' }, micros: 1n }] as const
     const admission = store.admit({ call: 'c', session: 's', charges, leaseMs: 1 })

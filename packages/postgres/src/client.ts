@@ -5,7 +5,10 @@ import { background, Unavailable } from '@haldir/core/store'
 /** What every client offers: `pg` (a `Pool`), PGlite, and others that take a text with `$1` and answer rows. */
 export interface PostgresClient {
   query(text: string, values?: unknown[]): PromiseLike<{ readonly rows: unknown[] }>
-  /** Of a pool: one connection of its own. Without it, `listen` is needed for `watch`. */
+  /**
+   * Of a pool: one connection of its own, which takes `{ text, name }` in place of a text, as `pg` does, unless `prepare` is
+   * `false`. Without it, `listen` is needed for `watch`.
+   */
   connect?(): PromiseLike<unknown>
   /** As PGlite has it; answers how to stop. */
   listen?(channel: string, callback: (payload: string) => void): PromiseLike<(...args: never[]) => PromiseLike<void>>
@@ -105,6 +108,7 @@ export async function ask(
       reject(new Unavailable('PostgreSQL did not answer in time'))
     })
   })
+  // Older versions of `pg` write into what they are given: each query gets an object of its own.
   const { text, name } = statement
   const work = async () => {
     if (client.connect === undefined) return (await client.query(text, values)).rows
@@ -115,7 +119,7 @@ export async function ask(
       throw new Unavailable('PostgreSQL did not answer in time')
     }
     try {
-      const { rows } = await (name === undefined ? own.query(text, values) : own.query(statement, values))
+      const { rows } = await (name === undefined ? own.query(text, values) : own.query({ text, name }, values))
       if (!late) own.release()
       return rows
     } catch (error) {

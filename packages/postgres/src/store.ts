@@ -18,8 +18,8 @@ export interface PostgresStoreOptions extends SchemaOptions {
   /** `false`: somebody else applies `migrationSql()`; the store only looks whether it is there. */
   readonly migrate?: boolean
   /**
-   * `false`: every statement is sent as if it were the first, for a pooler that can't carry prepared ones or is slower
-   * for them. Where it can't, the store notices, and does the same from then on.
+   * `false`: every statement is sent as if it were the first, for a pooler that is slower for prepared ones, or a pool whose
+   * connections take texts alone. Where prepared ones get lost on the way the store notices, and does so from then on.
    */
   readonly prepare?: boolean
   /** How long a statement may take, in milliseconds; 5,000 unless given. Afterwards its connection is closed. */

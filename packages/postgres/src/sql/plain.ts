@@ -1,7 +1,7 @@
 /**
  * The most frequent of all by a shorter way: calls with one charge each on a total of their session, and nothing else. Both
- * answer the time alone when all are admitted, and leave everything else to `act`; of a call that has a hold already the one
- * says so, having changed nothing, and `act` has to be asked.
+ * answer the time alone when all are admitted, and leave everything else to `act`. Where `admit_one` must let go of its locks
+ * for that, it answers that the call is known, leaves everything as it was, and `act` has to be asked by who called it.
  */
 export const PLAIN: string = `
   -- One call alone: as few statements as can be, since each costs.
@@ -28,11 +28,11 @@ export const PLAIN: string = `
           IF _at > _mark + 200 THEN PERFORM haldir.mark(_at); END IF;
           RETURN to_jsonb(_at);
         END IF;
-        -- The call has a hold already. That is looked at by act, which may lock holds, once the meter is let go: otherwise
-        -- who ends the call at this moment and we might wait for one another.
         UPDATE haldir.meters SET held = held - _micros WHERE slot = _slot;
-        RETURN '{"known":true}';
       END IF;
+      -- A call that has a hold already is looked at by act, which waits for holds. That has to be another statement: we have
+      -- the meter locked, also where we waited for it and nothing fits any more, and who ends the call waits for the meter.
+      IF EXISTS (SELECT FROM haldir.holds WHERE call = _call) THEN RETURN '{"known":true}'; END IF;
     END IF;
     RETURN haldir.act(jsonb_strip_nulls(jsonb_build_object('sent', _sent, 'seen', _seen, 'ops', jsonb_build_array(
       jsonb_build_object('do', 'admit', 'call', _call, 'session', _session, 'lease', _lease, 'memo', _memo,

@@ -14,7 +14,7 @@ export const TIME: string = `
     IF current_setting('transaction_isolation') <> 'read committed' THEN
       RAISE EXCEPTION 'haldir needs transactions that are read committed' USING ERRCODE = 'HAL02';
     END IF;
-    SELECT value INTO _mark FROM haldir.clock;
+    SELECT value INTO _mark FROM haldir.clock WHERE one;
     -- Invariant: a clock going backwards never extends or refills anything.
     RETURN greatest(
       coalesce((body ->> 'sent')::bigint, floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint),
@@ -23,9 +23,9 @@ export const TIME: string = `
 
   CREATE FUNCTION haldir.mark(_at bigint) RETURNS void LANGUAGE plpgsql AS $$
   BEGIN
-    IF _at <= (SELECT value FROM haldir.clock) + 200 THEN RETURN; END IF;
-    PERFORM 1 FROM haldir.clock WHERE value < _at FOR UPDATE SKIP LOCKED;
-    IF FOUND THEN UPDATE haldir.clock SET value = _at WHERE value < _at; END IF;
+    IF _at <= (SELECT value FROM haldir.clock WHERE one) + 200 THEN RETURN; END IF;
+    PERFORM 1 FROM haldir.clock WHERE one AND value < _at FOR UPDATE SKIP LOCKED;
+    IF FOUND THEN UPDATE haldir.clock SET value = _at WHERE one AND value < _at; END IF;
   END $$;
 
   -- Names the window that a moment falls into. The same names as core has.
