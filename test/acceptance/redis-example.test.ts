@@ -11,18 +11,28 @@ import { redisProgram, startRedis } from '../servers/redis.ts'
 
 proves('per-session-budget', 'invariant-3', 'invariant-5')
 
+const FLAGS = ['--conditions=@haldir/source', '--disable-warning=ExperimentalWarning']
 const server = await startRedis()
 afterAll(() => server?.stop())
 
 it('two replicas share one budget and one revoke', async (context) => {
   if (!server || !redisProgram()) return skipped(context, 'there is neither `redis-server` nor `valkey-server`')
-  const flags = ['--conditions=@haldir/source', '--disable-warning=ExperimentalWarning']
   const file = join(import.meta.dirname, '../../examples/redis/main.ts')
   const env = { ...process.env, REDIS_URL: server.url }
   const folder = scratch()
-  const run = promisify(execFile)(process.execPath, [...flags, file], { env, cwd: folder.path() })
+  const run = promisify(execFile)(process.execPath, [...FLAGS, file], { env, cwd: folder.path() })
   const { stdout } = await run.finally(() => folder.remove())
   expect(stdout.split('\n')).toEqual(['charged 30', 'budget-exceeded', 'charged 20 there', 'session-revoked', ''])
+})
+
+it.each([
+  ['redis', {}, 1, 'Set REDIS_URL'],
+  ['replicas', { REDIS_URL: 'redis://127.0.0.1:1' }, 2, 'no Redis: install `redis-server`, or set `REDIS_URL`'],
+])('without a server, the example `%s` says what it needs', async (name, more, code, text) => {
+  const { REDIS_URL, ...env } = process.env
+  const file = join(import.meta.dirname, '../../examples', name, 'main.ts')
+  const run = promisify(execFile)(process.execPath, [...FLAGS, file], { env: { ...env, ...more } })
+  await expect(run).rejects.toMatchObject({ code, stderr: expect.stringContaining(text) })
 })
 
 it('another client is wrapped as the README shows', async (context) => {

@@ -53,6 +53,20 @@ const told = (haldir: Haldir) => {
 const GOOD = { ok: true, store: true }
 
 describe.each(Object.entries(WAYS))('a store that %s', (how, way) => {
+  it('rejects `close`, after which all the same nothing is taken any more and what was written stays', async () => {
+    const sink = memorySink()
+    const { haldir, soon, broken } = scene({ sinks: [sink] })
+    const look = governed(async () => 'seen', { name: 'look', scope: 'read' }, { haldir })
+    const session = await haldir.createSession({ agent: 'a', scopes: ['read'], ttl: '1h' })
+    await session.run(() => look())
+    broken.of = (part) => (part === 'store.writer.put' ? way : undefined)
+    const ends = [await soon(haldir.close()), await soon(haldir.close())]
+    expect(ends).toEqual([expect.objectContaining({ code: 'unavailable' }), ends[0]])
+    expect(await soon(session.run(() => look()))).toMatchObject({ code: 'unavailable' })
+    const types = sink.lines.map((line) => JSON.parse(line).type)
+    expect(types.slice(-3)).toEqual(['intent', 'outcome', 'writer-closed'])
+  })
+
   const last = (part: string) => (how === 'hangs' ? `\`${part}\` did not answer in time` : 'ECONNREFUSED')
 
   it('is no store in good order after `createSession`, until it answers again without any traffic', async () => {
