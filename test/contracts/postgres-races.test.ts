@@ -160,4 +160,29 @@ describe.skipIf(lack !== undefined)('four stores on one PostgreSQL', () => {
       expect(await one.meters.read([meter])).toEqual([{ limit: 10n, ...counted[end] }])
     },
   )
+
+  it.each([
+    ['alone', 1],
+    ['with others', 2],
+    ['on several meters', -1],
+  ])('a session whose end comes while a call waits for its meter admits nothing: %s', async (how, calls) => {
+    const store = first()
+    const id = `ending ${how}`
+    const meter = { key: id, window: 'total' } as const
+    const row = { id, tokenHash: id, tenant: 't', agent: 'a', scopes: [], attributes: {}, chain: [] }
+    await store.session.create({ ...row, ttlMs: 600 }, [{ ...meter, limit: 10n }])
+    const wide = { meter: { ...meter, key: `${id} day`, window: 'day', limit: 9n }, micros: 1n } as const
+    const charges = [{ meter, micros: 1n }, ...(calls < 0 ? [wide] : [])]
+    const third = await (pools[2] as pg.Pool).connect()
+    await third.query('BEGIN')
+    await third.query('UPDATE haldir.meters SET held = 0 WHERE slot = $1', [`|${id}`])
+    const all = Array.from({ length: Math.abs(calls) }, (_, n) =>
+      store.admit({ call: `${id} ${n}`, session: id, charges, leaseMs: 60_000 }),
+    )
+    await third.query('SELECT pg_sleep(0.8)')
+    await third.query('COMMIT')
+    third.release()
+    for (const one of await Promise.all(all)) expect(one).toEqual({ ok: false, refused: 'session-expired' })
+    expect(await store.meters.read([meter])).toEqual([{ limit: 10n, used: 0n, held: 0n }])
+  })
 })

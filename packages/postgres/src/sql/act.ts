@@ -77,6 +77,7 @@ export const ACT: string = `
       PERFORM 1 FROM haldir.meters WHERE slot = ANY (_slots || _held) ORDER BY slot FOR NO KEY UPDATE;
     END IF;
 
+    _at := haldir.now_again(_at, body);
     FOR _i IN 0 .. _last LOOP
       _op := _ops -> _i;
       _n := coalesce(jsonb_array_length(_op -> 'charges'), 0);

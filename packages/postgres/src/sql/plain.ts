@@ -22,11 +22,14 @@ export const PLAIN: string = `
       -- Invariant: held + used never exceeds the limit: the check and the change are one statement.
       UPDATE haldir.meters SET held = held + _micros WHERE slot = _slot AND _micros <= cap - used - held;
       IF FOUND THEN
-        INSERT INTO haldir.holds (call, session, state, lease, slots, amounts, memo)
-          VALUES (_call, _session, 'running', _at + _lease, ARRAY[_slot], ARRAY[_micros], _memo) ON CONFLICT DO NOTHING;
-        IF FOUND THEN
-          IF _at > _mark + 200 THEN PERFORM haldir.mark(_at); END IF;
-          RETURN to_jsonb(_at);
+        -- Unless its session has ended while we waited for the meter: then act says so.
+        IF _sent IS NOT NULL OR extract(epoch FROM clock_timestamp()) * 1000 < _ends THEN
+          INSERT INTO haldir.holds (call, session, state, lease, slots, amounts, memo)
+            VALUES (_call, _session, 'running', _at + _lease, ARRAY[_slot], ARRAY[_micros], _memo) ON CONFLICT DO NOTHING;
+          IF FOUND THEN
+            IF _at > _mark + 200 THEN PERFORM haldir.mark(_at); END IF;
+            RETURN to_jsonb(_at);
+          END IF;
         END IF;
         UPDATE haldir.meters SET held = held - _micros WHERE slot = _slot;
       END IF;
@@ -60,6 +63,7 @@ export const PLAIN: string = `
     -- Before meters are locked: act locks holds first.
     IF EXISTS (SELECT FROM haldir.holds WHERE call = ANY (_calls)) THEN RETURN haldir.act(body); END IF;
     PERFORM 1 FROM haldir.meters WHERE slot = ANY (_slots) ORDER BY slot FOR NO KEY UPDATE;
+    _at := haldir.now_again(_at, body);
     IF EXISTS (SELECT FROM (SELECT DISTINCT i FROM unnest(_sessions) i) w LEFT JOIN haldir.sessions s ON s.id = w.i
         WHERE s.expires_at IS NULL OR s.expires_at <= _at OR s.revoked_at IS NOT NULL OR s.suspended_by IS NOT NULL)
       OR EXISTS (SELECT FROM unnest(_calls) c GROUP BY c HAVING count(*) > 1)

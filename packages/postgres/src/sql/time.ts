@@ -21,6 +21,14 @@ export const TIME: string = `
       (body ->> 'seen')::bigint, _mark);
   END $$;
 
+  -- The same once the locks are there: who has waited for them is judged by the time at which he goes on, so that a session
+  -- whose end came meanwhile admits nothing.
+  CREATE FUNCTION haldir.now_again(_at bigint, body jsonb) RETURNS bigint LANGUAGE plpgsql AS $$
+  BEGIN
+    IF clock_timestamp() < statement_timestamp() + interval '100 milliseconds' THEN RETURN _at; END IF;
+    RETURN greatest(_at, haldir.now_at(body));
+  END $$;
+
   CREATE FUNCTION haldir.mark(_at bigint) RETURNS void LANGUAGE plpgsql AS $$
   BEGIN
     IF _at <= (SELECT value FROM haldir.clock WHERE one) + 200 THEN RETURN; END IF;
