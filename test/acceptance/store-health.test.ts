@@ -53,6 +53,23 @@ const told = (haldir: Haldir) => {
 const GOOD = { ok: true, store: true }
 
 describe.each(Object.entries(WAYS))('a store that %s', (how, way) => {
+  it('is told what it is owed as soon as it answers again, whoever asks', async () => {
+    const { clock, haldir, soon, broken } = scene()
+    const session = await haldir.createSession({ agent: 'bot', scopes: ['spend:10'], ttl: '1h' })
+    const pay = governed(async () => 'paid', { name: 'pay', scope: 'spend', cost: () => usd(10), actual: () => usd(1) })
+    broken.of = (part) => (part === 'store.settle' ? way : undefined)
+    expect(await soon(session.run(() => pay()))).toBe('paid')
+    broken.of = () => way
+    for (let minute = 0; minute < 10; minute++) await soon(haldir.sweep())
+    broken.of = () => undefined
+    expect(haldir.health().owed).toBe(1)
+    await haldir.sweep()
+    // What hangs is given up after 5 seconds; otherwise half a second lies between two turns.
+    await clock.advance(how === 'hangs' ? 5_501 : 500)
+    expect(haldir.health()).toMatchObject({ owed: 0, store: { ok: true } })
+    expect((await session.budget())[0]?.left.decimal).toBe('9')
+  })
+
   it('rejects `close`, after which all the same nothing is taken any more and what was written stays', async () => {
     const sink = memorySink()
     const { haldir, soon, broken } = scene({ sinks: [sink] })

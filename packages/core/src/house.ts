@@ -2,7 +2,7 @@
 import { DigestKeys } from './digest-keys.ts'
 import { Transport } from './egress/transport.ts'
 import { Faults } from './faults.ts'
-import { Holds } from './gate/meters.ts'
+import { Holds } from './gate/holds.ts'
 import { LoadedPolicy } from './gate/policy/loaded.ts'
 import { parseRequired } from './gate/scopes.ts'
 import type { CheckedOptions } from './haldir-options.ts'
@@ -73,6 +73,7 @@ export function assemble(given: CheckedOptions, warn: (warning: string) => void)
     watch: undefined,
     open: true,
   }
+  store.health.again = () => house.holds.retry()
   house.holds.adopt()
   return house
 }

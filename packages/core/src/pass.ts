@@ -12,7 +12,8 @@ import { type DenialCode, Denied, type Suspended } from './errors.ts'
 import type { Faults } from './faults.ts'
 import type { Asking } from './gate/approvals/terms.ts'
 import type { NamedGuard } from './gate/guards.ts'
-import type { Holds, Meter } from './gate/meters.ts'
+import type { Holds } from './gate/holds.ts'
+import type { Meter } from './gate/meters.ts'
 import type { LoadedPolicy } from './gate/policy/loaded.ts'
 import type { Session } from './gate/sessions.ts'
 import type { StandingMeters } from './gate/standing.ts'
@@ -54,7 +55,6 @@ export interface Ask {
   readonly rules?: string
 }
 
-/** A step failed in a way nobody foresaw. */
 export const UNFORESEEN: Refusal = { code: 'unavailable', reason: 'the call could not be governed' }
 
 /** What the house keeps for a session, beside the session itself. */

@@ -32,6 +32,8 @@ const GROUPS: { readonly [Group in keyof Groups]: Record<keyof Groups[Group], tr
 export class StoreHealth {
   /** Whether the last thing that the store did was to answer. */
   ok = true
+  /** Called when it answers after it had failed. */
+  again: () => void = () => {}
   readonly #faults: Faults
 
   constructor(faults: Faults) {
@@ -41,14 +43,14 @@ export class StoreHealth {
   /** What a verb has answered. At once: a field is written. Later: it counts when it is there, or nobody waits any more. */
   heard<T>(part: string, answer: MaybePromise<T>): MaybePromise<T> {
     if (!isPromise(answer)) {
-      this.ok = true
+      this.#answered()
       return answer
     }
     let waited = true
     const heard = Promise.resolve(answer).then(
       (value) => {
         // What comes after the deadline is no sign of a store in good order.
-        if (waited) this.ok = true
+        if (waited) this.#answered()
         return value
       },
       (error) => {
@@ -60,6 +62,12 @@ export class StoreHealth {
       this.failed(part, error)
     })
     return heard
+  }
+
+  #answered(): void {
+    if (this.ok) return
+    this.ok = true
+    this.again()
   }
 
   /** Counts what a verb threw, and answers what is to be thrown on. */

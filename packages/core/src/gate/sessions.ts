@@ -141,7 +141,7 @@ export class Session {
 
   /**
    * Ends the session and everything delegated from it. When this resolves no call of theirs is admitted any more, in
-   * any process on the same store; calls that run are told through their signals, in others within seconds.
+   * any process on the same store; calls that run are told through their signals, at once or within 5 s.
    */
   async revoke(reason = 'revoked'): Promise<void> {
     this.end('session-revoked')
