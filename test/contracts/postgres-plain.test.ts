@@ -88,6 +88,7 @@ describe.skipIf(lack !== undefined)('a plain admit', () => {
     try {
       const { rows } = await client.query(`SELECT ${text} AS answer`, values)
       if (rows[0].answer.known === true) {
+        expect(Object.keys(HOLDS)).toContain(plain[0]?.call)
         const body = [bodyOf(plain)]
         rows.splice(0, 1, ...(await client.query('SELECT haldir.act($1::text::jsonb) AS answer', body)).rows)
       }

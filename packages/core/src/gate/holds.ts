@@ -123,8 +123,8 @@ export class Holds {
   }
 
   /**
-   * Cancels late: a hold that time has ended meanwhile counts as spent, and nobody but this process can tell the store that
-   * nothing was.
+   * Cancels late: a hold that time has ended meanwhile counts as spent. A call's id is known to the process alone that it
+   * came to, so nobody else can have spent anything on it, and nobody else can tell the store.
    */
   async #giveBack(call: string): Promise<Settlement> {
     const { store } = this.#parts
@@ -166,7 +166,7 @@ export class Holds {
     }
   }
 
-  /** The store answers again: it is told now what is owed, before calls are refused for what is held no more. */
+  /** The store answers again: it is told what is owed within half a second, so that few calls are refused for what is over. */
   retry(): void {
     this.#again = this.#flushing
     if (this.#owed.size === 0 || this.#flushing) return

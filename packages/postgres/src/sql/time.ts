@@ -22,7 +22,7 @@ export const TIME: string = `
   END $$;
 
   -- The same once the locks are there: who has waited for them is judged by the time at which he goes on, so that a session
-  -- whose end came meanwhile admits nothing.
+  -- whose end came meanwhile admits nothing. Less than a tenth of a second is no wait.
   CREATE FUNCTION haldir.now_again(_at bigint, body jsonb) RETURNS bigint LANGUAGE plpgsql AS $$
   BEGIN
     IF clock_timestamp() < statement_timestamp() + interval '100 milliseconds' THEN RETURN _at; END IF;
